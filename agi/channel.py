@@ -1,0 +1,173 @@
+"""The only seam to Asterisk: a channel that plays sounds and gives keys.
+
+It speaks AGI (Asterisk documentation, "Asterisk Gateway Interface") through pyst2 and mends what that does not do:
+
+- its constructor installs a signal handler, which only a main thread may, and logs every reply, keys pressed included;
+- a connection that ends, or the bare ``HANGUP`` line of FastAGI, reaches it as a ValueError;
+- it takes ``result=-1`` for an application error, though after STREAM FILE that is a hangup or a missing sound;
+- its quoting escapes nothing, and a line break in a value would be a command of its own;
+- ``GET DATA`` loses its timeout flag: it is not used here, keys are read one at a time.
+"""
+
+import io
+from pathlib import PurePath
+from typing import IO, Protocol
+
+from asterisk.agi import AGI, AGIAppError, AGIUnknownError
+
+from prompts.catalogue import Utterance
+
+KEYS = "0123456789*#"
+
+
+class Hangup(Exception):
+    """The other side has hung up; there is nobody left to talk to."""
+
+
+class Gone(Hangup):
+    """Asterisk itself has gone in the middle of the call."""
+
+
+class MissingSound(Exception):
+    """Asterisk could not play a file; the text names it."""
+
+
+class Channel(Protocol):
+    """What a conversation needs of a telephone. Each of these raises Hangup once the other side has hung up."""
+
+    def play(self, utterance: Utterance, keys: str = KEYS) -> str:
+        """Play to the end, or until one of ``keys`` is pressed, which is returned; else the empty string."""
+        ...
+
+    def wait_key(self, seconds: float) -> str:
+        """The next key, or the empty string if none comes in time."""
+        ...
+
+
+class SoundFinder(Protocol):
+    def path(self, utterance: Utterance) -> str: ...
+
+
+class _Lines:
+    """Asterisk's side of the connection, as pyst2 reads it: an end is told as such, and a HANGUP line is remembered."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.hung_up = False
+
+    def readline(self) -> str:
+        while True:
+            try:
+                line = self._stream.readline()
+            except OSError:
+                raise Gone from None
+            if not line:
+                raise Gone
+            if line.strip() != b"HANGUP":
+                return line.decode("utf-8", "replace") if line.strip() else "\n"
+            self.hung_up = True
+
+
+class _Commands:
+    """Our side of the connection. One whole line at a time: a part of one pins an Asterisk core (FACTS)."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def write(self, line: str) -> None:
+        if "\n" in line[:-1] or "\r" in line or "\0" in line:
+            raise ValueError("a line break or NUL in an AGI command")
+        try:
+            self._stream.write(line.encode())
+        except OSError:
+            raise Gone from None
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            raise Gone from None
+
+
+class _Agi(AGI):
+    def __init__(self, lines: _Lines, commands: _Commands) -> None:
+        # Not pyst2's own constructor: it may run in the main thread only, and writes what it hears to stderr.
+        self.stdin, self.stdout, self.stderr = lines, commands, _Nothing()
+        self._got_sighup = False
+        self.env: dict[str, str] = {}
+        self._get_agi_env()
+
+    def _quote(self, string: object) -> str:
+        return '"' + str(string).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+class _Nothing(io.TextIOBase):
+    def write(self, text: str, /) -> int:
+        return len(text)
+
+
+class AsteriskChannel:
+    """A call on Asterisk, for as long as its FastAGI connection lives."""
+
+    def __init__(self, reader: IO[bytes], writer: IO[bytes], sounds: SoundFinder) -> None:
+        """Read the greeting of the connection. Raises Gone where there is none."""
+        self._lines = _Lines(reader)
+        self._agi = _Agi(self._lines, _Commands(writer))
+        self._sounds = sounds
+        self.script: str = self._agi.env.get("agi_network_script", "")
+        self.arguments = [
+            self._agi.env[name] for name in sorted(self._agi.env) if name.startswith("agi_arg_") and self._agi.env[name]
+        ]
+
+    def play(self, utterance: Utterance, keys: str = KEYS) -> str:
+        path = self._sounds.path(utterance)
+        try:
+            return self._command("STREAM FILE", self._agi._quote(path), self._agi._quote(keys))
+        except AGIAppError:
+            self._check_alive()
+            raise MissingSound(PurePath(path).name) from None
+
+    def wait_key(self, seconds: float) -> str:
+        try:
+            return self._command("WAIT FOR DIGIT", round(seconds * 1000))
+        except AGIAppError:
+            raise Hangup from None
+
+    def dial(self, where: str, seconds: int) -> None:
+        """Ring a telephone and stay until that call is over."""
+        try:
+            self._execute("EXEC", "Dial", self._agi._quote(f"{where},{seconds}"))
+        except AGIAppError:
+            return
+
+    def variable(self, name: str) -> str:
+        """The value of a channel variable or function, the empty string if it has none. Works after a hangup, too."""
+        result = self._execute("GET FULL VARIABLE", self._agi._quote("${" + name + "}"))["result"]
+        return result[1] if result[0] == "1" else ""
+
+    def flow_ended(self) -> None:
+        """Tell the dialplan that the flow came to its own end; without that it apologises to the caller."""
+        self._execute("SET VARIABLE", "FLOW_ENDED", "1")
+
+    def _check_alive(self) -> None:
+        if self._lines.hung_up:
+            raise Hangup
+        try:
+            self._execute("CHANNEL STATUS")
+        except AGIAppError:
+            raise Hangup from None
+
+    def _command(self, command: str, *arguments: object) -> str:
+        """A command whose result is a key's character code, or 0."""
+        if self._lines.hung_up:
+            raise Hangup
+        code = int(self._execute(command, *arguments)["result"][0])
+        return chr(code) if code else ""
+
+    def _execute(self, command: str, *arguments: object) -> dict[str, tuple[str, str]]:
+        try:
+            return self._agi.execute(command, *arguments)
+        except AGIUnknownError as error:
+            if error.args and error.args[0] == 511:  # "Command Not Permitted on a dead channel or intercept routine"
+                raise Hangup from None
+            raise

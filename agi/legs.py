@@ -1,0 +1,107 @@
+"""What the dialplan asks besides conversations: dialling an attempt's telephone, and what became of it."""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+
+from agi.channel import AsteriskChannel, Gone
+from agi.notify import APOLOGY, utterances
+from agi.service import Service
+from db import attempts, notifications
+from db.pool import Unreachable
+from dialer.outcome import OUTCOMES, finish
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 30  # seconds for which a call's end is kept, and tried to be recorded, while the database is away
+
+
+def dial(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
+    """Ring the attempt's telephone, and stay on the line until that call is over.
+
+    The number goes from here into the Dial application; it is in no variable and no file. While it rings, the news is
+    put into sound. Only Asterisk's own end in the middle is recorded here; ``ended`` says what else became of the call.
+    """
+    calls = service.settings.calls
+    with service.db.connection() as conn:
+        number = attempts.begin(
+            conn, service.keyring, attempt_id, end_within=calls.ring + calls.longest + APOLOGY, now=service.clock()
+        )
+        news = notifications.waiting(conn, attempt_id) if number else []
+    if number is None:
+        return
+    service.sounds.prepare(utterances(service, news))
+    where = "PJSIP/testphone" if service.settings.trunk is None else f"PJSIP/{number}@trunk"
+    try:
+        channel.dial(where, int(calls.ring.total_seconds()))
+    except Gone:
+        _finish(service, attempt_id, "lost", "Asterisk went away")
+        raise
+
+
+def ended(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
+    """Record what became of the call, from the leg that dialled it, after it has hung up."""
+    status = channel.variable("DIALSTATUS")
+    # The network's words are free text: what may be a number in them is nobody's business.
+    cause = re.sub(r"\d{4,}", "…", channel.variable("HANGUPCAUSE(${HANGUPCAUSE_KEYS()},tech)"))
+
+    def record() -> None:
+        with service.db.connection() as conn:
+            state = attempts.state(conn, attempt_id)
+        if state == "claimed" or not status:
+            _finish(service, attempt_id, "lost", "was not dialled")
+        elif status == "ANSWER" and state == "dialling":
+            _finish(service, attempt_id, "lost", "was answered, and nobody spoke")
+        else:
+            _finish(service, attempt_id, OUTCOMES.get(status, "failed"), cause)
+
+    _patiently(record)
+
+
+def failed(_: AsteriskChannel, service: Service, attempt_id: int) -> None:
+    """The call was not answered. Where its telephone was dialled, ``ended`` knows more; else it was lost."""
+
+    def record() -> None:
+        with service.db.connection() as conn:
+            state = attempts.state(conn, attempt_id)
+        if state == "claimed":
+            _finish(service, attempt_id, "lost", "was not dialled")
+
+    _patiently(record)
+
+
+def ping(_: AsteriskChannel, __: Service) -> None:
+    """Asked by the doctor, to see that flows are run."""
+
+
+def _patiently(record: Callable[[], None]) -> None:
+    """Nobody is on the line any more, so there is time; a line and a telephone are taken until it is recorded."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return record()
+        except Unreachable:
+            if time.monotonic() > until:
+                raise
+            time.sleep(1)
+
+
+def _finish(service: Service, attempt_id: int, outcome: str | None, cause: str) -> None:
+    with service.db.connection() as conn:
+        known = finish(conn, attempt_id, outcome, cause, again=service.settings.calls.again, now=service.clock())
+    if known:
+        log.info("attempt %s: %s %s", attempt_id, known, cause)
+
+
+def lose_interrupted(service: Service, host: str) -> None:
+    """At the start: what was being spoken when this host's server last went away was lost on our side.
+
+    Whoever was told still hears the dialplan's apology; once that is over, ``ended`` comes, and then the next call.
+    """
+    with service.db.connection() as conn:
+        for attempt_id in attempts.being_spoken(conn, host):
+            log.info("attempt %s: broke off", attempt_id)
+            attempts.broke_off(
+                conn, attempt_id, "the FastAGI server went away", over_within=APOLOGY, now=service.clock()
+            )

@@ -1,0 +1,1 @@
+"""Migrations in SQL, and one module per noun with the queries for it."""

@@ -1,0 +1,163 @@
+"""Call attempts: one try each to reach one telephone. At most one is live for a telephone, and only so many in all."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from db import notifications
+from db.keys import Keyring
+
+_LINES = 0x4C494E  # "LIN": the advisory lock under which lines are counted (FACTS: SKIP LOCKED alone exceeds the limit)
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A notification that is still open after an attempt that carried it."""
+
+    notification_id: int
+    give_up_at: datetime
+    place: int
+    places: int
+    lost_in_a_row: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    outcome: str
+    carried: list[Carried]
+
+
+def claim(conn: Connection, *, lines: int, host: str, begin_within: timedelta, now: datetime) -> list[int]:
+    """Take what is due, as far as lines are free, and return the new attempts' ids.
+
+    Critical events come first, then what has waited longest. What is not begun ``begin_within`` that time is lost.
+    """
+    conn.execute("select pg_advisory_xact_lock(%s)", [_LINES])
+    claimed = [
+        attempt_id
+        for (attempt_id,) in conn.execute(
+            """with due as (
+                   select distinct on (number_hash) t.id, number_hash, class <> 'critical' as can_wait, next_call_at
+                   from notification n
+                   join registration r on r.id = registration_id
+                   join telephone t on t.registrant_id = r.registrant_id and place = next_place
+                   join custody_event e on e.id = event_id
+                   join event_kind using (kind)
+                   where next_call_at <= %(now)s
+                     and not exists (
+                         select from call_attempt a where a.number_hash = t.number_hash and a.state <> 'ended')
+                   order by number_hash, can_wait, next_call_at)
+               insert into call_attempt (telephone_id, number_hash, host, claimed_at, deadline)
+               select id, number_hash, %(host)s, %(now)s, %(now)s + %(begin_within)s from due
+               order by can_wait, next_call_at
+               limit greatest(0, %(lines)s - (select count(*) from call_attempt where state <> 'ended'))
+               returning id""",
+            {"now": now, "lines": lines, "host": host, "begin_within": begin_within},
+        )
+    ]
+    if claimed:
+        notifications.carry(conn, claimed)
+    return claimed
+
+
+def begin(conn: Connection, keyring: Keyring, attempt_id: int, *, end_within: timedelta, now: datetime) -> str | None:
+    """The number to dial, once: None where the attempt is past its deadline, was begun, or has nothing left to tell."""
+    row = conn.execute(
+        """update call_attempt a set state = 'dialling', dialled_at = %(now)s, deadline = %(now)s + %(end_within)s
+           from telephone t
+           where a.id = %(id)s and a.telephone_id = t.id and a.state = 'claimed' and deadline > %(now)s
+             and exists (select from attempt_carries join notification n on n.id = notification_id
+                         where attempt_id = a.id and n.state = 'open')
+           returning number_cipher, key_id""",
+        {"id": attempt_id, "end_within": end_within, "now": now},
+    ).fetchone()
+    return None if row is None else keyring.open(row[0], row[1])
+
+
+def answered(conn: Connection, attempt_id: int, *, now: datetime) -> list[bytes] | None:
+    """Note that somebody or something picked up; return its telephone's hash, None where the call comes too late."""
+    row = conn.execute(
+        """update call_attempt set state = 'answered', answered_at = %(now)s
+           where id = %(id)s and state = 'dialling' and deadline > %(now)s returning number_hash""",
+        {"id": attempt_id, "now": now},
+    ).fetchone()
+    return None if row is None else [row[0]]
+
+
+def confirm(
+    conn: Connection, attempt_id: int, registrant_id: int, event_ids: list[int], *, now: datetime
+) -> int | None:
+    """Confirm what was heard in this call; return how many notifications that ended, None where it is too late."""
+    live = conn.execute(
+        "select from call_attempt where id = %s and state = 'answered' and deadline > %s for update", [attempt_id, now]
+    ).fetchone()
+    if live is None:
+        return None
+    ended = notifications.confirm(conn, registrant_id, event_ids, now=now)
+    if ended:
+        conn.execute("update call_attempt set confirmed_at = %s where id = %s", [now, attempt_id])
+    return ended
+
+
+def end(conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, now: datetime) -> Ended | None:
+    """End the attempt; return its outcome and what it left open, or None where it has ended already.
+
+    A confirmed call is confirmed, however it ended, and one that broke off on our side is lost. Without an outcome it
+    was answered, and not confirmed.
+    """
+    row = conn.execute(
+        """update call_attempt set state = 'ended', ended_at = %(now)s, cause = coalesce(lost_because, %(cause)s),
+               outcome = case when confirmed_at is not null then 'confirmed' when lost_because is not null then 'lost'
+                         else coalesce(%(outcome)s::text, 'not confirmed') end
+           where id = %(id)s and state <> 'ended' returning outcome""",
+        {"id": attempt_id, "outcome": outcome, "cause": cause, "now": now},
+    ).fetchone()
+    if row is None:
+        return None
+    cursor = conn.cursor(row_factory=class_row(Carried))
+    carried = cursor.execute(
+        """select n.id as notification_id, give_up_at, next_place as place,
+                  (select max(place) from telephone t where t.registrant_id = r.registrant_id) as places,
+                  (select count(*) from attempt_carries c join call_attempt a on a.id = c.attempt_id
+                   where c.notification_id = n.id and outcome = 'lost' and a.id > coalesce(
+                       (select max(a.id) from attempt_carries c join call_attempt a on a.id = c.attempt_id
+                        where c.notification_id = n.id and outcome <> 'lost'), 0)) as lost_in_a_row
+           from attempt_carries join notification n on n.id = notification_id
+           join registration r on r.id = registration_id
+           where attempt_id = %s and n.state = 'open' and next_call_at is not null
+           order by n.id for update of n""",
+        [attempt_id],
+    ).fetchall()
+    return Ended(row[0], carried)
+
+
+def state(conn: Connection, attempt_id: int) -> str | None:
+    row = conn.execute("select state from call_attempt where id = %s", [attempt_id]).fetchone()
+    return row[0] if row else None
+
+
+def broke_off(conn: Connection, attempt_id: int, why: str, *, over_within: timedelta, now: datetime) -> None:
+    """Note that the conversation ended on our side; the call, which is over ``over_within`` that time, was lost."""
+    conn.execute(
+        """update call_attempt set lost_because = %(why)s, deadline = least(deadline, %(now)s + %(over_within)s)
+           where id = %(id)s and state = 'answered'""",
+        {"id": attempt_id, "why": why, "over_within": over_within, "now": now},
+    )
+
+
+def being_spoken(conn: Connection, host: str) -> list[int]:
+    """The host's attempts that somebody picked up and that have not ended."""
+    rows = conn.execute("select id from call_attempt where state = 'answered' and host = %s order by id", [host])
+    return [row[0] for row in rows]
+
+
+def overdue(conn: Connection, *, now: datetime) -> list[int]:
+    """The live attempts whose deadline has passed: whatever became of them, nobody will say."""
+    return [
+        row[0]
+        for row in conn.execute(
+            "select id from call_attempt where state <> 'ended' and deadline <= %s order by deadline", [now]
+        )
+    ]

@@ -1,0 +1,1 @@
+"""The outbound loop, the schedule, the call file."""

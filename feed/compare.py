@@ -1,0 +1,79 @@
+"""What a row means, given what is known: pure functions, so that every rule can stand in a table of cases."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from db.custody import Custody, Event
+
+KINDS = {"released": "released", "escaped": "escaped", "on furlough": "furloughed", "deceased": "died"}
+ONCE = ("in custody", "deceased")  # an agency may say so again under another id; nobody is moved to where they are
+
+
+@dataclass(frozen=True)
+class Change:
+    """``news``: something happened, of this kind. ``late``: it happened before what is known already, which stays.
+
+    ``amended``: time or facility of an event that is known was corrected; nobody is called again. ``unchanged``: no
+    news.
+    """
+
+    what: Literal["news", "amended", "unchanged"]
+    kind: str = ""
+    late: bool = False
+    event: Event | None = None
+
+
+def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Change:
+    """Compare what a row says with what is known to have happened, oldest first.
+
+    1. A row with a known event's id is about that event. So is one that says what an event says, at a time that was
+       ever given for it: it is no news, or corrects where the person was last.
+    2. A row that says the same as the event before or after it in time corrects that one's time, unless it has an
+       event id of its own.
+    3. Anything else happened, after the event before it in time. The same kind at the same time is the same event.
+    """
+    for event in history:
+        if event_id and event.source_key == event_id:
+            return _about(event, told)
+    for event in history:
+        if _same(event, told) and told.since in event.stated_times:
+            return _about(event, told)
+    before = [event for event in history if event.effective_at <= told.since]
+    after = history[len(before) :]
+    for event in [*before[-1:], *after[:1]]:
+        if _same(event, told) and (not event_id or told.status in ONCE):
+            return _about(event, told)
+    kind = _kind(before[-1] if before else None, told) if history else "listed"
+    for event in history:
+        if not event_id and event.kind == kind and told.since in event.stated_times:
+            return _about(event, told)
+    return Change("news", kind, late=bool(after))
+
+
+def overtaking(history: Sequence[Event], corrected: Mapping[int, datetime]) -> Event | None:
+    """The event that would be the latest instead of the one that is, once some, by their ids, have other times."""
+    latest = max(history, key=lambda event: (corrected.get(event.id, event.effective_at), event.id))
+    return None if latest.id == history[-1].id else latest
+
+
+def _about(event: Event, told: Custody) -> Change:
+    """An event's time was corrected, or its facility where the time is the one that is known; else there is no news."""
+    repeated = told.since in event.stated_times and (
+        told.facility == event.facility or told.since != event.effective_at
+    )
+    return Change("unchanged") if repeated else Change("amended", event.kind, event=event)
+
+
+def _same(event: Event, told: Custody) -> bool:
+    """Out of custody, the facility is only where the person was last: another one is a correction."""
+    return event.status == told.status and (event.facility == told.facility or told.status != "in custody")
+
+
+def _kind(before: Event | None, told: Custody) -> str:
+    if told.status != "in custody":
+        return KINDS[told.status]
+    if before is None:
+        return "listed"
+    return "transferred" if before.status == "in custody" else "returned"

@@ -1,0 +1,243 @@
+"""One import: a file is read, compared with what is known, and applied in one transaction, or not at all."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from psycopg import Connection
+
+from db import custody, feed_runs, notifications
+from db.custody import Custody, Event, Offender
+from db.pool import Database, take_time
+from feed.compare import Change, compare, overtaking
+from feed.custody_csv import File, Record, Refused, Rules, content, read
+
+_ONE_AT_A_TIME = 0x46454544  # "FEED": two imports at once would both find a new offender missing
+CHUNK = 500  # rows between two reports of progress
+
+
+@dataclass(frozen=True)
+class Line:
+    """One change, as it is printed: of whom, what, and how many will be called."""
+
+    record: Record
+    change: Change
+    notifications: int
+
+
+@dataclass
+class Report:
+    rows: int = 0
+    repeated: int = 0
+    unchanged: int = 0
+    lines: list[Line] = field(default_factory=list)
+
+    @property
+    def notifications(self) -> int:
+        return sum(line.notifications for line in self.lines)
+
+    @property
+    def kinds(self) -> Counter[str]:
+        return Counter(line.change.kind if line.change.what == "news" else "amended" for line in self.lines)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """An offender, and what happened to them, oldest first."""
+
+    offender: Offender
+    history: Sequence[Event]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What every row of an import needs."""
+
+    conn: Connection
+    id: int
+    now: datetime
+    keep_calling: timedelta
+    zone: ZoneInfo
+
+
+def run(
+    db: Database,
+    path: Path,
+    rules: Rules,
+    *,
+    keep_calling: timedelta,
+    progress: Callable[[int, int], None] = lambda _done, _rows: None,
+) -> Report:
+    """Import a custody file. Raises Refused where it has mistakes; then nothing of it took effect."""
+    given = content(path)
+    sha256 = hashlib.sha256(given).hexdigest()
+    try:
+        file = read(path.name, given, rules)
+        with db.connection() as conn:
+            take_time(conn)
+            conn.execute("select pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
+            run_id = feed_runs.add(conn, path.name, sha256, "applied", now=rules.now)
+            return _apply(_Run(conn, run_id, rules.now, keep_calling, rules.zone), file, path.name, progress)
+    except Refused:
+        with db.connection() as conn:
+            feed_runs.add(conn, path.name, sha256, "refused", now=rules.now)
+        raise
+
+
+def _apply(run: _Run, file: File, name: str, progress: Callable[[int, int], None]) -> Report:
+    """Apply row by row, in the order of their times, but first those that correct an event by its id.
+
+    So what is new is compared with times that hold. Who only stayed as they were is noted at the end, at once.
+    The offenders are locked meanwhile and registrations wait, so a row that is no news costs no query of its own.
+    """
+    report = Report(rows=len(file.records) + file.repeated, repeated=file.repeated)
+    known = _lock_all(run.conn, file.records)
+    _check_event_ids(run.conn, file.records, known, name)
+    corrections = _corrections(file.records, known)
+    _check_latest(corrections, known, name, run.zone)
+    corrected = {record.row for record, _ in corrections}
+    in_order = sorted(file.records, key=lambda record: (record.row not in corrected, record.custody.since))
+    as_they_were: set[int] = set()
+    for done, record in enumerate(in_order, start=1):
+        key = (record.agency, record.number)
+        here = known.get(key)
+        change = compare(record.custody, here.history if here else [], record.event_id)
+        if here is None or change.what != "unchanged":
+            known[key], made = _apply_change(run, here, record, change)
+            report.lines.append(Line(record, change, made))
+        else:
+            report.unchanged += 1
+            if record.custody.since >= here.offender.since:
+                as_they_were.add(here.offender.id)
+                known[key] = replace(here, offender=_apply_person(run, here.offender, record))
+        if done % CHUNK == 0 or done == len(file.records):
+            progress(done, len(file.records))
+    custody.heard_of(run.conn, as_they_were, now=run.now)
+    feed_runs.count(run.conn, run.id, rows=report.rows, events=len(report.lines), notifications=report.notifications)
+    return report
+
+
+def _lock_all(conn: Connection, records: Sequence[Record]) -> dict[tuple[str, str], _Known]:
+    known: dict[tuple[str, str], _Known] = {}
+    for agency in sorted({record.agency for record in records}):
+        numbers = {record.number for record in records if record.agency == agency}
+        offenders = custody.lock(conn, agency, numbers)
+        histories = custody.histories(conn, [offender.id for offender in offenders.values()])
+        known |= {(agency, number): _Known(found, histories[found.id]) for number, found in offenders.items()}
+    return known
+
+
+def _check_event_ids(
+    conn: Connection, records: Sequence[Record], known: dict[tuple[str, str], _Known], name: str
+) -> None:
+    """An event's id that comes again must be of the same offender and say the same status. Raises Refused."""
+    mistakes = []
+    for agency in sorted({record.agency for record in records}):
+        given = [record for record in records if record.agency == agency and record.event_id]
+        events = custody.with_source_keys(conn, agency, [record.event_id for record in given])
+        for record in given:
+            here = known.get((agency, record.number))
+            says = (here.offender.id if here else None, record.custody.status)
+            if events.get(record.event_id, says) != says:
+                mistakes.append(
+                    f"{name}, row {record.row}: event_id {record.event_id!r} was given before, for another offender or"
+                    " status; give each event an id of its own"
+                )
+    if mistakes:
+        raise Refused(mistakes)
+
+
+def _corrections(records: Sequence[Record], known: dict[tuple[str, str], _Known]) -> Sequence[tuple[Record, Event]]:
+    """The rows that correct an event by its id, each with what is known of that."""
+    found = []
+    for record in records:
+        here = known.get((record.agency, record.number))
+        if here and record.event_id:
+            event = compare(record.custody, here.history, record.event_id).event
+            if event and event.source_key == record.event_id:
+                found.append((record, event))
+    return found
+
+
+def _check_latest(
+    corrections: Sequence[tuple[Record, Event]], known: dict[tuple[str, str], _Known], name: str, zone: ZoneInfo
+) -> None:
+    """A correction must not make another event the latest: status would turn round, and nobody be called.
+
+    Raises Refused.
+    """
+    times: dict[tuple[str, str], dict[int, datetime]] = {}
+    for record, event in corrections:
+        times.setdefault((record.agency, record.number), {})[event.id] = record.custody.since
+    mistakes = []
+    for record, event in corrections:
+        key = (record.agency, record.number)
+        latest = known[key].history[-1]
+        instead = overtaking(known[key].history, times[key])
+        if instead and event.id in (latest.id, instead.id):
+            other = instead if event.id == latest.id else latest
+            mistakes.append(
+                f"{name}, row {record.row}: event_id {record.event_id!r} would move past {_named(other, zone)}, so that"
+                " another event would be the latest and nobody would be called; send what holds now as a new event,"
+                f" with an event_id of its own and a time after {_local(latest.effective_at, zone)}"
+            )
+    if mistakes:
+        raise Refused(mistakes)
+
+
+def _named(event: Event, zone: ZoneInfo) -> str:
+    own = "" if "\t" in event.source_key else f"event_id {event.source_key!r}, "
+    return f"{own}{event.status!r} since {_local(event.effective_at, zone)}"
+
+
+def _local(at: datetime, zone: ZoneInfo) -> str:
+    return at.astimezone(zone).isoformat(" ", "seconds")
+
+
+def _apply_change(run: _Run, here: _Known | None, record: Record, change: Change) -> tuple[_Known, int]:
+    """Keep what a row changed; return what is known from now on, and how many will be called.
+
+    What is known of an offender is always what the latest event says, whatever came late or was corrected.
+    """
+    conn, now, made = run.conn, run.now, 0
+    if here:
+        offender = here.offender
+    else:
+        offender = custody.add(conn, record.agency, record.number, record.person, record.custody, now=now)
+    if change.event:
+        custody.amend(conn, change.event.id, record.custody)
+    else:
+        # A tab is in no agency's own event ids, so that these cannot be mistaken for one.
+        made_up = f"{record.number}\t{change.kind}\t{record.custody.since.isoformat()}"
+        event_id = custody.record(
+            conn,
+            offender.id,
+            change.kind,
+            record.custody,
+            source=record.agency,
+            source_key=record.event_id or made_up,
+            feed_run_id=run.id,
+            now=now,
+        )
+        made = notifications.make(conn, event_id, late=change.late, keep_calling=run.keep_calling, now=now)
+    history = custody.history(conn, offender.id)
+    if here:
+        latest = history[-1]
+        current = record.custody.since >= latest.effective_at  # else the row says nothing of the present
+        person, known_at = (record.person, now) if current else (offender.person, offender.known_at)
+        state = Custody(latest.status, latest.facility, latest.effective_at)
+        custody.update(conn, offender.id, person, state, now=known_at)
+        offender = custody.get(conn, offender.id)
+    return _Known(offender, history), made
+
+
+def _apply_person(run: _Run, offender: Offender, record: Record) -> Offender:
+    """Correct a name or a date of birth."""
+    if record.person == offender.person:
+        return offender
+    custody.update(run.conn, offender.id, record.person, offender.custody, now=run.now)
+    return custody.get(run.conn, offender.id)

@@ -1,0 +1,3 @@
+from movans.cli import main
+
+main()

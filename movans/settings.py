@@ -1,0 +1,288 @@
+"""The settings file: its shape, its rules, and sentences for every mistake in it.
+
+``movans.yaml`` at the top of the project is the commented example. All mistakes are reported at once, each with its
+name, what is wrong and an example.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+import psycopg
+import yaml
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+
+EXAMPLE = Path(__file__).parent.parent / "movans.yaml"
+INSTALLED = Path("/etc/movans/movans.yaml")
+
+Engine = Literal["piper", "espeak-ng", "gtts"]
+_TRUNK = {"host": "sip.example.net", "port": 5060, "username": "movans", "password": "secret"}
+AGAIN = {"not confirmed", "busy", "no answer", "congestion", "failed", "lost"}
+
+
+class WrongSettings(Exception):
+    """The settings file cannot be used; the text names every wrong setting, what is wrong and an example."""
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError("no such time zone") from error
+    return name
+
+
+def _telephone(number: Any) -> str:
+    """Ten digits. YAML reads 5735550100 as an integer, so integers are accepted."""
+    try:
+        parsed = phonenumbers.parse(str(number), "US")
+    except phonenumbers.NumberParseException:
+        raise ValueError("not a US telephone number") from None
+    ten = len(str(parsed.national_number)) == 10  # fewer are possible too, within an area
+    if parsed.country_code != 1 or not ten or not phonenumbers.is_possible_number(parsed):
+        raise ValueError("not a US telephone number with area code")
+    return str(parsed.national_number)
+
+
+def _duration(given: Any) -> timedelta:
+    """Text is H:MM:SS, a number is seconds: nothing is guessed of what 00:30 could mean."""
+    if isinstance(given, str) and re.fullmatch("[0-9]{1,2}:[0-5][0-9]:[0-5][0-9]", given):
+        hours, minutes, seconds = (int(part) for part in given.split(":"))
+        value = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    elif isinstance(given, int) and not isinstance(given, bool) and abs(given) < 100 * 3600:
+        value = timedelta(seconds=given)
+    else:
+        raise ValueError("must be hours:minutes:seconds in quotes, or whole seconds, less than 100 hours")
+    if value < timedelta(seconds=1):
+        raise ValueError("must be at least 1 second")
+    return value
+
+
+def _as_long_as_somebody_waits(ring: timedelta) -> timedelta:
+    if ring > timedelta(minutes=5):
+        raise ValueError("must be at most 5 minutes")
+    return ring
+
+
+def _connection(text: str) -> str:
+    """What libpq says of a wrong one quotes a piece of it, and a password may stand there; so it must be right here."""
+    try:
+        found = conninfo_to_dict(text)
+    except psycopg.Error:
+        found = None
+    # A password with @ or / that was not encoded in a URI goes on in what is taken for host, port or name.
+    uri = text.startswith(("postgresql://", "postgres://"))
+    places = [str(found.get(name, "")) for name in ("host", "port", "dbname")] if found and uri else []
+    if found is None or any("@" in place for place in places) or (uri and not re.fullmatch("[0-9,]*", places[1])):
+        raise ValueError(
+            "must be name=value pairs with blanks between, a value with blanks in '…'; in a URI, @ and / of a password"
+            " are %40 and %2F"
+        )
+    return text
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path, beginning with /")
+    return path
+
+
+def _looks(pattern: str, shape: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"must be {shape}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _every_outcome(again: dict[str, timedelta]) -> dict[str, timedelta]:
+    if missing := AGAIN - set(again):
+        raise ValueError(f"says nothing of {', '.join(sorted(missing))}")
+    if surplus := set(again) - AGAIN:
+        raise ValueError(f"knows no {', '.join(sorted(surplus))}, but {', '.join(sorted(AGAIN))}")
+    return again
+
+
+def _room_for_a_call(ports: tuple[int, int]) -> tuple[int, int]:
+    if ports[1] - ports[0] < 3:
+        raise ValueError("the last must be at least 3 above the first")
+    return ports
+
+
+def _beside_a_real_address(listen: IPv4Address | None, others: ValidationInfo) -> IPv4Address | None:
+    address = others.data.get("address")
+    if listen is not None and address is not None and address.is_unspecified:
+        raise ValueError("where it is set, sip.address is told to telephones, so that must be one, as in 192.0.2.10")
+    return listen
+
+
+Telephone = Annotated[str, BeforeValidator(_telephone)]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+# What is written into Asterisk's configuration must not be able to end a line or a value there.
+Plain = Annotated[str, _looks(r"[A-Za-z0-9._@+-]+", "one word of letters, digits and . _ @ + -")]
+Secret = Annotated[str, _looks(r"[!-:<-~]+", "of signs of the English keyboard, without blanks and without ;")]
+Text = Annotated[str, _looks(r"(?s).*\S.*", "some words")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Service(_Part):
+    name: Text
+    number: Telephone
+    operator: Telephone
+    time_zone: Annotated[str, AfterValidator(_zone)]
+    language: Annotated[str, _looks("[a-z]{2}", "two small letters")]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
+
+
+class Facility(_Part):
+    telephone: Telephone
+
+
+class Agency(_Part):
+    name: Text
+    facilities: dict[str, Facility] = {}
+
+
+class Sip(_Part):
+    address: IPv4Address  # where telephones reach it, and what they are told
+    # This machine's own address, where ports of that one are forwarded to it.
+    listen: Annotated[IPv4Address | None, AfterValidator(_beside_a_real_address)] = None
+    port: Port
+    rtp_ports: Annotated[tuple[Port, Port], AfterValidator(_room_for_a_call)]
+
+
+class Trunk(_Part):
+    host: Plain
+    port: Port = 5060
+    username: Plain | None = None
+    password: Secret | None = None
+
+
+class Calls(_Part):
+    lines: Annotated[int, Field(ge=1, le=10000)]
+    ring: Annotated[Duration, AfterValidator(_as_long_as_somebody_waits)]
+    longest: Duration
+    again: Annotated[dict[str, Duration], AfterValidator(_every_outcome)]
+    keep_calling: Duration
+
+
+class Settings(_Part):
+    service: Service
+    agencies: dict[Plain, Agency]
+    state: Annotated[Path, AfterValidator(_absolute)]
+    database: Annotated[str, AfterValidator(_connection)]
+    sip: Sip
+    agi_port: Port
+    test_phone: bool
+    trunk: Trunk | None
+    calls: Calls
+    voices: dict[str, Annotated[list[Engine], Field(min_length=1)]]
+    demo: bool
+
+
+def load(path: Path) -> Settings:
+    """Read the settings file.
+
+    Raises WrongSettings, whose text has one line for each wrong setting.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WrongSettings(
+            f"{path}: cannot be read ({error.strerror}). script/server makes it at its first start."
+        ) from None
+    except UnicodeDecodeError:
+        raise WrongSettings(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+    except (yaml.YAMLError, ValueError) as error:
+        # Not what the library says: it quotes the line, and a password may stand there.
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise WrongSettings(
+            f"{path}{where}: is not YAML; look there for a missing quote or colon, or a line that begins too far left"
+        ) from None
+    if not isinstance(content, dict):
+        raise WrongSettings(f"{path}: holds no settings; start from {EXAMPLE.name} of the project")
+    lines = _between(content)
+    try:
+        settings = Settings.model_validate(content)
+    except ValidationError as error:
+        lines = [_sentence(problem) for problem in error.errors(include_url=False, include_context=False)] + lines
+    else:
+        if not lines:
+            return settings
+    raise WrongSettings("\n".join(f"{path}: {line}" for line in lines))
+
+
+def _between(content: dict[Any, Any]) -> list[str]:
+    """What is wrong between settings that stand far from each other, though others may be wrong by themselves."""
+    problems = []
+    service, voices = content.get("service"), content.get("voices")
+    language = service.get("language") if isinstance(service, dict) else None
+    known = isinstance(language, str) and re.fullmatch("[a-z]{2}", language)
+    if known and isinstance(voices, dict) and language not in voices:
+        problems.append(f"voices: no engine for the language {language}; for example: {language}: [espeak-ng]")
+    if content.get("trunk") is None and content.get("test_phone") is False:
+        problems.append(
+            "trunk: there is neither a trunk nor a test phone, so nobody could be called; for example: test_phone: true"
+        )
+    trunk, sip = content.get("trunk"), content.get("sip")
+    if isinstance(trunk, dict) and isinstance(sip, dict):
+        here = str(sip.get("address"))
+        if _is_this_machine(here) and not _is_this_machine(str(trunk.get("host", "localhost"))):
+            problems.append(
+                f"sip.address: the trunk is on another machine, which cannot reach {here}; give the address of this"
+                " machine that it reaches; for example: 192.0.2.10"
+            )
+    return problems
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return IPv4Address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _sentence(problem: Any) -> str:
+    where = [str(part) for part in problem["loc"] if part != "[key]"]
+    said = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    given = problem["input"]
+    secret = "password" in where or where in (["trunk"], ["database"])
+    if problem["type"] == "missing":
+        said = "is missing"
+    elif problem["type"] in ("model_type", "dict_type"):
+        said = "must hold settings of its own"
+    elif problem["type"] == "extra_forbidden":
+        return f"{'.'.join(where)}: there is no such setting; remove it, or correct its name"
+    elif not isinstance(given, dict | list) and not secret:
+        said = f"{said[0].lower()}{said[1:]} (it says {given!r})"
+    return f"{'.'.join(where)}: {said}; for example: {_example(problem['loc'])}"
+
+
+def _example(where: Sequence[str | int]) -> str:
+    """What the commented example file says in the same place; a name that it does not know is read as its first one."""
+    value = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    value |= {"trunk": _TRUNK, "database": "host=db.example.net dbname=movans user=movans"}
+    value["sip"]["listen"] = "0.0.0.0"  # noqa: S104  an example
+    for number, part in enumerate(where):
+        if isinstance(value, dict):
+            name = part if part in value else next(iter(value))
+            value = name if where[number + 1 :] == ("[key]",) else value[name]
+        elif isinstance(value, list) and isinstance(part, int):
+            value = value[min(part, len(value) - 1)]
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000)
+    return text.removesuffix("\n").removesuffix("\n...")

@@ -1,0 +1,84 @@
+"""The tables that the command line prints."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from psycopg import Connection
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from db import overview
+from db.keys import Keyring
+from feed.run import Report
+
+ROWS = 40
+FREE_TEXT = {"name", "about", "facility", "cause"}  # may be broken into lines
+
+
+def changes(report: Report, zone: ZoneInfo) -> Table:
+    """What an import changed, a line a change."""
+    table = _table("", "row", "offender", "name", "what", "facility", "at", "calls")
+    for line in report.lines[:ROWS]:
+        record, change = line.record, line.change
+        what = change.kind if change.what == "news" else f"{change.kind}: corrected"
+        name = f"{record.person.last_name}, {record.person.first_name}"
+        _row(
+            table, str(record.row), f"{record.agency} {record.number}", name, what + (" (late)" if change.late else ""),
+            record.custody.facility, _time(record.custody.since, zone), str(line.notifications),
+        )  # fmt: skip
+    if len(report.lines) > ROWS:
+        _row(table, "…", f"and {len(report.lines) - ROWS} more")
+    return table
+
+
+def summary(report: Report) -> str:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items())) or "nothing changed"
+    repeated = f" ({report.repeated} repeated)" if report.repeated else ""
+    rows = "1 row" if report.rows == 1 else f"{report.rows} rows"
+    return f"{rows}{repeated}: {kinds}; {report.unchanged} as known. {report.notifications} to be called."
+
+
+def waiting(conn: Connection, keyring: Keyring, zone: ZoneInfo) -> Table:
+    table = _table("Waiting to be told", "telephone", "about", "what", "since", "calls", "next call")
+    for item in overview.waiting(conn, most=ROWS):
+        soon = "handed to staff" if item.next_call_at is None else _time(item.next_call_at, zone)
+        _row(
+            table, overview.masked(keyring, item.number_cipher, item.key_id),
+            f"{item.last_name}, {item.first_name} ({item.agency})", item.kind, _time(item.created_at, zone),
+            str(item.attempts), "now on the line" if item.live else soon,
+        )  # fmt: skip
+    return table
+
+
+def attempts(conn: Connection, keyring: Keyring, zone: ZoneInfo) -> Table:
+    table = _table("Last call attempts", "attempt", "telephone", "begun", "seconds", "outcome", "cause")
+    for item in overview.tried(conn, most=ROWS):
+        _row(
+            table, str(item.id), overview.masked(keyring, item.number_cipher, item.key_id),
+            _time(item.claimed_at, zone), _seconds(item.answered_at, item.ended_at),
+            item.outcome or item.state, item.cause,
+        )  # fmt: skip
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+    for column in columns:
+        free = column in FREE_TEXT
+        table.add_column(column, overflow="fold", no_wrap=not free, min_width=10 if free else None)
+    return table
+
+
+def _row(table: Table, *cells: str) -> None:
+    # As Text: what comes from files is never read as markup.
+    table.add_row(*(Text(cell) for cell in cells))
+
+
+def _seconds(answered_at: datetime | None, ended_at: datetime | None) -> str:
+    """How long somebody or something was on the line."""
+    return str(round((ended_at - answered_at).total_seconds())) if answered_at and ended_at else ""
+
+
+def _time(at: datetime | None, zone: ZoneInfo) -> str:
+    return at.astimezone(zone).strftime("%b %d %H:%M") if at else ""

@@ -1,0 +1,146 @@
+"""The one wiring place: reads the settings, opens what is open to the outside, and hands each part what it needs."""
+
+import logging
+import signal
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+from psycopg_pool import ConnectionPool
+
+from db import keys, registrants
+from db.keys import Keyring
+from db.migrate import migrate
+from db.pool import open_pool
+from movans import asterisk, postgres, settings
+from movans.heartbeat import Heartbeat
+from movans.settings import Settings
+from prompts.catalogue import Catalogue
+
+log = logging.getLogger(__name__)
+
+HOST = socket.gethostname()
+PATIENCE = 30.0  # seconds that a starting part waits for the database
+
+
+@dataclass(frozen=True)
+class House:
+    """A settings file, and everything that follows from it."""
+
+    file: Path
+    settings: Settings
+
+    @classmethod
+    def at(cls, file: Path) -> "House":
+        """Raises WrongSettings."""
+        return cls(file.absolute(), settings.load(file))  # the parts do not start where this did
+
+    @property
+    def dsn(self) -> str:
+        return postgres.dsn(self.settings)
+
+    @property
+    def key_file(self) -> Path:
+        return self.settings.state / "keys"
+
+    @property
+    def sounds(self) -> Path:
+        return self.settings.state / "sounds"
+
+    @property
+    def voice_socket(self) -> Path:
+        return self.settings.state / "run" / "voice.sock"
+
+    @property
+    def spool(self) -> Path:
+        return self.settings.state / "asterisk" / "spool"
+
+    def heartbeat(self, part: str) -> Heartbeat:
+        return Heartbeat(self.settings.state / "run" / f"{part}.beat")
+
+    def keyring(self) -> Keyring:
+        """Raises NoKeys."""
+        return keys.load(self.key_file)
+
+    def catalogue(self) -> Catalogue:
+        """Raises WrongCatalogue."""
+        service = self.settings.service
+        return Catalogue.load(service.language, service=service.name, number=service.number, operator=service.operator)
+
+    def database(self) -> ConnectionPool:
+        """A pool on a database that answers and is up to date. Raises OperationalError where none does in time."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with psycopg.connect(self.dsn, connect_timeout=2) as conn:
+                    for name in migrate(conn):
+                        log.info("applied %s", name)
+                return open_pool(self.dsn)
+            except psycopg.OperationalError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def serve(house: House) -> None:
+    """The FastAGI server, until SIGTERM."""
+    from agi.legs import lose_interrupted
+    from agi.server import Server
+    from agi.service import Service
+    from prompts.sounds import Sounds
+
+    sounds = Sounds(house.sounds, house.voice_socket, house.settings.voices)
+    service = Service(house.database(), house.keyring(), house.settings, house.catalogue(), sounds, now)
+    _end_at_sigterm()
+    with service.db.connection() as conn:
+        if moved := registrants.reseal(conn, service.keyring):
+            log.info("%s telephone numbers moved to key %s", moved, service.keyring.newest)
+    lose_interrupted(service, HOST)
+    with Server(house.settings.agi_port, service, house.heartbeat("serve").beat) as server:
+        log.info("answering on port %s", house.settings.agi_port)
+        server.serve_forever(poll_interval=0.25)
+
+
+def dial(house: House) -> None:
+    """The outbound loop, until SIGTERM; a call that it has begun to hand over is handed over."""
+    from dialer.loop import Dialer, run
+
+    dialer = Dialer(
+        house.database(),
+        house.settings.calls,
+        house.spool,
+        asterisk.control_socket(house.settings),
+        house.settings.service.number,
+        HOST,
+        house.heartbeat("dial").beat,
+    )
+    told_to_stop: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: told_to_stop.append(number))
+    run(dialer, house.dsn, clock=now, stopping=lambda: bool(told_to_stop))
+
+
+def voice(house: House) -> None:
+    """The voice process, until SIGTERM."""
+    from prompts import voice as process
+    from prompts.engines import Voices
+
+    voices = {language: Voices(language, engines) for language, engines in house.settings.voices.items()}
+    process.run(house.voice_socket, house.sounds, voices, house.heartbeat("voice").beat)
+
+
+def _end_at_sigterm() -> None:
+    def end(*_: object) -> None:
+        raise SystemExit
+
+    signal.signal(signal.SIGTERM, end)
+
+
+PARTS: dict[str, Callable[[House], None]] = {"serve": serve, "dial": dial, "voice": voice}

@@ -1,0 +1,72 @@
+"""The command line of the benchmarks."""
+
+import os
+import resource
+import sys
+
+import click
+
+from tests.bench import answer as answering
+from tests.bench import memory as remembering
+from tests.bench import report, stopping
+from tests.bench import ring as ringing
+from tests.bench.load import Stuck
+
+
+@click.group(name="script/bench", context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
+def commands() -> None:
+    """How fast and how large the service is, beside its rivals.
+
+    Each starts a service of its own with a state that is removed at the end, calls over the loopback address only, and
+    prints tables. Nothing is asserted. Leave the machine alone meanwhile.
+    """
+
+
+@commands.command()
+@click.option("--rate", "rates", type=click.IntRange(1, 300), multiple=True, default=(20, 100, 200), help="Calls/s.")
+@click.option("--seconds", type=click.FloatRange(1, 10), default=5, help="How long callers come in, in each round.")
+@click.option("--rounds", type=click.IntRange(1, 10), default=2, help="Rounds in turn, at each rate.")
+def answer(rates: tuple[int, ...], seconds: float, rounds: int) -> None:
+    """Time to answer and to the first sound, at rising rates (about 3 minutes)."""
+    answering.run(sorted(rates), seconds, rounds)
+
+
+@commands.command()
+@click.option("--events", type=click.IntRange(1, 99), default=50)
+def ring(events: int) -> None:
+    """Time from the commit of an event to the INVITE (about 2 minutes)."""
+    ringing.run(events)
+
+
+@commands.command()
+@click.option("--calls", type=click.IntRange(1, 500), default=500, help="At the same time, at this service.")
+@click.option("--scripts", type=click.IntRange(1, 50), default=20, help="Forked AGI scripts at the same time.")
+def memory(calls: int, scripts: int) -> None:
+    """Memory per call (about 2 minutes)."""
+    remembering.run(calls, scripts)
+
+
+def main() -> None:
+    if os.geteuid() != 0:
+        sys.exit("The benchmarks start a service, whose parts run as users of their own: use sudo script/bench")
+    stopping.listen()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # each telephone has an ear of its own
+    try:
+        commands(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except Stuck as error:
+        report.err.print(str(error), markup=False)
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit("Stopped; everything was removed.")
+    except AssertionError as error:  # of the line, which tests use as well
+        if stopping.told():
+            sys.exit("Stopped; everything was removed.")
+        report.err.print(str(error), markup=False)
+        sys.exit(1)
+
+
+main()

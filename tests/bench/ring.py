@@ -1,0 +1,177 @@
+"""How soon it rings: from the commit of an event to the INVITE on the wire."""
+
+import random
+import re
+import socket
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Self
+
+import psycopg
+
+from db import custody, feed_runs, notifications, registrants
+from db.custody import Custody, Person
+from tests.bench import report
+from tests.bench.load import BenchLine
+from tests.bench.wire import SO_TIMESTAMPNS, stamped
+
+AIM_MEDIAN, AIM_P99 = 100, 1000  # milliseconds
+PATIENCE = 10  # seconds
+MOST = 100  # there are a hundred example numbers, 555-0100 to 555-0199
+CALL_FILE = "Channel: PJSIP/{number}@trunk\nApplication: Wait\nData: 1\nWaitTime: 10\nMaxRetries: 0\nArchive: no\n"
+
+
+class BusyNetwork:
+    """A trunk behind which every telephone is busy, and that knows when it was asked. Used with `with`."""
+
+    def __enter__(self) -> Self:
+        self.rang: Queue[tuple[str, int]] = Queue()  # the number, and the kernel's time in nanoseconds
+        self._seen: set[bytes] = set()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.settimeout(0.2)
+        self.port: int = self._socket.getsockname()[1]
+        self._open = True
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open = False
+        self._thread.join()
+        self._socket.close()
+
+    def wait(self, number: str, since: int) -> float | None:
+        """Milliseconds until the INVITE for this number; None where none comes in time."""
+        try:
+            while True:
+                called, at = self.rang.get(timeout=PATIENCE)
+                if called == number and at >= since:
+                    return (at - since) / 1e6
+        except Empty:
+            return None
+
+    def _listen(self) -> None:
+        while self._open:
+            try:
+                message, at, source = stamped(self._socket)
+            except TimeoutError:
+                continue
+            method = message.split(b" ", 1)[0]
+            if method not in (b"INVITE", b"OPTIONS", b"CANCEL"):
+                continue
+            if method == b"INVITE":
+                via, number = re.search(rb"(?m)^Via:.*", message), re.match(rb"INVITE sip:(\d+)@", message)
+                if via and via[0] not in self._seen and number:  # else it was sent again
+                    self._seen.add(via[0])
+                    self.rang.put((number[1].decode(), at))
+            same = re.findall(rb"(?m)^(?:Via|From|To|Call-ID|CSeq):.*\r\n", message)
+            status = b"486 Busy Here" if method == b"INVITE" else b"200 OK"
+            same = [line.replace(b"\r\n", b";tag=busy\r\n") if line.startswith(b"To:") else line for line in same]
+            self._socket.sendto(b"SIP/2.0 " + status + b"\r\n" + b"".join(same) + b"Content-Length: 0\r\n\r\n", source)
+
+
+def run(events: int) -> None:
+    ours: list[float | None] = []
+    committing: list[float] = []
+    files: list[float | None] = []
+    with report.progress() as progress:
+        starting = progress.add_task("starting the service", total=None)
+        hour = timedelta(hours=1)
+        again = dict.fromkeys(("not confirmed", "busy", "no answer", "congestion", "failed", "lost"), "01:00:00")
+        calls = {"lines": 4, "ring": 10, "longest": 60, "again": again, "keep_calling": "24:00:00"}
+        with (
+            BusyNetwork() as network,
+            BenchLine(trunk={"host": "127.0.0.1", "port": network.port}, calls=calls) as line,
+            psycopg.connect(line.house.dsn) as conn,
+        ):
+            progress.remove_task(starting)
+            report.machine()
+            people = _registered(conn, line, events + 1)
+            task = progress.add_task("events and call files in turn", total=events)
+            time.sleep(2)
+            for turn, (offender, number) in enumerate(people):
+                event = custody.record(
+                    conn, offender, "released", Custody("released", "Boone County Jail", _now()),
+                    source="bench", source_key=str(turn), feed_run_id=1, now=_now(),
+                )  # fmt: skip
+                notifications.make(conn, event, late=False, keep_calling=24 * hour, now=_now())
+                before = time.time_ns()
+                conn.commit()
+                after = time.time_ns()
+                rang = network.wait(number, before)
+                _pause()
+                asked = time.time_ns()
+                _drop_call_file(line.house.spool, turn, number)
+                rang_by_file = network.wait(number, asked)
+                _pause()
+                if turn:  # what is done at the first call only is not measured
+                    ours.append(rang)
+                    committing.append((after - before) / 1e6)
+                    files.append(rang_by_file)
+                    progress.advance(task)
+    _print(ours, committing, files)
+
+
+def _registered(conn: psycopg.Connection, line: BenchLine, many: int) -> list[tuple[int, str]]:
+    """Offenders in custody, each with one registrant; their ids and the numbers to be called."""
+    keyring, made = line.house.keyring(), []
+    feed_runs.add(conn, "bench", "", "applied", now=_now())
+    for place in range(many):
+        held = Custody("in custody", "Boone County Jail", _now() - timedelta(days=1))
+        person = Person("JOHN", "", "SMITH", None)
+        offender = custody.add(conn, "boone", f"9{place:05}", person, held, now=_now())
+        number = f"57355501{place % MOST:02}"
+        registrants.register(
+            conn, keyring, number=number, pin="2580", offender_id=offender.id, language="en", now=_now()
+        )
+        made.append((offender.id, number))
+    conn.commit()
+    return made
+
+
+def _drop_call_file(spool: Path, turn: int, number: str) -> None:
+    """As a script does: written beside, renamed into the spool."""
+    beside = spool / "tmp" / f"bench-{turn}.call"
+    beside.write_text(CALL_FILE.format(number=number))
+    beside.chmod(0o644)
+    beside.rename(spool / "outgoing" / beside.name)
+
+
+def _pause() -> None:
+    time.sleep(random.uniform(0.7, 1.2))  # noqa: S311  so that it is in step with nothing
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _print(ours: list[float | None], committing: list[float], files: list[float | None]) -> None:
+    table = report.table("Time to the INVITE, ms", "", "calls", "none came", "median", "p99", "worst", "aim")
+    for name, times in (
+        ("this service, from commit", ours),
+        ("call file, from rename", files),
+    ):
+        came = [each for each in times if each is not None]
+        p50, p99 = report.centile(came, 50), report.centile(came, 99)
+        well = None
+        if times is ours:
+            well = p50 is not None and p99 is not None and p50 < AIM_MEDIAN and p99 < AIM_P99 and len(came) == len(ours)
+        table.add_row(
+            name, str(len(times)), str(len(times) - len(came)), *report.spread(came, 50, 99), report.reached(well)
+        )
+    table.add_row("the commit itself", str(len(committing)), "", *report.spread(committing, 50, 99), "")
+    report.out.print(table)
+    report.explain(
+        f"""An event is recorded and its notification made in one transaction, as a feed does; the clock starts before
+        COMMIT is sent and stops at the kernel's time stamp on the INVITE at the trunk, where every telephone is busy.
+        In between: PostgreSQL's notification, the dialer's claim, the call file, Asterisk, the FastAGI flow that looks
+        the number up, Dial. In turn with it a script drops a call file that dials the trunk at once, with no database,
+        no claim and no flow: what Asterisk alone takes. Pauses of about a second lie between, at random.
+
+        The aim: median under {AIM_MEDIAN} ms and 99 of 100 under {AIM_P99} ms."""
+    )

@@ -1,0 +1,3 @@
+from datetime import timedelta
+
+DAY = timedelta(days=1)

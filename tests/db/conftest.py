@@ -1,0 +1,66 @@
+"""A database of each test's own, committed for real, for what only shows between connections."""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from db import custody, feed_runs, notifications, registrants
+from db.custody import Custody, Offender, Person
+from db.migrate import migrate
+from tests.conftest import KEYS, NOON
+from tests.db import DAY
+
+
+@pytest.fixture
+def database(cluster: str) -> Iterator[str]:
+    name = sql.Identifier("movans_race")
+    with psycopg.connect(cluster, autocommit=True) as conn:
+        conn.execute(sql.SQL("create database {}").format(name))
+    dsn = make_conninfo(cluster, dbname="movans_race", options="-c timezone=UTC")
+    with psycopg.connect(dsn) as conn:
+        migrate(conn)
+    yield dsn
+    with psycopg.connect(cluster, autocommit=True) as conn:
+        conn.execute(sql.SQL("drop database {} with (force)").format(name))
+
+
+@pytest.fixture
+def shared(database: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database, autocommit=True) as conn:
+        yield conn
+
+
+@pytest.fixture
+def offender(shared: psycopg.Connection) -> Offender:
+    person = Person("JOHN", "", "SMITH", date(1990, 7, 31))
+    return custody.add(shared, "boone", "100234", person, Custody("in custody", "Boone County Jail", NOON), now=NOON)
+
+
+@pytest.fixture
+def register(shared: psycopg.Connection, offender: Offender) -> Callable[..., int]:
+    def add(number: str, pin: str = "2580") -> int:
+        registrants.register(shared, KEYS, number=number, pin=pin, offender_id=offender.id, language="en", now=NOON)
+        row = shared.execute("select max(id) from registration").fetchone()
+        assert row
+        return row[0]
+
+    return add
+
+
+@pytest.fixture
+def happens(shared: psycopg.Connection, offender: Offender) -> Callable[..., int]:
+    def event(kind: str = "released", *, late: bool = False, status: str = "released") -> int:
+        with shared.transaction():
+            run = feed_runs.add(shared, "test.csv", "", "applied", now=NOON)
+            event_id = custody.record(
+                shared, offender.id, kind, Custody(status, "Boone County Jail", NOON),
+                source="boone", source_key=f"{kind} {run}", feed_run_id=run, now=NOON,
+            )  # fmt: skip
+            notifications.make(shared, event_id, late=late, keep_calling=DAY, now=NOON)
+        return event_id
+
+    return event

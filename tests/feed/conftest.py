@@ -1,0 +1,70 @@
+"""A database of each test's own behind a real pool, and files to import into it."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from db import registrants
+from db.pool import open_pool
+from feed.custody_csv import Rules
+from feed.run import Report, run
+from movans import settings
+from tests.conftest import KEYS, NOON
+from tests.db.conftest import database, shared  # noqa: F401  (fixtures)
+
+HEADER = "agency,offender_number,last_name,first_name,date_of_birth,facility,status,changed_at,event_id\n"
+
+
+def rules(now: datetime = NOON) -> Rules:
+    chosen = settings.load(settings.EXAMPLE)
+    return Rules(frozenset(chosen.agencies), chosen.service.zone, now)
+
+
+def row(
+    status: str = "in custody",
+    at: str = "2026-11-03 14:05",
+    *,
+    number: str = "100234",
+    facility: str = "Boone County Jail",
+    agency: str = "boone",
+    last_name: str = "SMITH",
+    event_id: str = "",
+) -> str:
+    return f"{agency},{number},{last_name},JOHN,1990-07-31,{facility},{status},{at},{event_id}\n"
+
+
+@pytest.fixture
+def db(database: str) -> Iterator[ConnectionPool]:  # noqa: F811
+    with open_pool(database) as pool:
+        yield pool
+
+
+@pytest.fixture
+def imports(db: ConnectionPool, tmp_path: Path) -> Callable[..., Report]:
+    """Write rows to a file and import it."""
+
+    def write_and_run(*rows: str, now: datetime = NOON) -> Report:
+        path = tmp_path / "custody.csv"
+        path.write_text(HEADER + "".join(rows), encoding="utf-8")
+        return run(db, path, rules(now), keep_calling=timedelta(days=1))
+
+    return write_and_run
+
+
+@pytest.fixture
+def register(shared: Connection) -> Callable[..., int]:  # noqa: F811
+    """Register a telephone for an offender that is known by now."""
+
+    def add(number: str = "100234", telephone: str = "5735550142") -> int:
+        found = shared.execute("select id from offender where number = %s", [number]).fetchone()
+        assert found
+        registrants.register(shared, KEYS, number=telephone, pin="2580", offender_id=found[0], language="en", now=NOON)
+        row = shared.execute("select max(id) from registration").fetchone()
+        assert row
+        return row[0]
+
+    return add

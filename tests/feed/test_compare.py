@@ -1,0 +1,164 @@
+"""What a row means, case by case."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from db.custody import Custody, Event
+from feed.compare import Change, compare, overtaking
+
+MIDNIGHT = datetime(2026, 11, 3, tzinfo=UTC)
+JAIL, ANNEX = "Boone County Jail", "Boone County Annex"
+IN, OUT, GONE, LEAVE, DEAD = "in custody", "released", "escaped", "on furlough", "deceased"
+
+
+def at(hour: int) -> datetime:
+    return MIDNIGHT + timedelta(hours=hour)
+
+
+def told(status: str, hour: int, facility: str = JAIL) -> Custody:
+    return Custody(status, facility, at(hour))
+
+
+def event(
+    kind: str, status: str, hour: int, facility: str = JAIL, *, key: str = "", stated: tuple[int, ...] = ()
+) -> Event:
+    times = [at(each) for each in (*stated, hour)]
+    return Event(hour, kind, status, facility, at(hour), times, key or f"{kind} {hour}")
+
+
+LISTED = event("listed", IN, 9)
+RELEASED = event("released", OUT, 12)
+RETURNED = event("returned", IN, 15)
+TRANSFERRED = event("transferred", IN, 12, ANNEX)
+
+NEWS = {
+    "a person who is new is listed": ([], told(IN, 9), "listed"),
+    "a person who is new and out already is listed": ([], told(OUT, 9), "listed"),
+    "let go": ([LISTED], told(OUT, 12), "released"),
+    "gone without leave": ([LISTED], told(GONE, 12), "escaped"),
+    "out for a time": ([LISTED], told(LEAVE, 12), "furloughed"),
+    "died": ([LISTED], told(DEAD, 12), "died"),
+    "moved": ([LISTED], told(IN, 12, ANNEX), "transferred"),
+    "moved back": ([LISTED, TRANSFERRED], told(IN, 15), "transferred"),
+    "taken in again after release": ([LISTED, RELEASED], told(IN, 15), "returned"),
+    "taken in again elsewhere": ([LISTED, RELEASED], told(IN, 15, ANNEX), "returned"),
+    "taken in again after furlough": ([LISTED, event("furloughed", LEAVE, 12)], told(IN, 15), "returned"),
+    "let go a second time": ([LISTED, RELEASED, RETURNED], told(OUT, 18), "released"),
+    "escaped on furlough": ([LISTED, event("furloughed", LEAVE, 12)], told(GONE, 15), "escaped"),
+    "two things at the same minute": ([LISTED], told(OUT, 9), "released"),
+}
+
+
+@pytest.mark.parametrize(("history", "row", "kind"), NEWS.values(), ids=NEWS)
+def test_what_happened_is_news(history: list[Event], row: Custody, kind: str):
+    assert compare(row, history) == Change("news", kind)
+
+
+LATE = {
+    "a release before the return that is known": ([LISTED, RETURNED], told(OUT, 12), "released"),
+    "an escape between listing and release": ([LISTED, RELEASED], told(GONE, 10), "escaped"),
+    "a move between listing and release": ([LISTED, RELEASED], told(IN, 10, ANNEX), "transferred"),
+    "a return between two releases": ([RELEASED, event("released", OUT, 18)], told(IN, 15), "returned"),
+    "a release before anything else that is known": ([LISTED, RELEASED], told(OUT, 6), "released"),
+    "being held elsewhere before anything else that is known": ([RELEASED], told(IN, 6), "listed"),
+}
+
+
+@pytest.mark.parametrize(("history", "row", "kind"), LATE.values(), ids=LATE)
+def test_what_happened_before_what_is_known_is_late_news(history: list[Event], row: Custody, kind: str):
+    assert compare(row, history) == Change("news", kind, late=True)
+
+
+AMENDED = {
+    "the latest happened later": ([LISTED, RELEASED], told(OUT, 14), RELEASED),
+    "the latest happened earlier": ([LISTED, RELEASED], told(OUT, 11), RELEASED),
+    "the only one happened earlier": ([LISTED], told(IN, 6), LISTED),
+    "an earlier one happened later, before what followed": ([RELEASED, RETURNED], told(OUT, 13), RELEASED),
+    "still at the same place is no move": ([LISTED, RELEASED], told(IN, 10), LISTED),
+    "let go from another facility": ([LISTED, RELEASED], told(OUT, 12, ANNEX), RELEASED),
+    "moved to another facility at the time of a move": ([LISTED, TRANSFERRED], told(IN, 12, "Farm"), TRANSFERRED),
+}
+
+
+@pytest.mark.parametrize(("history", "row", "corrected"), AMENDED.values(), ids=AMENDED)
+def test_a_corrected_time_or_facility_amends_the_event(history: list[Event], row: Custody, corrected: Event):
+    assert compare(row, history) == Change("amended", corrected.kind, event=corrected)
+
+
+MOVED_TO_13 = event("released", OUT, 13, stated=(12,))
+
+UNCHANGED = {
+    "the latest again": ([LISTED, RELEASED], told(OUT, 12)),
+    "an old row after newer ones": ([LISTED, RELEASED, RETURNED], told(OUT, 12)),
+    "the first row after all others": ([LISTED, RELEASED, RETURNED], told(IN, 9)),
+    "the time before it was corrected": ([LISTED, MOVED_TO_13], told(OUT, 12)),
+    "the time as it was corrected": ([LISTED, MOVED_TO_13], told(OUT, 13)),
+    "an old row of another facility": ([LISTED, MOVED_TO_13], told(OUT, 12, ANNEX)),
+}
+
+
+@pytest.mark.parametrize(("history", "row"), UNCHANGED.values(), ids=UNCHANGED)
+def test_what_was_said_before_is_no_news(history: list[Event], row: Custody):
+    assert compare(row, history) == Change("unchanged")
+
+
+LET_GO = event("released", OUT, 12, key="E7")
+BROUGHT_BACK = event("returned", IN, 15, key="E8")
+
+
+def test_an_event_id_that_is_known_amends_its_event_wherever_it_stands():
+    history = [LISTED, LET_GO, BROUGHT_BACK]
+    assert compare(told(OUT, 18), history, "E7") == Change("amended", "released", event=LET_GO)
+    assert compare(told(OUT, 3), history, "E7") == Change("amended", "released", event=LET_GO)
+    assert compare(told(IN, 15, ANNEX), history, "E8") == Change("amended", "returned", event=BROUGHT_BACK)
+
+
+def test_an_event_id_that_is_known_with_a_time_that_was_given_is_no_news():
+    corrected = event("released", OUT, 13, key="E7", stated=(12,))
+    assert compare(told(OUT, 12), [LISTED, corrected], "E7") == Change("unchanged")
+    assert compare(told(OUT, 13), [LISTED, corrected], "E7") == Change("unchanged")
+
+
+def test_another_event_id_is_another_event_though_it_says_the_same():
+    assert compare(told(OUT, 18), [LISTED, LET_GO], "E9") == Change("news", "released")
+
+
+def test_an_event_id_that_begins_to_be_given_makes_no_news_of_what_is_known():
+    assert compare(told(OUT, 12), [LISTED, RELEASED], "E7") == Change("unchanged")
+
+
+def test_another_event_id_moves_nobody_to_where_they_are_and_lets_nobody_die_twice():
+    died = event("died", DEAD, 12, key="E7")
+    assert compare(told(IN, 12), [LISTED], "E7").what == "amended"
+    assert compare(told(DEAD, 13), [LISTED, died], "E9").what == "amended"
+
+
+TWINS = [
+    LISTED,
+    Event(1, "released", OUT, JAIL, at(12), [at(12)], "E1"),
+    Event(2, "returned", IN, JAIL, at(12), [], "E2"),
+]
+
+LATEST: dict[str, tuple[list[Event], dict[int, int], Event | None]] = {
+    "nothing is corrected": ([LISTED, LET_GO, BROUGHT_BACK], {}, None),
+    "one before the latest stays before it": ([LISTED, LET_GO, BROUGHT_BACK], {LET_GO.id: 14}, None),
+    "the latest stays after the others": ([LISTED, LET_GO, BROUGHT_BACK], {BROUGHT_BACK.id: 13}, None),
+    "one passes another, and both stay before the latest": ([LISTED, LET_GO, BROUGHT_BACK], {LET_GO.id: 3}, None),
+    "all are moved by as much": (
+        [LISTED, LET_GO, BROUGHT_BACK],
+        {LISTED.id: 15, LET_GO.id: 18, BROUGHT_BACK.id: 21},
+        None,
+    ),
+    "the only one": ([LISTED], {LISTED.id: 3}, None),
+    "one passes the latest": ([LISTED, LET_GO, BROUGHT_BACK], {LET_GO.id: 18}, LET_GO),
+    "the latest falls behind": ([LISTED, LET_GO, BROUGHT_BACK], {BROUGHT_BACK.id: 10}, LET_GO),
+    "the latest of two at one time falls behind": (TWINS, {2: 11}, TWINS[1]),
+}
+
+
+@pytest.mark.parametrize(("history", "corrected", "instead"), LATEST.values(), ids=LATEST)
+def test_times_that_are_corrected_may_make_another_event_the_latest(
+    history: list[Event], corrected: dict[int, int], instead: Event | None
+):
+    assert overtaking(history, {event_id: at(hour) for event_id, hour in corrected.items()}) == instead

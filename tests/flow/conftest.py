@@ -1,0 +1,111 @@
+"""What flow tests need: a scripted caller, the service on a database that is rolled back, and a few offenders."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from agi.service import Service
+from db import attempts, custody, feed_runs, notifications, registrants
+from db.custody import Custody, Offender, Person
+from prompts.catalogue import Catalogue, Utterance
+from tests.conftest import KEYS, NOON, settings_for
+from tests.flow.telephone import Caller, OneConnection
+
+DAY = timedelta(days=1)
+SINCE = datetime(2026, 11, 3, 20, 5, tzinfo=UTC)
+
+
+class Silence:
+    """Flows that are matched by their words need no sound."""
+
+    def path(self, utterance: Utterance) -> str:
+        return utterance.words
+
+    def prepare(self, utterances: Iterable[Utterance]) -> None:
+        """Nothing is played here, so nothing is prepared."""
+
+
+@dataclass
+class Clock:
+    now: datetime = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def service(conn: psycopg.Connection, english: Catalogue, clock: Clock) -> Service:
+    settings = settings_for(Path("/nowhere"))
+    return Service(OneConnection(conn), KEYS, settings, english, Silence(), clock)
+
+
+@pytest.fixture
+def caller(english: Catalogue) -> Caller:
+    return Caller(english)
+
+
+@pytest.fixture
+def jail(conn: psycopg.Connection) -> Callable[..., Offender]:
+    def add(number: str, first: str, last: str, agency: str = "boone", status: str = "in custody") -> Offender:
+        person = Person(first, "", last, date(1990, 7, 31))
+        return custody.add(conn, agency, number, person, Custody(status, "Boone County Jail", SINCE), now=NOON)
+
+    return add
+
+
+@pytest.fixture
+def smith(jail: Callable[..., Offender]) -> Offender:
+    return jail("100234", "JOHN", "SMITH")
+
+
+@pytest.fixture
+def register(conn: psycopg.Connection) -> Callable[..., None]:
+    def add(offender: Offender, pin: str = "2580") -> None:
+        registrants.register(conn, KEYS, number="5735550142", pin=pin, offender_id=offender.id, language="en", now=NOON)
+
+    return add
+
+
+@pytest.fixture
+def happens(conn: psycopg.Connection) -> Callable[..., int]:
+    def event(offender: Offender, kind: str, status: str = "released") -> int:
+        run = feed_runs.add(conn, "test.csv", "", "applied", now=NOON)
+        what = Custody(status, "Boone County Jail", NOON)
+        key = f"{offender.number} {kind}"
+        event_id = custody.record(
+            conn, offender.id, kind, what, source="boone", source_key=key, feed_run_id=run, now=NOON
+        )
+        notifications.make(conn, event_id, late=False, keep_calling=DAY, now=NOON)
+        return event_id
+
+    return event
+
+
+@pytest.fixture
+def ring(conn: psycopg.Connection) -> Callable[[], int]:
+    def call_out() -> int:
+        claimed = attempts.claim(conn, lines=4, host="here", begin_within=timedelta(seconds=20), now=NOON)
+        assert len(claimed) == 1
+        assert attempts.begin(conn, KEYS, claimed[0], end_within=timedelta(minutes=5), now=NOON) == "5735550142"
+        return claimed[0]
+
+    return call_out
+
+
+@pytest.fixture
+def ringing(
+    smith: Offender, register: Callable[..., None], happens: Callable[..., int], ring: Callable[[], int]
+) -> int:
+    """An attempt that rings the telephone of someone registered for Smith, who was released."""
+    register(smith)
+    happens(smith, "released")
+    return ring()

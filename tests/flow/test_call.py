@@ -1,0 +1,76 @@
+"""The manners of a conversation, whatever it is about."""
+
+import pytest
+
+from agi.call import Back, Call
+from agi.hotline import hotline
+from agi.server import converse
+from agi.service import Service
+from tests.flow.telephone import Caller, Unreachable
+
+
+def asked(caller: Caller, exactly: int | None = None) -> str:
+    answers: list[str] = []
+
+    def flow(call: Call, _: object) -> None:
+        answers.append(call.ask("ask_offender", exactly=exactly))
+
+    caller.calls(flow, None)  # type: ignore[arg-type]
+    return answers[0]
+
+
+def test_an_entry_ends_with_pound(caller: Caller):
+    caller.hears("offender number").presses("12#34")
+    assert asked(caller) == "12"
+
+
+def test_an_entry_ends_with_a_pause(caller: Caller):
+    caller.hears("offender number").presses("12")
+    assert asked(caller) == "12"
+
+
+def test_an_entry_of_known_length_ends_with_its_last_digit(caller: Caller):
+    caller.hears("offender number").presses("12345")
+    assert asked(caller, exactly=4) == "1234"
+
+
+def test_zero_and_nine_are_digits_within_an_entry(caller: Caller):
+    caller.hears("offender number").presses("0912#")
+    assert asked(caller) == "0912"
+
+
+def test_nine_alone_goes_back(caller: Caller):
+    caller.hears("offender number").presses("9#")
+    with pytest.raises(Back):
+        asked(caller)
+
+
+def test_a_key_interrupts_and_is_the_first_of_the_answer(caller: Caller):
+    caller.hears("welcome").presses("7#")
+    heard: list[str] = []
+
+    def flow(call: Call, _: object) -> None:
+        call.say("welcome")
+        call.say("not_alone")
+        heard.append(call.ask("ask_offender"))
+
+    caller.calls(flow, None)  # type: ignore[arg-type]
+    assert heard == ["7"]
+    assert len(caller.heard) == 1
+
+
+def test_somebody_who_only_ever_asks_for_repeats_is_told_goodbye_in_the_end(caller: Caller, service: Service):
+    for _ in range(12):
+        caller.hears("press 1").presses("*")
+    caller.hears("goodbye")
+    assert caller.calls(hotline, service) == "gave up"
+
+
+def test_a_database_that_is_away_is_said_in_words(caller: Caller, service: Service):
+    away = Service(Unreachable(), service.keyring, service.settings, service.catalogue, service.sounds, service.clock)
+    caller.hears("press 1").presses("1").hears("offender number").presses("100234#").hears("cannot reach our records")
+
+    def flow(_: Call, service: Service) -> None:
+        converse(hotline, Call(caller, service.catalogue), service)
+
+    assert caller.calls(flow, away) == "over"

@@ -1,0 +1,72 @@
+"""What is recorded of a call by the leg that dialled it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import psycopg
+import pytest
+
+from agi import legs
+from agi.service import Service
+from tests.flow.telephone import Sometimes
+
+
+class Leg:
+    """A dialling leg that has hung up: it still has its variables."""
+
+    def __init__(self, status: str, cause: str = "") -> None:
+        self._variables = {"DIALSTATUS": status, "HANGUPCAUSE(${HANGUPCAUSE_KEYS()},tech)": cause}
+
+    def variable(self, name: str) -> str:
+        return self._variables[name]
+
+
+@pytest.fixture
+def recorded(conn: psycopg.Connection) -> Callable[[], object]:
+    return lambda: conn.execute("select outcome, cause from call_attempt").fetchone()
+
+
+@pytest.mark.parametrize(
+    ("status", "cause", "outcome"),
+    [
+        ("BUSY", "SIP 486 Busy Here", "busy"),
+        ("NOANSWER", "", "no answer"),
+        ("CONGESTION", "SIP 503 Service Unavailable", "congestion"),
+        ("CHANUNAVAIL", "SIP 404 Not Found", "failed"),
+        ("SOMETHINGNEW", "", "failed"),
+    ],
+)
+def test_the_outcome_is_what_the_network_said(
+    status: str, cause: str, outcome: str, service: Service, ringing: int, recorded: Callable[[], object]
+):
+    legs.ended(Leg(status, cause), service, ringing)  # type: ignore[arg-type]
+    assert recorded() == (outcome, cause)
+
+
+def test_a_number_in_the_networks_words_is_left_out(service: Service, ringing: int, recorded: Callable[[], object]):
+    legs.ended(Leg("CHANUNAVAIL", "SIP 404 No route to 5735550142"), service, ringing)  # type: ignore[arg-type]
+    assert recorded() == ("failed", "SIP 404 No route to …")
+
+
+def test_a_leg_that_never_came_to_dial_was_lost(service: Service, ringing: int, recorded: Callable[[], object]):
+    legs.ended(Leg(""), service, ringing)  # type: ignore[arg-type]
+    assert recorded() == ("lost", "was not dialled")
+
+
+def test_answered_and_nobody_of_ours_spoke_is_lost(service: Service, ringing: int, recorded: Callable[[], object]):
+    legs.ended(Leg("ANSWER", "SIP 200 OK"), service, ringing)  # type: ignore[arg-type]
+    assert recorded() == ("lost", "was answered, and nobody spoke")
+
+
+def test_the_end_of_a_call_is_recorded_when_the_database_is_back(
+    service: Service,
+    conn: psycopg.Connection,
+    ringing: int,
+    recorded: Callable[[], object],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    away = Sometimes(conn)
+    away.goes()
+    monkeypatch.setattr(legs.time, "sleep", lambda _: away.comes_back())
+    legs.ended(Leg("BUSY", "SIP 486 Busy Here"), replace(service, db=away), ringing)  # type: ignore[arg-type]
+    assert recorded() == ("busy", "SIP 486 Busy Here")

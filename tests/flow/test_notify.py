@@ -1,0 +1,281 @@
+"""The call to a registrant, as people take it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from agi.legs import lose_interrupted
+from agi.notify import notify
+from agi.service import Service
+from db import attempts
+from db.custody import Offender
+from dialer.outcome import finish
+from prompts.catalogue import Catalogue
+from tests.conftest import NOON
+from tests.flow.conftest import Clock
+from tests.flow.telephone import Caller, HangsUpAt, Sometimes
+
+DAY = timedelta(days=1)
+
+
+def states(conn: psycopg.Connection) -> list[str]:
+    return [state for (state,) in conn.execute("select state from notification order by id")]
+
+
+def outcome(conn: psycopg.Connection, service: Service, attempt_id: int) -> str | None:
+    return finish(conn, attempt_id, None, "", again=service.settings.calls.again, now=NOON)
+
+
+def next_calls(conn: psycopg.Connection) -> list[timedelta]:
+    return [at - NOON for (at,) in conn.execute("select next_call_at from notification where state = 'open'")]
+
+
+def test_the_message_then_the_right_pin_confirms(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.hears("this is MOVANS").hears(
+        "John Smith was released from the Boone County Jail on Friday, November twentieth"
+    )
+    caller.hears("four digit PIN").presses("2580").hears("confirmed").hears("goodbye")
+    assert caller.calls(notify, service, ringing) == "over"
+    assert states(conn) == ["confirmed"]
+    assert outcome(conn, service, ringing) == "confirmed"
+    assert attempts.claim(conn, lines=4, host="here", begin_within=DAY, now=NOON + 2 * DAY) == []
+
+
+def test_a_pin_keyed_early_is_taken_and_the_rest_is_spoken_before_the_thanks(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.hears("this is MOVANS").presses("2580").hears("John Smith was released").hears("confirmed")
+    caller.calls(notify, service, ringing)
+    assert states(conn) == ["confirmed"]
+
+
+def test_an_interrupted_message_is_spoken_again_before_the_thanks(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.hears("John Smith was released").presses("2580").hears("John Smith was released").hears("confirmed")
+    caller.calls(notify, service, ringing)
+    assert states(conn) == ["confirmed"]
+
+
+def test_hanging_up_before_the_message_was_heard_confirms_nothing_though_the_pin_was_right(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.hears("this is MOVANS").presses("2580").hears("John Smith was released").hangs_up()
+    assert caller.calls(notify, service, ringing) == "hung up"
+    assert states(conn) == ["open"]
+
+
+def test_after_a_wrong_pin_there_are_two_more_tries(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.hears("John Smith").hears("PIN now").presses("1111").hears("not the right PIN")
+    caller.hears("PIN now").presses("2222").hears("not the right PIN").hears("PIN now").presses("2580")
+    caller.hears("confirmed")
+    caller.calls(notify, service, ringing)
+    assert states(conn) == ["confirmed"]
+
+
+def test_three_wrong_pins_end_the_call_and_it_comes_again_on_schedule(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.hears("John Smith").hears("PIN now").presses("1111").hears("PIN now").presses("2222")
+    caller.hears("PIN now").presses("3333").hears("we will call you again").hears("goodbye")
+    assert caller.calls(notify, service, ringing) == "gave up"
+    assert outcome(conn, service, ringing) == "not confirmed"
+    assert next_calls(conn) == [timedelta(hours=2)]
+
+
+def test_a_silent_human_hears_the_message_more_than_once(caller: Caller, service: Service, ringing: int):
+    caller.hears("John Smith").hears("did not get that").hears("John Smith").hears("we will call you again")
+    assert caller.calls(notify, service, ringing) == "gave up"
+
+
+def test_a_star_repeats_the_message(caller: Caller, service: Service, ringing: int):
+    caller.hears("John Smith").hears("PIN now").presses("*").hears("John Smith").hears("PIN now").presses("2580")
+    caller.hears("confirmed")
+    caller.calls(notify, service, ringing)
+
+
+def test_zero_tells_how_to_reach_a_person(caller: Caller, service: Service, ringing: int):
+    caller.hears("PIN now").presses("0#").hears("to reach a person, call 5 7 3").hears("PIN now").hangs_up()
+    caller.calls(notify, service, ringing)
+
+
+def test_what_was_settled_while_it_rang_is_not_told(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    conn.execute("update notification set state = 'closed', ended_at = %s, next_call_at = null", [NOON])
+    caller.hears("settled now")
+    assert caller.calls(notify, service, ringing) == "over"
+
+
+def test_a_call_that_is_answered_after_its_deadline_says_and_confirms_nothing(
+    caller: Caller, service: Service, conn: psycopg.Connection, clock: Clock, ringing: int
+):
+    clock.now = NOON + timedelta(minutes=6)
+    assert caller.calls(notify, service, ringing) == "over"
+    assert caller.heard == []
+    assert states(conn) == ["open"]
+
+
+def test_a_pin_after_the_deadline_confirms_nothing_and_the_caller_is_told(
+    caller: Caller, service: Service, conn: psycopg.Connection, clock: Clock, ringing: int
+):
+    def an_hour_passes() -> None:
+        clock.now = NOON + timedelta(hours=1)
+
+    caller.hears("PIN now").meanwhile(an_hour_passes).presses("2580").hears("could not note")
+    caller.calls(notify, service, ringing)
+    assert states(conn) == ["open"]
+
+
+def test_one_call_tells_all_that_waits_the_critical_first(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    jail: Callable[..., Offender],
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    doe = jail("55", "JANE", "DOE")
+    register(doe)
+    register(smith)
+    happens(doe, "transferred", "in custody")
+    happens(smith, "escaped", "escaped")
+    caller.hears("John Smith escaped").hears("Jane Doe was moved").hears("PIN now").presses("2580").hears("confirmed")
+    caller.calls(notify, service, ring())
+    assert states(conn) == ["confirmed", "confirmed"]
+
+
+def test_two_registrants_of_one_telephone_each_confirm_with_their_own_pin_and_hear_nothing_of_the_other(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith, "2580")
+    register(smith, "1470")
+    happens(smith, "released")
+    attempt = ring()
+    caller.hears("John Smith was released").hears("PIN now").presses("1470").hears("confirmed")
+    caller.calls(notify, service, attempt)
+    assert [words for words in caller.heard if "released" in words] == [caller.heard[1]]
+    assert sorted(states(conn)) == ["confirmed", "open"]
+    outcome(conn, service, attempt)
+    assert next_calls(conn) == [timedelta(hours=2)]
+
+
+def test_newer_news_during_a_call_supersedes_the_old_and_gets_a_call_of_its_own(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    happens: Callable[..., int],
+    ringing: int,
+):
+    caller.hears("PIN now").meanwhile(lambda: happens(smith, "returned", "in custody")).presses("2580").hears("goodbye")
+    caller.calls(notify, service, ringing)
+    assert "confirmed" not in " ".join(caller.heard)
+    assert states(conn) == ["superseded", "open"]
+    outcome(conn, service, ringing)
+    assert next_calls(conn) == [timedelta(0)]
+
+
+def test_every_kind_of_event_that_is_told_has_its_words(conn: psycopg.Connection, service: Service):
+    kinds = [kind for (kind,) in conn.execute("select kind from event_kind where class <> 'untold'")]
+    assert kinds
+    for kind in kinds:
+        assert service.catalogue.utter(f"news_{kind}", name="N", facility="F", when="W").words
+
+
+def test_without_a_voice_the_person_is_told_so_and_the_call_comes_again_soon_after_it_is_over(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.no_voice = True
+    caller.hears("this is MOVANS").presses("2580").hears("cannot tell it now, so we will call you again")
+    assert caller.calls(notify, service, ringing) == "over"
+    assert conn.execute("select state, outcome from call_attempt").fetchall() == [("answered", None)]
+    assert outcome(conn, service, ringing) == "lost"
+    assert conn.execute("select cause from call_attempt").fetchall() == [("broke off: NoVoice",)]
+    assert next_calls(conn) == [timedelta(seconds=10)]
+
+
+def test_what_was_being_told_when_the_server_went_away_is_lost_once_the_call_is_over(
+    service: Service, conn: psycopg.Connection, ringing: int
+):
+    attempts.answered(conn, ringing, now=NOON)
+    lose_interrupted(service, "elsewhere")
+    assert attempts.overdue(conn, now=NOON + timedelta(minutes=2)) == []
+    lose_interrupted(service, "here")
+    assert attempts.overdue(conn, now=NOON + timedelta(minutes=2)) == [ringing]
+    assert outcome(conn, service, ringing) == "lost"
+    assert next_calls(conn) == [timedelta(seconds=10)]
+
+
+def test_a_confirmed_call_stays_confirmed_though_the_server_went_away_afterwards(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.hears("PIN now").presses("2580").hears("confirmed")
+    caller.calls(notify, service, ringing)
+    lose_interrupted(service, "here")
+    assert outcome(conn, service, ringing) == "confirmed"
+
+
+def test_nine_has_nowhere_to_go_back_to_and_the_question_is_put_again(caller: Caller, service: Service, ringing: int):
+    caller.hears("PIN now").presses("9#").hears("John Smith").hears("PIN now").presses("2580").hears("confirmed")
+    assert caller.calls(notify, service, ringing) == "over"
+
+
+def test_only_nines_end_the_call_in_words(caller: Caller, service: Service, ringing: int):
+    for _ in range(3):
+        caller.hears("PIN now").presses("9#")
+    caller.hears("we will call you again").hears("goodbye")
+    assert caller.calls(notify, service, ringing) == "gave up"
+
+
+def test_a_database_that_goes_away_in_the_middle_makes_the_call_a_lost_one(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    """It is back while the apology is heard, and the telephone rings again soon."""
+    away = Sometimes(conn)
+    caller.hears("PIN now").meanwhile(away.goes).presses("2580")
+    caller.hears("cannot tell it now, so we will call you again").meanwhile(away.comes_back)
+    assert caller.calls(notify, replace(service, db=away), ringing) == "over"
+    assert outcome(conn, service, ringing) == "lost"
+    assert next_calls(conn) == [service.settings.calls.again["lost"]]
+
+
+def test_a_pin_that_has_nothing_more_to_confirm_is_thanked_for_and_confirms_nothing(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    happens: Callable[..., int],
+    ringing: int,
+):
+    caller.hears("PIN now").meanwhile(lambda: happens(smith, "returned", "in custody")).presses("2580")
+    caller.hears("that PIN is right")
+    caller.calls(notify, service, ringing)
+    assert outcome(conn, service, ringing) == "not confirmed"
+
+
+@pytest.mark.parametrize("sound", range(5))
+def test_hanging_up_at_any_sound_confirms_only_what_was_heard_with_the_right_pin(
+    sound: int, english: Catalogue, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller = HangsUpAt(english, sound)
+    caller.hears("PIN now").presses("2580").hears("confirmed").hears("goodbye")
+    with pytest.raises(AssertionError, match="never heard"):
+        caller.calls(notify, service, ringing)
+    # Who calls, the news, the PIN; then it is confirmed before it is thanked for.
+    assert states(conn) == ["confirmed" if sound >= 3 else "open"]

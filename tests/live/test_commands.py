@@ -1,0 +1,137 @@
+"""The command line on a running service, and the start of the server itself."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from db import custody, registrants
+from movans.wiring import now
+from tests.live.line import CHECKOUT, Line
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, whose parts run as users of their own")
+
+JAIL = "Boone County Jail"
+
+
+@pytest.fixture
+def registered(line: Line) -> None:
+    """Somebody registered for an offender who was then released; the test phone is away, so calls go on."""
+    line.imports(f"boone,300100,GREEN,PAT,1990-07-31,{JAIL},in custody,2026-09-02 16:20")
+    with line.house.database() as db, db.connection() as conn:
+        offender = custody.by_keys(conn, "300100", most=1)[0].id
+        registrants.register(
+            conn, line.house.keyring(), number="5735550187", pin="2580", offender_id=offender, language="en", now=now()
+        )
+    line.imports(f"boone,300100,GREEN,PAT,1990-07-31,{JAIL},released,2026-11-20 09:40")
+
+
+@pytest.mark.usefixtures("registered")
+def test_status_shows_who_waits_and_what_was_tried_and_no_number(line: Line):
+    line.eventually(lambda: line.query("select 1 from call_attempt where state = 'ended'"), 20)
+    shown = line.movans("status").stdout
+    assert "GREEN, PAT" in shown
+    assert "released" in shown
+    assert "failed" in shown  # no test phone is registered
+    assert "•••-•••-••87" in shown
+    assert "5735550187" not in shown.replace("-", "")
+
+
+def test_doctor_finds_a_healthy_service_well(line: Line):
+    done = line.movans("doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "All is well" in done.stdout
+    assert "WRONG" not in done.stdout
+
+
+def test_doctor_names_what_is_wrong_and_what_to_do(line: Line):
+    keys, sound = line.house.key_file, line.house.sounds / "en" / "welcome.wav"
+    outgoing = line.house.spool / "outgoing"
+    mode, group = outgoing.stat().st_mode, outgoing.stat().st_gid
+    content = sound.read_bytes()
+    try:
+        keys.chmod(0o644)
+        sound.unlink()
+        os.chown(outgoing, -1, 0)
+        line.kill("voice", 19)  # SIGSTOP: the watchdog will see to it; the doctor must not hang
+        done = line.movans("doctor")
+    finally:
+        keys.chmod(0o600)
+        sound.write_bytes(content)
+        os.chown(outgoing, -1, group)
+        outgoing.chmod(mode)
+    assert done.returncode == 1
+    for said in ("WRONG keys", "WRONG prompts", "WRONG spool", "WRONG voice", "no sound for welcome", "prompts build"):
+        assert said in done.stdout, done.stdout
+
+
+def test_doctor_of_a_service_that_does_not_run_says_how_to_start_it(line: Line, tmp_path: Path):
+    settings = tmp_path / "movans.yaml"
+    settings.write_text(line.file.read_text().replace(str(line.settings.state), str(tmp_path / "nowhere")))
+    done = subprocess.run(
+        [sys.executable, "-m", "movans", "--settings", str(settings), "doctor"],
+        cwd=CHECKOUT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "sudo script/server" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_second_server_on_the_same_state_is_refused_and_so_is_a_reset(line: Line):
+    for arguments in (["server"], ["server", "--reset", "--yes"]):
+        done = line.movans(*arguments)
+        assert done.returncode == 1
+        assert "already runs" in done.stderr
+    assert line.query("select 1 from migration")
+
+
+def test_a_reset_is_asked_for_first(line: Line):
+    done = subprocess.run(
+        [sys.executable, "-m", "movans", "--settings", str(line.file), "server", "--reset"],
+        cwd=CHECKOUT, input="n\n", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "Delete all registrations" in done.stdout
+    assert line.house.key_file.exists()
+
+
+def test_wrong_settings_stop_the_start_with_their_names(line: Line, tmp_path: Path):
+    settings = tmp_path / "movans.yaml"
+    settings.write_text(line.file.read_text().replace("lines: 4", "lines: many").replace("ring: 5", "ring: soon"))
+    done = subprocess.run(
+        [sys.executable, "-m", "movans", "--settings", str(settings), "server"],
+        cwd=CHECKOUT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "calls.lines" in done.stderr
+    assert "calls.ring" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "is empty"),
+        ("agency,offender_number\nboone,1\n", "the column last_name is missing"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_file_that_cannot_be_believed_is_refused_with_what_to_do(
+    line: Line, tmp_path: Path, content: str | None, said: str
+):
+    file = tmp_path / "custody.csv"
+    if content is not None:
+        file.write_text(content)
+    done = line.movans("feed", "import", str(file))
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "nothing was changed" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_sounds_are_built_once(line: Line):
+    done = line.movans("prompts", "build")
+    assert done.returncode == 0, done.stderr
+    assert " 0 made" in done.stdout

@@ -1,0 +1,32 @@
+"""A database that is not the service's own: a DSN in the settings."""
+
+import os
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from tests.live.line import Line
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, whose parts run as users of their own")
+
+
+def test_the_service_runs_on_the_database_that_the_settings_name(cluster: str):
+    name = "movans_elsewhere"
+    with psycopg.connect(cluster, autocommit=True) as conn:
+        conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    with Line(database=make_conninfo(cluster, dbname=name)) as line:
+        assert not (line.settings.state / "postgres").exists()
+        line.expects(
+            "status_in_custody",
+            name="Amy Hill",
+            since="Wednesday, September second, at four twenty in the afternoon",
+            facility="Boone County Jail",
+        )
+        line.imports("boone,400100,HILL,AMY,1990-07-31,Boone County Jail,in custody,2026-09-02 16:20")
+        assert line.query("select count(*) from offender") == [(1,)]
+        with line.phone() as phone, phone.calls("668267") as call:
+            call.hears("welcome").presses("1").hears("ask_offender").presses("400100#")
+            call.hears("is in custody").hangs_up()
+        assert "All is well" in line.movans("doctor").stdout

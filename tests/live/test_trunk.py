@@ -1,0 +1,93 @@
+"""Calls out through a trunk: the number that is dialled, what the network says, and how many calls at once."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from movans import asterisk
+from tests.live import registered
+from tests.live.line import Line
+from tests.live.registered import outcomes, release
+from tests.live.sip import Callee
+from tests.live.softphone import free_port
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, whose parts run as users of their own")
+
+LINES, AGAIN = 2, 6  # calls at once; seconds in which a call comes again: the settings of the tests say three
+
+
+class Trunk(Line):
+    """The service with a trunk at which nobody listens until a test says so."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+        super().__init__(trunk={"host": "127.0.0.1", "port": self.port})
+
+    def _content(self) -> dict[str, object]:
+        content = super()._content()
+        assert isinstance(content["calls"], dict)
+        content["calls"] |= {"lines": LINES}
+        return content
+
+    def to(self, behaviour: str, seconds: float = 2) -> Callee:
+        """The telephone network, in which every telephone behaves so."""
+        return Callee(behaviour, port=self.port, seconds=seconds)
+
+
+@pytest.fixture(scope="module")
+def trunk() -> Iterator[Trunk]:
+    with Trunk() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(trunk: Trunk) -> Iterator[None]:
+    yield
+    registered.close_all(trunk)
+
+
+def test_a_trunk_that_answers_no_options_is_dialled_all_the_same(trunk: Trunk):
+    registered.register(trunk, "700100", number="5735550151")
+    assert "NonQual" in asterisk.cli(trunk.settings, "pjsip show contacts")  # one that was asked would be Unavail
+    with trunk.to("busy") as network:
+        release(trunk, "700100")
+        assert network.wait_rang().number == "5735550151"
+
+
+@pytest.mark.parametrize(
+    ("offender", "behaviour", "outcome", "cause"),
+    [
+        ("700201", "busy", "busy", "SIP 486 Busy Here"),
+        ("700202", "not found", "failed", "SIP 404 Not Found"),
+        ("700203", "declined", "failed", "SIP 603 Decline"),
+        ("700204", "no room", "congestion", "SIP 503 Service Unavailable"),
+        ("700205", "no answer", "no answer", None),
+        ("700206", "answers and hangs up", "not confirmed", "SIP 200 OK"),
+    ],
+)
+def test_what_the_network_says_is_recorded_and_the_call_comes_again(
+    trunk: Trunk, offender: str, behaviour: str, outcome: str, cause: str | None
+):
+    registered.register(trunk, offender, number="5735550152")
+    with trunk.to(behaviour) as network:
+        release(trunk, offender)
+        assert network.wait_rang().number == "5735550152"
+        trunk.eventually(lambda: outcomes(trunk, offender)[0][0], 10)
+        assert outcomes(trunk, offender)[0][0] == outcome
+        assert cause is None or outcomes(trunk, offender)[0][1] == cause
+        assert network.wait_rang(2, AGAIN).number == "5735550152"
+
+
+def test_there_are_never_more_calls_at_once_than_lines(trunk: Trunk):
+    people = {f"7003{place}": f"573555016{place}" for place in range(5)}
+    for offender, number in people.items():
+        registered.register(trunk, offender, number=number)
+    seconds = 3
+    with trunk.to("answers and hangs up", seconds) as network:
+        release(trunk, *people)
+        network.wait_rang(len(people), 30)
+        first = network.rang[: len(people)]
+    assert {call.number for call in first} == set(people.values())
+    for call in first:
+        assert sum(call.at <= other.at < call.at + seconds for other in first) <= LINES

@@ -1,0 +1,97 @@
+"""What the doctor finds where a check itself fails."""
+
+import os
+import pwd
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from db import keys
+from movans import doctor
+from movans.asterisk import SERVICE_USER
+from movans.doctor import Finding, examine
+from movans.wiring import House
+from prompts.catalogue import WrongCatalogue
+from tests.conftest import NOON, settings_for
+from tests.db.conftest import database  # noqa: F401  (fixture)
+
+NOBODY_THERE = "host=/nowhere dbname=movans user=movans"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Callable[[str], House]:
+    """A house with a key file as it must be, on a database."""
+
+    def at(dsn: str) -> House:
+        made = House(tmp_path / "movans.yaml", settings_for(tmp_path, database=dsn))
+        keys.make(made.key_file)
+        service = pwd.getpwnam(SERVICE_USER)
+        os.chown(made.key_file, service.pw_uid, service.pw_gid)
+        return made
+
+    return at
+
+
+def found(house: House, what: str) -> Finding:
+    return next(finding for finding in examine(house) if finding.what == what)
+
+
+def test_keys_are_well_though_the_database_is_away(house: Callable[[str], House]):
+    away = house(NOBODY_THERE)
+    assert not found(away, "database").well
+    keys_found = found(away, "keys")
+    assert keys_found.well
+    assert keys_found.found == "1 key(s); not compared with the database, which could not be asked"
+
+
+def test_a_damaged_key_file_is_found_though_the_database_is_away(house: Callable[[str], House]):
+    away = house(NOBODY_THERE)
+    away.key_file.write_text("{}")
+    finding = found(away, "keys")
+    assert not finding.well
+    assert "is damaged" in finding.found
+
+
+def test_keys_are_compared_with_a_database_that_answers(house: Callable[[str], House], database: str):  # noqa: F811
+    at_home = house(database)
+    assert found(at_home, "keys").found == "1 key(s)"
+    with psycopg.connect(database) as conn:
+        conn.execute(
+            "insert into registrant (language, pin_hash, pin_key_id, created_at) values ('en', '', '7', %s)", [NOON]
+        )
+    finding = found(at_home, "keys")
+    assert not finding.well
+    assert finding.found == "the database needs key 7, which is not in the key file"
+
+
+class Unforeseen(Exception):
+    pass
+
+
+FAILURES: dict[str, tuple[Exception, str]] = {
+    "a user that is missing": (KeyError("getpwnam(): name not found: 'movans-pbx'"), "name not found"),
+    "a program that hangs": (subprocess.TimeoutExpired(["asterisk", "-V"], 30), "timed out after 30 seconds"),
+    "words that are wrong": (WrongCatalogue("en.yaml: welcome: is missing\nen.yaml: bye: is missing"), "welcome"),
+    "a database without a word": (psycopg.OperationalError(), "OperationalError"),
+    "what nobody foresaw": (Unforeseen("password=hunter"), "could not be checked (Unforeseen)"),
+}
+
+
+@pytest.mark.parametrize(("failure", "said"), FAILURES.values(), ids=FAILURES)
+def test_a_check_that_fails_is_a_finding_of_one_line_and_the_others_are_made(
+    failure: Exception, said: str, house: Callable[[str], House], monkeypatch: pytest.MonkeyPatch
+):
+    def fail() -> str:
+        raise failure
+
+    monkeypatch.setattr(doctor, "_version", fail)
+    findings = list(examine(house(NOBODY_THERE)))
+    assert [finding.what for finding in findings][-1] == "FastAGI server"
+    finding = findings[1]
+    assert (finding.what, finding.well) == ("Asterisk's version", False)
+    assert said in finding.found
+    assert "\n" not in finding.found
+    assert "hunter" not in finding.found
