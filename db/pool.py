@@ -54,12 +54,15 @@ def take_time(conn: Connection) -> None:
 
 def open_pool(dsn: str, *, most: int = 10) -> ConnectionPool:
     """A pool of up to ``most`` connections. It connects in the background and reconnects by itself."""
+    # A pool that has failed waits twice as long before each new try. So it gives up when its caller does, and the next
+    # caller makes it try at once: a database that is back is used, however long it was away.
     pool = ConnectionPool(
         dsn,
         connection_class=Impatient,
         min_size=1,
         max_size=most,
         timeout=QUERY_LIMIT,
+        reconnect_timeout=QUERY_LIMIT,
         kwargs={"options": f"-c statement_timeout={QUERY_LIMIT}s -c timezone=UTC", "connect_timeout": QUERY_LIMIT},
         check=check,
         open=True,

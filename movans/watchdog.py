@@ -136,5 +136,10 @@ def watch(settings: Settings, say: Callable[[str], None]) -> None:
 
 
 def _kill(pid: int) -> None:
-    with suppress(ProcessLookupError):  # it died by itself
-        os.kill(pid, signal.SIGKILL)
+    """Kill a process and its children: a session of PostgreSQL that hangs too keeps the next one from starting."""
+    children: list[str] = []
+    with suppress(OSError):  # it died by itself
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    for victim in (pid, *map(int, children)):
+        with suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -37,6 +38,17 @@ def test_a_query_that_is_not_answered_is_given_up_and_its_connection_is_gone(clu
             conn.execute("select 1")
         assert time.monotonic() - began < QUERY_LIMIT + 0.5
         assert conn.closed
+
+
+def test_the_first_caller_after_a_long_absence_is_served(cluster: str, state: Path, tmp_path: Path):
+    place = tmp_path / "run"  # where the database will answer when it is back
+    with open_pool(cluster.replace(str(state / "run"), str(place))) as pool:
+        for _ in range(2):
+            with pytest.raises(Unreachable), pool.connection():
+                pass
+        place.symlink_to(state / "run")
+        with pool.connection() as conn:
+            assert conn.execute("select 1").fetchone() == (1,)
 
 
 def test_what_nobody_waits_for_may_take_its_time_and_the_next_query_may_not(cluster: str):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from movans import asterisk, supervision
+from movans import asterisk, supervision, watchdog
 from movans.settings import EXAMPLE, Settings, load
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts processes of other users, which only root can")
@@ -62,6 +62,14 @@ def answers(settings: Settings) -> bool:
         return "0 active" in asterisk.cli(settings, "core show channels count")
     except asterisk.NoAsterisk:
         return False
+
+
+def postgres_answers(settings: Settings) -> bool:
+    try:
+        watchdog.ask_postgres(settings.state / "run" / ".s.PGSQL.5432")
+    except OSError:
+        return False
+    return True
 
 
 def alive(state: Path) -> list[str]:
@@ -120,11 +128,14 @@ def test_parts_start_are_restarted_and_stop_in_order(settings: Settings) -> None
         # What dies is started again, whoever kills it; what stands still is killed first.
         before = pids(settings)
         os.kill(before["voice"], signal.SIGKILL)
-        for standing in ("serve", "asterisk", "postgres"):
-            os.kill(before[standing], signal.SIGSTOP)
+        children = Path(f"/proc/{before['postgres']}/task/{before['postgres']}/children").read_text().split()
+        for standing in (before["serve"], before["asterisk"], before["postgres"], *map(int, children)):
+            os.kill(standing, signal.SIGSTOP)
         stopped_at = time.monotonic()
         for name, limit in (("voice", 3), ("serve", 6), ("asterisk", 14), ("postgres", 14)):
             eventually(lambda name=name: pids(settings)[name] not in {0, before[name]}, f"a new {name}", limit)
+            if name == "postgres":  # what hangs of the old one would keep the new one from starting
+                eventually(lambda: postgres_answers(settings), "PostgreSQL", 10)
             print(f"{name} again after {time.monotonic() - stopped_at:.1f} s")
         eventually(lambda: set(supervision.states(settings).values()) == {"RUNNING"}, "all running again", 30)
         after = pids(settings)
