@@ -18,6 +18,7 @@ from asterisk.agi import AGI, AGIAppError, AGIUnknownError
 from prompts.catalogue import Utterance
 
 KEYS = "0123456789*#"
+PRESENTATION, ALLOWED = 0x60, 0x00  # whether a calling number may be shown (ITU-T Q.931, 4.5.10)
 
 
 class Hangup(Exception):
@@ -34,6 +35,11 @@ class MissingSound(Exception):
 
 class Channel(Protocol):
     """What a conversation needs of a telephone. Each of these raises Hangup once the other side has hung up."""
+
+    @property
+    def caller(self) -> str:
+        """The number that the other telephone presents, digits only; empty where it is withheld. Proves nothing."""
+        ...
 
     def play(self, utterance: Utterance, keys: str = KEYS) -> str:
         """Play to the end, or until one of ``keys`` is pressed, which is returned; else the empty string."""
@@ -118,6 +124,12 @@ class AsteriskChannel:
         self.arguments = [
             self._agi.env[name] for name in sorted(self._agi.env) if name.startswith("agi_arg_") and self._agi.env[name]
         ]
+
+    @property
+    def caller(self) -> str:
+        withheld = int(self._agi.env.get("agi_callingpres") or 0) & PRESENTATION != ALLOWED
+        presented = self._agi.env.get("agi_callerid", "").removeprefix("+")
+        return presented if presented.isdigit() and not withheld else ""
 
     def play(self, utterance: Utterance, keys: str = KEYS) -> str:
         path = self._sounds.path(utterance)

@@ -1,4 +1,4 @@
-"""The notification call: who calls, what happened, the PIN."""
+"""The notification call: who calls, what happened, the PIN. The call that proves a telephone is one without news."""
 
 import logging
 from datetime import timedelta
@@ -6,7 +6,7 @@ from datetime import timedelta
 from agi.call import UNUSABLE, Back, Call, GaveUp
 from agi.channel import Hangup
 from agi.service import Service
-from db import attempts, notifications, registrants
+from db import attempts, notifications, proofs, registrants
 from db.notifications import News
 from db.pool import Unreachable
 from prompts import spoken
@@ -22,16 +22,18 @@ def notify(call: Call, service: Service, attempt_id: int) -> None:
     call.sorry = "apology_notify"
     with service.db.connection() as conn:
         telephone = attempts.answered(conn, attempt_id, now=service.clock())
-        news = notifications.waiting(conn, attempt_id) if telephone else []
-    if telephone is None:
-        return  # this call comes too late: another may be on its way, and this one says and confirms nothing
-    if not news:
+        if telephone is None:
+            return  # this call comes too late: another may be on its way, and this one says and confirms nothing
+        news = notifications.waiting(conn, attempt_id)
+        to_prove, unproven = proofs.waiting(conn, telephone)
+    if not news and not to_prove:
         call.say_all("no_longer_needed")
         return
-    call.farewell = ["will_call_again", "goodbye"]
+    call.farewell = ["will_call_again", "goodbye"] if news else ["not_proven", "goodbye"]
     try:
-        registrant_id, heard = Telling(call, service, news, telephone).until_pin()
-        confirm(call, service, attempt_id, registrant_id, heard)
+        told = Telling(call, service, news, telephone, unproven=unproven).until_pin()
+        if told is not None:
+            confirm(call, service, attempt_id, *told)
     except (Hangup, GaveUp):
         raise
     except Exception as error:
@@ -55,46 +57,76 @@ def broke_off(service: Service, attempt_id: int, error: Exception) -> bool:
 
 
 class Telling:
-    """Says the news and asks for the PIN, which may come at any moment; what was cut short is said afterwards."""
+    """Says the news and asks for the PIN, which may come at any moment; what was cut short is said afterwards.
 
-    def __init__(self, call: Call, service: Service, news: list[News], telephone: list[bytes]) -> None:
+    What may not be said to whoever picks up is said once the PIN has told who that is: where a registrant chose so, or
+    their telephone is not proven yet.
+    """
+
+    def __init__(self, call: Call, service: Service, news: list[News], telephone: bytes, *, unproven: bool) -> None:
         self.call, self.service, self.news, self.telephone = call, service, news, telephone
+        self.unproven = unproven
         self.heard: set[int] = set()
         self.registrant_id = 0
         self.only_pin = False  # after a wrong PIN the news is not said again, unless it is asked for
 
-    def until_pin(self) -> tuple[int, list[int]]:
-        """Who answered, and the events that were heard. Raises GaveUp after three wrong or missing PINs."""
-        self.call.say("who_calls")
-        self.ask_pin()
-        for item in self.news:
+    def until_pin(self) -> tuple[int, list[int]] | None:
+        """Who answered, and the events that they heard; None where it is nobody who asked for this.
+
+        Raises GaveUp after three wrong or missing PINs.
+        """
+        self.call.say("who_calls" if self.news else "who_proves")
+        if not self.ask_pin():
+            return None
+        theirs = [item for item in self.news if self.registrant_id in item.registrant_ids]
+        for item in theirs:
             if item.event_id not in self.heard:
                 self.call.say_all(f"news_{item.kind}", **values(self.service, item))
-        return self.registrant_id, [item.event_id for item in self.news]
+        return self.registrant_id, [item.event_id for item in theirs]
 
-    def ask_pin(self) -> None:
+    def ask_pin(self) -> bool:
+        """Until the right PIN; False where whoever picked up did not ask for this."""
         for _ in range(UNUSABLE):
             try:
                 self.call.ask(self.question, exactly=4, check=self.check)
-            except Back:
-                continue  # there is nothing to go back to: the question is put again
-            return
+            except Back:  # there is nothing to go back to
+                if self.is_not_wanted():
+                    return False
+                continue
+            return True
         raise self.call.give_up()
 
     def question(self) -> None:
         if not self.only_pin:
             for item in self.news:
-                if self.call.say(f"news_{item.kind}", **values(self.service, item)):
+                if item.openly and self.call.say(f"news_{item.kind}", **values(self.service, item)):
                     self.heard.add(item.event_id)
+            if not self.news:
+                self.call.say("proof")
+            elif not all(item.openly for item in self.news):
+                self.call.say("news_after_pin")
+            if self.unproven:
+                self.call.say("not_you")
         self.only_pin = False
         self.call.say("ask_your_pin")
 
     def check(self, pin: str) -> str | None:
         with self.service.db.connection() as conn:
-            found = registrants.find(conn, self.service.keyring, self.telephone, pin)
+            found = registrants.find(conn, self.service.keyring, [self.telephone], pin)
         self.only_pin = found is None
         self.registrant_id = found or 0
         return None if found else "wrong_pin"
+
+    def is_not_wanted(self) -> bool:
+        """Somebody says that they did not ask for this; asked once more, because it ends what is not proven."""
+        if not self.call.choose("ask_not_you", {"9": True, "1": False}):
+            return False
+        with self.service.db.connection() as conn:
+            all_ended = proofs.refuse(conn, self.telephone, now=self.service.clock())
+        log.warning("somebody who was called says that they did not ask for it; movans registrant shows it")
+        self.call.say_all("not_you_ended" if all_ended else "not_you_told")
+        self.call.say_all("goodbye")
+        return True
 
 
 def confirm(call: Call, service: Service, attempt_id: int, registrant_id: int, heard: list[int]) -> None:
@@ -102,9 +134,9 @@ def confirm(call: Call, service: Service, attempt_id: int, registrant_id: int, h
         ended = attempts.confirm(conn, attempt_id, registrant_id, heard, now=service.clock())
     if ended is None:
         call.say_all("not_noted")
-    elif ended:
+    elif ended.notifications or (ended.proofs and not heard):
         log.info("attempt %s: confirmed", attempt_id)
-        call.say_all("confirmed")
+        call.say_all("confirmed" if heard else "proven")
     else:
         call.say_all("nothing_to_confirm")
     call.say_all("goodbye")

@@ -4,6 +4,8 @@
 rules here refuse. Source: North American Numbering Plan Administration, on N11, 900, 976 and toll-free codes.
 """
 
+from collections.abc import Collection
+
 import phonenumbers
 
 US_REGIONS = {"US", "PR", "VI", "GU", "AS", "MP"}
@@ -15,13 +17,15 @@ def without_country_code(digits: str) -> str:
     return digits[1:] if len(digits) == 11 and digits.startswith("1") else digits
 
 
-def problem(digits: str) -> str | None:
-    """The prompt that says what is wrong with a number as keyed, or None."""
+def problem(digits: str, ours: Collection[str]) -> str | None:
+    """The prompt that says what is wrong with a number as keyed, or None. ``ours`` are the service's and the jails'."""
     digits = without_country_code(digits)
     if len(digits) < 10:
         return "phone_too_short"
     if len(digits) > 10:
         return "phone_too_long"
+    if digits in ours:
+        return "phone_ours"
     area, exchange, line = digits[:3], digits[3:6], digits[6:]
     if area == "900" or exchange == "976":
         return "phone_premium"

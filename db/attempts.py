@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from db import notifications
+from db import notifications, proofs
 from db.keys import Keyring
 
 _LINES = 0x4C494E  # "LIN": the advisory lock under which lines are counted (FACTS: SKIP LOCKED alone exceeds the limit)
@@ -24,6 +24,14 @@ class Carried:
 
 
 @dataclass(frozen=True)
+class Confirmed:
+    """How many notifications and proofs a PIN has ended."""
+
+    notifications: int
+    proofs: int
+
+
+@dataclass(frozen=True)
 class Ended:
     outcome: str
     carried: list[Carried]
@@ -32,29 +40,43 @@ class Ended:
 def claim(conn: Connection, *, lines: int, host: str, begin_within: timedelta, now: datetime) -> list[int]:
     """Take what is due, as far as lines are free, and return the new attempts' ids.
 
-    Critical events come first, then what has waited longest. What is not begun ``begin_within`` that time is lost.
+    Critical events come first, then others, then proofs; among them what has waited longest. What is not begun
+    ``begin_within`` that time is lost.
     """
     conn.execute("select pg_advisory_xact_lock(%s)", [_LINES])
     claimed = [
         attempt_id
         for (attempt_id,) in conn.execute(
-            """with due as (
-                   select distinct on (number_hash) t.id, number_hash, class <> 'critical' as can_wait, next_call_at
-                   from notification n
-                   join registration r on r.id = registration_id
-                   join telephone t on t.registrant_id = r.registrant_id and place = next_place
-                   join custody_event e on e.id = event_id
-                   join event_kind using (kind)
+            """with waiting as (
+                   select telephone_id, number_hash, next_call_at, null::bigint as proof_id,
+                          case class when 'critical' then 1 else 2 end as turn
+                   from to_call join custody_event e on e.id = event_id join event_kind using (kind)
                    where next_call_at <= %(now)s
-                     and not exists (
-                         select from call_attempt a where a.number_hash = t.number_hash and a.state <> 'ended')
-                   order by number_hash, can_wait, next_call_at)
-               insert into call_attempt (telephone_id, number_hash, host, claimed_at, deadline)
-               select id, number_hash, %(host)s, %(now)s, %(now)s + %(begin_within)s from due
-               order by can_wait, next_call_at
+                   union all
+                   select telephone_id, number_hash, next_call_at, p.id, 3
+                   from proof p join telephone t on t.id = telephone_id
+                   where next_call_at <= %(now)s
+                     and (select count(*) from call_attempt c
+                          where c.number_hash = t.number_hash and proof_id is not null
+                            and dialled_at > %(now)s - %(day)s) < %(proofs)s),
+               due as (
+                   select distinct on (number_hash) * from waiting w
+                   where not exists (
+                       select from call_attempt a where a.number_hash = w.number_hash and a.state <> 'ended')
+                   order by number_hash, turn, next_call_at)
+               insert into call_attempt (telephone_id, number_hash, proof_id, host, claimed_at, deadline)
+               select telephone_id, number_hash, proof_id, %(host)s, %(now)s, %(now)s + %(begin_within)s from due
+               order by turn, next_call_at
                limit greatest(0, %(lines)s - (select count(*) from call_attempt where state <> 'ended'))
                returning id""",
-            {"now": now, "lines": lines, "host": host, "begin_within": begin_within},
+            {
+                "now": now,
+                "lines": lines,
+                "host": host,
+                "begin_within": begin_within,
+                "day": proofs.DAY,
+                "proofs": proofs.CALLS_A_DAY,
+            },
         )
     ]
     if claimed:
@@ -68,35 +90,40 @@ def begin(conn: Connection, keyring: Keyring, attempt_id: int, *, end_within: ti
         """update call_attempt a set state = 'dialling', dialled_at = %(now)s, deadline = %(now)s + %(end_within)s
            from telephone t
            where a.id = %(id)s and a.telephone_id = t.id and a.state = 'claimed' and deadline > %(now)s
-             and exists (select from attempt_carries join notification n on n.id = notification_id
-                         where attempt_id = a.id and n.state = 'open')
+             and (exists (select from attempt_carries join notification n on n.id = notification_id
+                          where attempt_id = a.id and n.state = 'open')
+                  or exists (select from proof p where p.id = a.proof_id and p.state = 'open'))
            returning number_cipher, key_id""",
         {"id": attempt_id, "end_within": end_within, "now": now},
     ).fetchone()
     return None if row is None else keyring.open(row[0], row[1])
 
 
-def answered(conn: Connection, attempt_id: int, *, now: datetime) -> list[bytes] | None:
+def answered(conn: Connection, attempt_id: int, *, now: datetime) -> bytes | None:
     """Note that somebody or something picked up; return its telephone's hash, None where the call comes too late."""
     row = conn.execute(
         """update call_attempt set state = 'answered', answered_at = %(now)s
            where id = %(id)s and state = 'dialling' and deadline > %(now)s returning number_hash""",
         {"id": attempt_id, "now": now},
     ).fetchone()
-    return None if row is None else [row[0]]
+    return None if row is None else row[0]
 
 
 def confirm(
     conn: Connection, attempt_id: int, registrant_id: int, event_ids: list[int], *, now: datetime
-) -> int | None:
-    """Confirm what was heard in this call; return how many notifications that ended, None where it is too late."""
+) -> Confirmed | None:
+    """Confirm what was heard in this call, and that the telephone is the registrant's; None where it is too late."""
     live = conn.execute(
-        "select from call_attempt where id = %s and state = 'answered' and deadline > %s for update", [attempt_id, now]
+        "select number_hash from call_attempt where id = %s and state = 'answered' and deadline > %s for update",
+        [attempt_id, now],
     ).fetchone()
     if live is None:
         return None
-    ended = notifications.confirm(conn, registrant_id, event_ids, now=now)
-    if ended:
+    ended = Confirmed(
+        notifications.confirm(conn, registrant_id, event_ids, now=now),
+        proofs.prove(conn, registrant_id, live[0], now=now),
+    )
+    if ended.notifications or ended.proofs:
         conn.execute("update call_attempt set confirmed_at = %s where id = %s", [now, attempt_id])
     return ended
 
@@ -118,15 +145,19 @@ def end(conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, n
         return None
     cursor = conn.cursor(row_factory=class_row(Carried))
     carried = cursor.execute(
-        """select n.id as notification_id, give_up_at, next_place as place,
-                  (select max(place) from telephone t where t.registrant_id = r.registrant_id) as places,
+        """select n.id as notification_id, give_up_at,
+                  coalesce((select place from telephone t where t.registrant_id = r.registrant_id
+                            and t.number_hash = this.number_hash and t.ended_at is null), next_place) as place,
+                  (select coalesce(max(place), 1) from telephone t
+                   where t.registrant_id = r.registrant_id and t.ended_at is null) as places,
                   (select count(*) from attempt_carries c join call_attempt a on a.id = c.attempt_id
                    where c.notification_id = n.id and outcome = 'lost' and a.id > coalesce(
                        (select max(a.id) from attempt_carries c join call_attempt a on a.id = c.attempt_id
                         where c.notification_id = n.id and outcome <> 'lost'), 0)) as lost_in_a_row
-           from attempt_carries join notification n on n.id = notification_id
+           from call_attempt this join attempt_carries on attempt_id = this.id
+           join notification n on n.id = notification_id
            join registration r on r.id = registration_id
-           where attempt_id = %s and n.state = 'open' and next_call_at is not null
+           where this.id = %s and n.state = 'open' and next_call_at is not null
            order by n.id for update of n""",
         [attempt_id],
     ).fetchall()

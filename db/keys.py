@@ -48,7 +48,7 @@ class Keyring:
     def seal(self, number: str) -> Sealed:
         key_id, nonce = self.newest, secrets.token_bytes(_NONCE)
         cipher = nonce + AESGCM(self._key(key_id, "telephone cipher")).encrypt(nonce, number.encode(), key_id.encode())
-        return Sealed(self._number_hash(key_id, number), cipher, key_id)
+        return Sealed(self.hash(number), cipher, key_id)
 
     def open(self, cipher: bytes, key_id: str) -> str:
         """The telephone number. Raises NoKeys where its key is gone, InvalidTag where the bytes were tampered with."""
@@ -56,6 +56,10 @@ class Keyring:
         if len(cipher) < _NONCE:
             raise InvalidTag
         return aes.decrypt(cipher[:_NONCE], cipher[_NONCE:], key_id.encode()).decode()
+
+    def hash(self, number: str) -> bytes:
+        """Under the newest key, what the number is found by."""
+        return self._number_hash(self.newest, number)
 
     def hashes(self, number: str) -> list[bytes]:
         """Under each key, what the number is found by."""

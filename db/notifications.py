@@ -18,6 +18,8 @@ class News:
     last_name: str
     facility: str
     effective_at: datetime
+    registrant_ids: tuple[int, ...] = ()  # those of this telephone whom it concerns
+    openly: bool = True  # whether it may be said to whoever picks up, before a PIN was entered
 
 
 def make(conn: Connection, event_id: int, *, late: bool, keep_calling: timedelta, now: datetime) -> int:
@@ -55,14 +57,32 @@ def waiting(conn: Connection, attempt_id: int) -> list[News]:
     From now on the attempt carries all of it.
     """
     carry(conn, [attempt_id])
+    rows = conn.execute(
+        """select e.id, kind, first_name, last_name, e.facility, effective_at, registrant_ids, openly
+           from custody_event e join event_kind using (kind) join offender o on o.id = e.offender_id
+           join (select n.event_id, array_agg(distinct g.id) as registrant_ids,
+                        bool_or(proven_at is not null and not pin_first) as openly
+                 from call_attempt a join attempt_carries on attempt_id = a.id
+                 join notification n on n.id = notification_id and n.state = 'open'
+                 join registration r on r.id = n.registration_id join registrant g on g.id = r.registrant_id
+                 join telephone t on t.registrant_id = g.id and t.number_hash = a.number_hash and t.ended_at is null
+                 where a.id = %s group by n.event_id) carried on event_id = e.id
+           order by class <> 'critical', effective_at, e.id""",
+        [attempt_id],
+    )
+    return [News(*row[:-2], registrant_ids=tuple(row[-2]), openly=row[-1]) for row in rows]
+
+
+def open_for(conn: Connection, registrant_id: int) -> list[News]:
+    """What waits to be told to a registrant, the critical first, then as it happened."""
     cursor = conn.cursor(row_factory=class_row(News))
     return cursor.execute(
         """select e.id as event_id, kind, first_name, last_name, e.facility, effective_at
-           from custody_event e join event_kind using (kind) join offender o on o.id = e.offender_id
-           where e.id in (select event_id from notification join attempt_carries on notification_id = id
-                          where attempt_id = %s and state = 'open')
+           from notification n join registration r on r.id = registration_id
+           join custody_event e on e.id = event_id join event_kind using (kind) join offender o on o.id = e.offender_id
+           where r.registrant_id = %s and n.state = 'open'
            order by class <> 'critical', effective_at, e.id""",
-        [attempt_id],
+        [registrant_id],
     ).fetchall()
 
 
@@ -71,7 +91,7 @@ def carry(conn: Connection, attempt_ids: Iterable[int]) -> None:
     conn.execute(
         """insert into attempt_carries
            select a.id, n.id from call_attempt a
-           join telephone t using (number_hash)
+           join telephone t on t.number_hash = a.number_hash and t.ended_at is null
            join registration r on r.registrant_id = t.registrant_id
            join notification n on n.registration_id = r.id and n.state = 'open'
            where a.id = any(%s)

@@ -40,16 +40,14 @@ def waiting(conn: Connection, *, most: int) -> list[Waiting]:
     """The open notifications, in the order in which they will be called; those handed to staff first."""
     cursor = conn.cursor(row_factory=class_row(Waiting))
     return cursor.execute(
-        """select kind, first_name, last_name, agency, number_cipher, key_id, n.created_at, next_call_at,
+        """select kind, first_name, last_name, agency, number_cipher, key_id, n.created_at, n.next_call_at,
                   (select count(*) from attempt_carries where notification_id = n.id) as attempts,
                   exists (select from call_attempt a where a.number_hash = t.number_hash and a.state <> 'ended') as live
-           from notification n
-           join custody_event e on e.id = event_id
+           from to_call t
+           join notification n on n.id = notification_id
+           join custody_event e on e.id = t.event_id
            join offender o on o.id = offender_id
-           join registration r on r.id = registration_id
-           join telephone t on t.registrant_id = r.registrant_id and place = next_place
-           where n.state = 'open'
-           order by next_call_at nulls first, n.id limit %s""",
+           order by n.next_call_at nulls first, n.id limit %s""",
         [most],
     ).fetchall()
 

@@ -1,42 +1,237 @@
 """Registrants, their telephones, and what they asked to be told."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from psycopg import Connection
+from psycopg.rows import class_row
 
-from db import custody
+from db import custody, proofs, registrations
+from db.custody import Offender
 from db.keys import Keyring
+
+MOST_TELEPHONES = 3  # of one registrant
+REGISTRATIONS = ((timedelta(hours=1), 5), (timedelta(days=1), 20))  # at most, from one number that callers present
+WRONG_PINS = 5  # in LOCK, after which the management of a number is locked for as long
+LOCK = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Registered:
+    """The offender as known when the registration began to hold, and the proof to be called for, where there is one."""
+
+    offender: Offender
+    registrant_id: int | None = None
+    proof_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Registrant:
+    id: int
+    language: str
+    pin_first: bool
+    telephones: int
+    proven: bool  # the telephone by which they were found
 
 
 def register(
-    conn: Connection, keyring: Keyring, *, number: str, pin: str, offender_id: int, language: str, now: datetime
-) -> custody.Offender:
-    """Register whoever has this number and PIN for an offender; a second time changes nothing.
+    conn: Connection,
+    keyring: Keyring,
+    *,
+    number: str,
+    pin: str,
+    offender_id: int,
+    language: str,
+    pin_first: bool,
+    prove_at: datetime,
+    now: datetime,
+) -> Registered:
+    """Register whoever has this number and PIN for an offender; a second time changes nothing but the proof.
 
-    Returns the offender as known at the moment in which the registration began to hold.
+    A barred number is not registered; the caller is not to hear that, so it is no error. The number is called for its
+    proof at ``prove_at``, or as soon as the caller has hung up, also where it is proven: else who hears of a call or
+    not would know who is registered there.
 
     The offender's row is locked first, as a feed run does, so that an event is either known here or notified later.
     """
     conn.execute("select from offender where id = %s for update", [offender_id])
-    # Two calls that register the same number and PIN at once, for two offenders, must find one registrant.
-    number_lock = int.from_bytes(keyring.hashes(number)[0][:8], signed=True)
-    conn.execute("select pg_advisory_xact_lock(%s)", [number_lock])
+    _lock_number(conn, keyring, number)
     registrant_id = find(conn, keyring, keyring.hashes(number), pin)
+    if proofs.barred(conn, keyring.hashes(number)):
+        return Registered(custody.get(conn, offender_id))
     if registrant_id is None:
-        registrant_id = _add(conn, keyring, number, pin, language, now)
+        registrant_id = _add(conn, keyring, pin, language, pin_first=pin_first, now=now)
+        _add_telephone(conn, keyring, registrant_id, number)
+    registrations.add(conn, registrant_id, offender_id, now=now)
+    telephone_id = _telephone(conn, keyring, registrant_id, number)
+    proof_id = proofs.ask(conn, telephone_id, call_at=prove_at, now=now)
+    return Registered(custody.get(conn, offender_id), registrant_id, proof_id)
+
+
+def add_telephone(
+    conn: Connection, keyring: Keyring, registrant_id: int, *, number: str, pin: str, prove_at: datetime, now: datetime
+) -> int | None:
+    """Give a registrant one more telephone; return the proof to be called for.
+
+    None where that cannot be, and the caller is not to hear why: the number is barred, it is somebody's with the same
+    PIN, so that a PIN would no longer tell who answers, or there are as many as there may be.
+    """
+    if not _is_free(conn, keyring, registrant_id, number, pin):
+        return None
+    row = conn.execute(
+        "select id from telephone where registrant_id = %s and number_hash = any(%s) and ended_at is null",
+        [registrant_id, keyring.hashes(number)],
+    ).fetchone()
+    if row is None:
+        if telephones(conn, registrant_id) >= MOST_TELEPHONES:
+            return None
+        _add_telephone(conn, keyring, registrant_id, number)
+    return proofs.ask(conn, _telephone(conn, keyring, registrant_id, number), call_at=prove_at, now=now)
+
+
+def change_number(
+    conn: Connection,
+    keyring: Keyring,
+    registrant_id: int,
+    *,
+    old: str,
+    new: str,
+    pin: str,
+    prove_at: datetime,
+    now: datetime,
+) -> int | None:
+    """Call another number instead of an old one, in the same place; the proof to be called for. None as above."""
+    taken = conn.execute(
+        "select from telephone where registrant_id = %s and number_hash = any(%s) and ended_at is null",
+        [registrant_id, keyring.hashes(new)],
+    ).fetchone()
+    if taken or not _is_free(conn, keyring, registrant_id, new, pin):
+        return None
+    telephone_id, sealed = _telephone(conn, keyring, registrant_id, old), keyring.seal(new)
     conn.execute(
-        """insert into registration (registrant_id, offender_id, created_at) values (%s, %s, %s)
-           on conflict (registrant_id, offender_id) where ended_at is null do nothing""",
-        [registrant_id, offender_id, now],
+        """update telephone set number_hash = %s, number_cipher = %s, key_id = %s, proven_at = null where id = %s""",
+        [sealed.hash, sealed.cipher, sealed.key_id, telephone_id],
     )
-    return custody.get(conn, offender_id)
+    return proofs.ask(conn, telephone_id, call_at=prove_at, now=now)
+
+
+def telephones(conn: Connection, registrant_id: int) -> int:
+    """How many telephones a registrant has."""
+    row = conn.execute(
+        "select count(*) from telephone where registrant_id = %s and ended_at is null", [registrant_id]
+    ).fetchone()
+    return row[0] if row else 0
+
+
+def prove_again(
+    conn: Connection, keyring: Keyring, registrant_id: int, *, number: str, prove_at: datetime, now: datetime
+) -> int:
+    """A test call: the telephone is called as for its proof."""
+    return proofs.ask(conn, _telephone(conn, keyring, registrant_id, number), call_at=prove_at, now=now)
+
+
+def change_pin(conn: Connection, keyring: Keyring, registrant_id: int, pin: str) -> bool:
+    """Give a registrant another PIN; False where somebody else at one of the telephones has it already."""
+    hashes = [
+        row[0]
+        for row in conn.execute(
+            "select number_hash from telephone where registrant_id = %s and ended_at is null order by number_hash",
+            [registrant_id],
+        )
+    ]
+    for number_hash in hashes:
+        _lock_hash(conn, number_hash)
+    if find(conn, keyring, hashes, pin) not in (None, registrant_id):
+        return False
+    key_id = keyring.newest
+    conn.execute(
+        "update registrant set pin_hash = %s, pin_key_id = %s where id = %s",
+        [keyring.pin_hash(key_id, registrant_id, pin), key_id, registrant_id],
+    )
+    return True
+
+
+def change_language(conn: Connection, registrant_id: int, language: str) -> None:
+    conn.execute("update registrant set language = %s where id = %s", [language, registrant_id])
+
+
+def enter(conn: Connection, keyring: Keyring, *, number: str, pin: str, now: datetime) -> Registrant | None:
+    """Who comes back with this number and PIN. None for a wrong PIN, an unknown number and a locked one alike.
+
+    What is wrong is counted for any number, registered or not: nothing is to tell them apart.
+    """
+    hashes = keyring.hashes(number)
+    _lock_number(conn, keyring, number)
+    row = conn.execute(
+        "select count(*) >= %s from wrong_pin where number_hash = any(%s) and not locked and at > %s",
+        [WRONG_PINS, hashes, now - LOCK],
+    ).fetchone()
+    locked = bool(row and row[0])
+    registrant_id = find(conn, keyring, hashes, pin)
+    if registrant_id is None or locked:
+        count_wrong_pin(conn, keyring, number, locked=locked, now=now)
+        return None
+    return get(conn, registrant_id, hashes)
+
+
+def count_wrong_pin(conn: Connection, keyring: Keyring, number: str, *, locked: bool = False, now: datetime) -> None:
+    conn.execute(
+        "insert into wrong_pin (number_hash, at, locked) values (%s, %s, %s)",
+        [keyring.hash(number), now, locked],
+    )
+
+
+def get(conn: Connection, registrant_id: int, number_hashes: list[bytes]) -> Registrant | None:
+    cursor = conn.cursor(row_factory=class_row(Registrant))
+    return cursor.execute(
+        """select r.id, language, pin_first, count(t.id) as telephones,
+                  coalesce(bool_or(proven_at is not null) filter (where number_hash = any(%s)), false) as proven
+           from registrant r left join telephone t on t.registrant_id = r.id and t.ended_at is null
+           where r.id = %s group by r.id""",
+        [number_hashes, registrant_id],
+    ).fetchone()
+
+
+def may_register(conn: Connection, caller_hash: bytes | None, *, now: datetime) -> bool:
+    """Whether from this presented number, which proves nothing, so many may register; a withheld one always may."""
+    if caller_hash is None:
+        return True
+    return all(registered_from(conn, caller_hash, since=now - span) < most for span, most in REGISTRATIONS)
+
+
+def registered_from(conn: Connection, caller_hash: bytes | None, *, since: datetime) -> int:
+    """How many registered since then from a presented number, or with it withheld."""
+    row = conn.execute(
+        "select count(*) from registering where caller_hash is not distinct from %s and at > %s", [caller_hash, since]
+    ).fetchone()
+    return row[0] if row else 0
+
+
+def alarms(conn: Connection, *, registrations: int, withheld: int, now: datetime) -> list[str]:
+    """Sentences for staff where more than so many registered within an hour. Nobody is refused for it."""
+    row = conn.execute(
+        "select count(*), count(*) filter (where caller_hash is null) from registering where at > %s",
+        [now - timedelta(hours=1)],
+    ).fetchone()
+    total, hidden = row or (0, 0)
+    said = []
+    if total > registrations:
+        said.append(f"{total} registrations within an hour: is somebody registering others?")
+    if hidden > withheld:
+        said.append(f"{hidden} registrations within an hour from withheld numbers: is somebody registering others?")
+    return said
+
+
+def note_registering(conn: Connection, caller_hash: bytes | None, *, now: datetime) -> None:
+    conn.execute("insert into registering (caller_hash, at) values (%s, %s)", [caller_hash, now])
 
 
 def find(conn: Connection, keyring: Keyring, number_hashes: list[bytes], pin: str) -> int | None:
     """The registrant who has a telephone with one of these hashes and this PIN."""
     rows = conn.execute(
         """select id, pin_hash, pin_key_id from registrant
-           where id in (select registrant_id from telephone where number_hash = any(%s)) order by id""",
+           where id in (select registrant_id from telephone where number_hash = any(%s) and ended_at is null)
+           order by id""",
         [number_hashes],
     ).fetchall()
     matching = [row[0] for row in rows if keyring.pin_matches(row[2], row[0], pin, row[1])]
@@ -72,18 +267,51 @@ def _use_newest_key(conn: Connection, keyring: Keyring, registrant_id: int, pin:
     )
 
 
-def _add(conn: Connection, keyring: Keyring, number: str, pin: str, language: str, now: datetime) -> int:
+def _is_free(conn: Connection, keyring: Keyring, registrant_id: int, number: str, pin: str) -> bool:
+    """Whether this registrant may have this number, so that number and PIN still tell who it is."""
+    _lock_number(conn, keyring, number)
+    hashes = keyring.hashes(number)
+    return find(conn, keyring, hashes, pin) in (None, registrant_id) and not proofs.barred(conn, hashes)
+
+
+def _lock_number(conn: Connection, keyring: Keyring, number: str) -> None:
+    """Two calls at once that register the same number and PIN must find one registrant."""
+    _lock_hash(conn, keyring.hash(number))
+
+
+def _lock_hash(conn: Connection, number_hash: bytes) -> None:
+    conn.execute("select pg_advisory_xact_lock(%s)", [int.from_bytes(number_hash[:8], signed=True)])
+
+
+def _add(conn: Connection, keyring: Keyring, pin: str, language: str, *, pin_first: bool, now: datetime) -> int:
     row = conn.execute("select nextval(pg_get_serial_sequence('registrant', 'id'))").fetchone()
     if row is None:
         raise LookupError("no id for a registrant")
-    registrant_id, sealed = row[0], keyring.seal(number)
+    registrant_id = row[0]
     conn.execute(
-        """insert into registrant (id, language, pin_hash, pin_key_id, created_at)
-           overriding system value values (%s, %s, %s, %s, %s)""",
-        [registrant_id, language, keyring.pin_hash(keyring.newest, registrant_id, pin), keyring.newest, now],
-    )
-    conn.execute(
-        "insert into telephone (registrant_id, number_hash, number_cipher, key_id) values (%s, %s, %s, %s)",
-        [registrant_id, sealed.hash, sealed.cipher, sealed.key_id],
+        """insert into registrant (id, language, pin_first, pin_hash, pin_key_id, created_at)
+           overriding system value values (%s, %s, %s, %s, %s, %s)""",
+        [registrant_id, language, pin_first, keyring.pin_hash(keyring.newest, registrant_id, pin), keyring.newest, now],
     )
     return registrant_id
+
+
+def _add_telephone(conn: Connection, keyring: Keyring, registrant_id: int, number: str) -> None:
+    """In the place after the last, ended ones counted: a place is never given twice."""
+    sealed = keyring.seal(number)
+    conn.execute(
+        """insert into telephone (registrant_id, place, number_hash, number_cipher, key_id)
+           select %(id)s, coalesce(max(place), 0) + 1, %(hash)s, %(cipher)s, %(key)s
+           from telephone where registrant_id = %(id)s""",
+        {"id": registrant_id, "hash": sealed.hash, "cipher": sealed.cipher, "key": sealed.key_id},
+    )
+
+
+def _telephone(conn: Connection, keyring: Keyring, registrant_id: int, number: str) -> int:
+    row = conn.execute(
+        "select id from telephone where registrant_id = %s and number_hash = any(%s) and ended_at is null",
+        [registrant_id, keyring.hashes(number)],
+    ).fetchone()
+    if row is None:
+        raise LookupError("the registrant has no such telephone")
+    return row[0]

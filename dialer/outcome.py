@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from psycopg import Connection
 
-from db import attempts, notifications
+from db import attempts, notifications, proofs
 from dialer.schedule import next_call
 
 # Asterisk's words for how a Dial ended (Dial application, DIALSTATUS); an answered call is judged by its confirmation.
@@ -52,4 +52,25 @@ def finish(
             notifications.call_next(conn, item.notification_id, following.at, following.place)
         else:
             notifications.hand_over(conn, item.notification_id, now=now)
+    _prove_again(conn, attempt_id, ended.outcome, again=again, now=now)
     return ended.outcome
+
+
+def _prove_again(
+    conn: Connection, attempt_id: int, outcome: str, *, again: Mapping[str, timedelta], now: datetime
+) -> None:
+    """Call once more for what is still to be proven at this telephone, or give it up; nobody is troubled for a day."""
+    for proof in proofs.due_after(conn, attempt_id):
+        following = next_call(
+            outcome,
+            ended_at=now,
+            place=1,
+            places=1,
+            lost_in_a_row=proof.lost_in_a_row,
+            give_up_at=proof.created_at + proofs.DAY,
+            again=again,
+        )
+        if following and proof.calls < proofs.CALLS_A_DAY:
+            proofs.call_next(conn, proof.id, following.at)
+        else:
+            proofs.give_up(conn, proof.id, now=now)

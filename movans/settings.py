@@ -180,6 +180,11 @@ class Calls(_Part):
     keep_calling: Duration
 
 
+class Alarms(_Part):
+    registrations: Annotated[int, Field(ge=1)]
+    withheld: Annotated[int, Field(ge=1)]
+
+
 class Settings(_Part):
     service: Service
     agencies: dict[Plain, Agency]
@@ -190,8 +195,15 @@ class Settings(_Part):
     test_phone: bool
     trunk: Trunk | None
     calls: Calls
+    alarms: Alarms
     voices: dict[str, Annotated[list[Engine], Field(min_length=1)]]
     demo: bool
+
+    @property
+    def own_telephones(self) -> set[str]:
+        """Numbers that nobody can be called at: the service's own, the operator's, and the jails'."""
+        jails = {facility.telephone for agency in self.agencies.values() for facility in agency.facilities.values()}
+        return jails | {self.service.number, self.service.operator}
 
 
 def load(path: Path) -> Settings:

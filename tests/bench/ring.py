@@ -12,8 +12,9 @@ from typing import Self
 
 import psycopg
 
-from db import custody, feed_runs, notifications, registrants
+from db import custody, feed_runs, notifications
 from db.custody import Custody, Person
+from tests import people
 from tests.bench import report
 from tests.bench.load import BenchLine
 from tests.bench.wire import SO_TIMESTAMPNS, stamped
@@ -126,9 +127,7 @@ def _registered(conn: psycopg.Connection, line: BenchLine, many: int) -> list[tu
         person = Person("JOHN", "", "SMITH", None)
         offender = custody.add(conn, "boone", f"9{place:05}", person, held, now=_now())
         number = f"57355501{place % MOST:02}"
-        registrants.register(
-            conn, keyring, number=number, pin="2580", offender_id=offender.id, language="en", now=_now()
-        )
+        people.register(conn, keyring, number=number, offender_id=offender.id, now=_now())
         made.append((offender.id, number))
     conn.commit()
     return made

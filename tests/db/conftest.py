@@ -8,9 +8,10 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from db import custody, feed_runs, notifications, registrants
+from db import custody, feed_runs, notifications
 from db.custody import Custody, Offender, Person
 from db.migrate import migrate
+from tests import people
 from tests.conftest import KEYS, NOON
 from tests.db import DAY
 
@@ -43,7 +44,7 @@ def offender(shared: psycopg.Connection) -> Offender:
 @pytest.fixture
 def register(shared: psycopg.Connection, offender: Offender) -> Callable[..., int]:
     def add(number: str, pin: str = "2580") -> int:
-        registrants.register(shared, KEYS, number=number, pin=pin, offender_id=offender.id, language="en", now=NOON)
+        people.register(shared, KEYS, number=number, pin=pin, offender_id=offender.id, now=NOON)
         row = shared.execute("select max(id) from registration").fetchone()
         assert row
         return row[0]

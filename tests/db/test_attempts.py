@@ -10,6 +10,7 @@ from psycopg import sql
 from psycopg.errors import CheckViolation, UniqueViolation
 
 from db import attempts, notifications
+from db.attempts import Confirmed
 from dialer.outcome import finish
 from tests.conftest import KEYS, NOON, settings_for
 from tests.db import DAY
@@ -171,7 +172,7 @@ def test_a_confirmed_call_stays_confirmed_however_it_ended(
     assert attempts.answered(shared, attempt, now=NOON)
     registrant = shared.execute("select id from registrant").fetchone()
     assert registrant
-    assert attempts.confirm(shared, attempt, registrant[0], [event], now=NOON) == 1
+    assert attempts.confirm(shared, attempt, registrant[0], [event], now=NOON) == Confirmed(notifications=1, proofs=0)
     assert finish(shared, attempt, "lost", "Asterisk went away", again=again, now=NOON) == "confirmed"
     assert claim(shared, after=2 * DAY) == []
 

@@ -9,6 +9,7 @@ import psycopg
 from db import custody, feed_runs, notifications, registrants
 from db.custody import Custody, Offender
 from db.keys import Keyring
+from tests import people
 from tests.conftest import KEYS, NOON
 from tests.db import DAY
 
@@ -55,10 +56,8 @@ def test_a_registration_races_a_feed_run_and_nothing_falls_between(
 
     def register(number: int) -> None:
         with psycopg.connect(database) as conn:
-            done = registrants.register(
-                conn, KEYS, number=f"57355501{number:02}", pin="2580", offender_id=offender.id, language="en", now=NOON
-            )
-            heard.append(done.custody)
+            done = people.register(conn, KEYS, number=f"57355501{number:02}", offender_id=offender.id, now=NOON)
+            heard.append(done.offender.custody)
 
     missed = 0
     for number in range(20):
@@ -89,9 +88,7 @@ def test_the_same_number_and_pin_in_two_calls_at_once_is_one_registrant(
     def register(offender_id: int) -> None:
         with psycopg.connect(database) as conn:
             ready.wait()
-            registrants.register(
-                conn, KEYS, number="5735550142", pin="2580", offender_id=offender_id, language="en", now=NOON
-            )
+            people.register(conn, KEYS, number="5735550142", offender_id=offender_id, now=NOON)
 
     racers = [Thread(target=register, args=[each.id]) for each in (offender, other)]
     for racer in racers:

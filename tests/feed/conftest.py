@@ -8,11 +8,11 @@ import pytest
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from db import registrants
 from db.pool import open_pool
 from feed.custody_csv import Rules
 from feed.run import Report, run
 from movans import settings
+from tests import people
 from tests.conftest import KEYS, NOON
 from tests.db.conftest import database, shared  # noqa: F401  (fixtures)
 
@@ -62,7 +62,7 @@ def register(shared: Connection) -> Callable[..., int]:  # noqa: F811
     def add(number: str = "100234", telephone: str = "5735550142") -> int:
         found = shared.execute("select id from offender where number = %s", [number]).fetchone()
         assert found
-        registrants.register(shared, KEYS, number=telephone, pin="2580", offender_id=found[0], language="en", now=NOON)
+        people.register(shared, KEYS, number=telephone, offender_id=found[0], now=NOON)
         row = shared.execute("select max(id) from registration").fetchone()
         assert row
         return row[0]

@@ -9,9 +9,10 @@ import psycopg
 import pytest
 
 from agi.service import Service
-from db import attempts, custody, feed_runs, notifications, registrants
+from db import attempts, custody, feed_runs, notifications
 from db.custody import Custody, Offender, Person
 from prompts.catalogue import Catalogue, Utterance
+from tests import people
 from tests.conftest import KEYS, NOON, settings_for
 from tests.flow.telephone import Caller, OneConnection
 
@@ -69,8 +70,10 @@ def smith(jail: Callable[..., Offender]) -> Offender:
 
 @pytest.fixture
 def register(conn: psycopg.Connection) -> Callable[..., None]:
-    def add(offender: Offender, pin: str = "2580") -> None:
-        registrants.register(conn, KEYS, number="5735550142", pin=pin, offender_id=offender.id, language="en", now=NOON)
+    def add(offender: Offender, pin: str = "2580", *, pin_first: bool = False) -> None:
+        people.register(
+            conn, KEYS, number="5735550142", pin=pin, offender_id=offender.id, pin_first=pin_first, now=NOON
+        )
 
     return add
 

@@ -37,6 +37,7 @@ class Caller:
         self.heard: list[str] = []
         self._keys = ""
         self._gone = False
+        self.caller = "5735550111"  # what the telephone presents
         self.no_voice = False  # then only what was built in advance can be heard
 
     def hears(self, words: str) -> "Caller":

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from db import registrants
 from movans import asterisk, supervision
 from movans.wiring import now
+from tests import people
 from tests.live.conversation import Telephone
 from tests.live.line import Line
 from tests.live.softphone import Call
@@ -31,7 +31,7 @@ def register(line: Line, offender: str, *, number: str = NUMBER, last: str = "SM
     ((found,),) = line.query("select id from offender where number = %s", offender)
     keys, who = line.house.keyring(), int(str(found))
     with line.house.database() as db, db.connection() as conn:
-        registrants.register(conn, keys, number=number, pin=PIN, offender_id=who, language="en", now=now())
+        people.register(conn, keys, number=number, pin=PIN, offender_id=who, now=now())
 
 
 def is_registered(line: Line, offender: str) -> bool:

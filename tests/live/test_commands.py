@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from db import custody, registrants
+from db import custody
 from movans.wiring import now
+from tests import people
 from tests.live.line import CHECKOUT, Line
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, whose parts run as users of their own")
@@ -22,9 +23,7 @@ def registered(line: Line) -> None:
     line.imports(f"boone,300100,GREEN,PAT,1990-07-31,{JAIL},in custody,2026-09-02 16:20")
     with line.house.database() as db, db.connection() as conn:
         offender = custody.by_keys(conn, "300100", most=1)[0].id
-        registrants.register(
-            conn, line.house.keyring(), number="5735550187", pin="2580", offender_id=offender, language="en", now=now()
-        )
+        people.register(conn, line.house.keyring(), number="5735550187", offender_id=offender, now=now())
     line.imports(f"boone,300100,GREEN,PAT,1990-07-31,{JAIL},released,2026-11-20 09:40")
 
 

@@ -1,0 +1,165 @@
+"""Registering: a telephone that is answered by a person, a PIN that is not guessed, and a call that proves both."""
+
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from agi import telephone
+from agi.call import UNUSABLE, Call
+from agi.find import name, say_custody, say_or
+from agi.pin import weakness
+from agi.service import Service
+from db import proofs, registrants
+from db.custody import Offender
+from db.pool import Unreachable
+from db.registrants import Registered
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Visit:
+    """What a caller told in this call, so that nothing is asked twice, and the proofs that wait until they hang up."""
+
+    number: str = field(default="", repr=False)
+    pin: str = field(default="", repr=False)
+    pin_first: bool = False
+    registrant_id: int | None = None
+    proof_ids: set[int] = field(default_factory=set)
+
+    def proves(self, proof_id: int | None) -> None:
+        if proof_id is not None:
+            self.proof_ids.add(proof_id)
+
+
+def register(call: Call, service: Service, offender: Offender, visit: Visit) -> None:
+    """Ask for a telephone and a PIN, and register. Nothing is kept before all is complete."""
+    if not may_register(call, service):
+        call.say("too_many_registrations")
+        return
+    service.sounds.prepare([call.catalogue.utter("registered", name=name(offender))])
+    same = visit.number and call.choose("ask_same_telephone", {"1": True, "2": False})
+    if not same:
+        visit.number = ask_telephone(call, service)
+        visit.pin = ask_pin(call, visit.number, offender.number)
+        visit.pin_first = call.choose("ask_pin_first", {"1": False, "2": True})
+    kept = keep(call, service, offender, visit)
+    visit.registrant_id = kept.registrant_id
+    visit.proves(kept.proof_id)
+    if kept.offender.custody != offender.custody:  # first, while no key can have cut it off
+        call.say("changed_meanwhile")
+        say_custody(call, service, kept.offender)
+    say_or(call, "registered_unnamed", "registered", name=name(offender))
+    say_what_follows(call)
+
+
+def say_what_follows(call: Call) -> None:
+    """In the same words for everyone: nothing tells whether the number, or who has it, was known before."""
+    for prompt in ("proof_comes", "what_will_happen", "never_told"):
+        call.say(prompt)
+
+
+def add_telephone(call: Call, service: Service, visit: Visit) -> None:
+    """One more telephone for who has just registered, or has come back."""
+    number = ask_telephone(call, service)
+    if visit.registrant_id is not None:
+        with service.db.connection() as conn:
+            visit.proves(
+                registrants.add_telephone(
+                    conn,
+                    service.keyring,
+                    visit.registrant_id,
+                    number=number,
+                    pin=visit.pin,
+                    prove_at=prove_at(service),
+                    now=service.clock(),
+                )
+            )
+    call.say("telephone_added")
+    call.say("proof_comes")
+
+
+def may_register(call: Call, service: Service) -> bool:
+    """Count who registers from where; only a number that is presented, and often, is ever refused."""
+    presented = call.channel.caller
+    caller_hash = service.keyring.hash(presented) if presented else None
+    with service.db.connection() as conn:
+        if not registrants.may_register(conn, caller_hash, now=service.clock()):
+            log.warning("somebody registers again and again from one number, and was refused")
+            return False
+        registrants.note_registering(conn, caller_hash, now=service.clock())
+        alarms = service.settings.alarms
+        for alarm in registrants.alarms(
+            conn, registrations=alarms.registrations, withheld=alarms.withheld, now=service.clock()
+        ):
+            log.warning("%s", alarm)
+    return True
+
+
+def prove_at(service: Service) -> datetime:
+    """At the latest then; as soon as the caller has hung up, if that is noted."""
+    return service.clock() + service.settings.calls.longest
+
+
+def call_for_proof(service: Service, visit: Visit) -> None:
+    """The caller has hung up: their telephone is free to be called."""
+    if visit.proof_ids:
+        with service.db.connection() as conn:
+            proofs.hurry(conn, visit.proof_ids, now=service.clock())
+
+
+def keep(call: Call, service: Service, offender: Offender, visit: Visit) -> Registered:
+    """Keep the registration. An import may hold the offender: wait for it, with words."""
+    for _ in range(UNUSABLE - 1):
+        try:
+            return register_now(call, service, offender, visit)
+        except Unreachable:
+            call.say_all("one_moment")
+    return register_now(call, service, offender, visit)
+
+
+def register_now(call: Call, service: Service, offender: Offender, visit: Visit) -> Registered:
+    with service.db.connection() as conn:
+        return registrants.register(
+            conn,
+            service.keyring,
+            number=visit.number,
+            pin=visit.pin,
+            offender_id=offender.id,
+            language=call.catalogue.language,
+            pin_first=visit.pin_first,
+            prove_at=prove_at(service),
+            now=service.clock(),
+        )
+
+
+def ask_telephone(call: Call, service: Service) -> str:
+    """A telephone that a person answers."""
+
+    def check(keys: str) -> str | None:
+        return telephone.problem(keys, service.settings.own_telephones)
+
+    for _ in range(UNUSABLE):
+        number = telephone.without_country_code(call.ask("ask_phone", most=15, check=check))
+        if not call.choose(lambda: read_back(call, number), {"1": True, "2": False}):  # noqa: B023 - used at once
+            continue
+        if call.choose("ask_direct", {"1": True, "2": False}):
+            return number
+        call.say("phone_not_direct")
+    raise call.give_up()
+
+
+def read_back(call: Call, number: str) -> None:
+    call.say("you_entered")
+    call.spell(number, 3, 6)
+    call.say("is_it_right")
+
+
+def ask_pin(call: Call, *numbers: str) -> str:
+    """A new PIN, twice the same; none that is part of these numbers."""
+    for _ in range(UNUSABLE):
+        pin = call.ask("ask_pin", exactly=4, check=lambda pin: weakness(pin, *numbers) if len(pin) == 4 else None)
+        if call.ask("ask_pin_again", exactly=4) == pin:
+            return pin
+        call.say("pins_differ")
+    raise call.give_up()

@@ -1,0 +1,140 @@
+"""Proofs: the duty to call a telephone that was left with us, so that who answers shows that it is theirs."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+from db import registrations
+
+DAY = timedelta(days=1)
+CALLS_A_DAY = 3  # to one number, whoever leaves it how often: nobody is to be rung up by way of us
+REFUSALS = 3  # after which a number cannot be registered until staff lift it
+
+
+@dataclass(frozen=True)
+class Due:
+    """A proof that is still open after a call to its telephone."""
+
+    id: int
+    created_at: datetime
+    calls: int
+    lost_in_a_row: int
+
+
+def ask(conn: Connection, telephone_id: int, *, call_at: datetime, now: datetime) -> int:
+    """See that the telephone is called for its proof; return the proof's id. One that is open already will do."""
+    row = conn.execute(
+        """insert into proof (telephone_id, created_at, next_call_at) values (%s, %s, %s)
+           on conflict (telephone_id) where state = 'open' do update set next_call_at = excluded.next_call_at
+           returning id""",
+        [telephone_id, now, call_at],
+    ).fetchone()
+    if row is None:
+        raise LookupError("the proof was not kept")
+    return row[0]
+
+
+def hurry(conn: Connection, proof_ids: Iterable[int], *, now: datetime) -> None:
+    """The caller has hung up: what waited for that can be called now."""
+    conn.execute(
+        "update proof set next_call_at = %s where id = any(%s) and state = 'open' and next_call_at > %s",
+        [now, list(proof_ids), now],
+    )
+
+
+def prove(conn: Connection, registrant_id: int, number_hash: bytes, *, now: datetime) -> int:
+    """The registrant's PIN was entered on a call to this telephone; return how many open proofs that ended."""
+    telephones = [
+        telephone_id
+        for (telephone_id,) in conn.execute(
+            """update telephone set proven_at = %s
+               where registrant_id = %s and number_hash = %s and ended_at is null returning id""",
+            [now, registrant_id, number_hash],
+        )
+    ]
+    return conn.execute(
+        """update proof set state = 'proven', ended_at = %s, next_call_at = null
+           where state = 'open' and telephone_id = any(%s)""",
+        [now, telephones],
+    ).rowcount
+
+
+def waiting(conn: Connection, number_hash: bytes) -> tuple[bool, bool]:
+    """Whether a telephone is to be proven now, and whether it is not proven yet for somebody who left it."""
+    row = conn.execute(
+        """select coalesce(bool_or(p.id is not null), false), coalesce(bool_or(proven_at is null), false)
+           from telephone t left join proof p on p.telephone_id = t.id and p.state = 'open'
+           where number_hash = %s and t.ended_at is null""",
+        [number_hash],
+    ).fetchone()
+    return row or (False, False)
+
+
+def refuse(conn: Connection, number_hash: bytes, *, now: datetime) -> bool:
+    """Whoever picked up did not ask for this: what is not proven there ends. Returns whether that is all there is.
+
+    What is proven goes on, and staff are told. A registrant who has no other telephone is not called any more at all.
+    """
+    telephones = conn.execute(
+        """insert into refusal (telephone_id, number_hash, at, proven)
+           select id, number_hash, %(now)s, proven_at is not null from telephone
+           where number_hash = %(hash)s and ended_at is null
+           returning telephone_id, proven""",
+        {"hash": number_hash, "now": now},
+    ).fetchall()
+    unproven = [telephone_id for telephone_id, proven in telephones if not proven]
+    conn.execute("update telephone set ended_at = %s where id = any(%s)", [now, unproven])
+    conn.execute(
+        """update proof set state = 'not wanted', ended_at = %s, next_call_at = null
+           where state = 'open' and telephone_id = any(%s)""",
+        [now, unproven],
+    )
+    for (registrant_id,) in conn.execute(
+        """select distinct registrant_id from telephone t where id = any(%s) and not exists (
+               select from telephone o where o.registrant_id = t.registrant_id and o.ended_at is null)""",
+        [unproven],
+    ).fetchall():
+        registrations.end_all(conn, registrant_id, now=now)
+    return len(unproven) == len(telephones)
+
+
+def barred(conn: Connection, number_hashes: list[bytes]) -> bool:
+    """Whether so many said of this number that they had not asked for calls that it cannot be registered."""
+    row = conn.execute(
+        """select count(distinct at) >= %s from refusal
+           where number_hash = any(%s) and not proven and lifted_at is null""",
+        [REFUSALS, number_hashes],
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def due_after(conn: Connection, attempt_id: int) -> list[Due]:
+    """The open proofs of the telephone that an attempt called."""
+    cursor = conn.cursor(row_factory=class_row(Due))
+    return cursor.execute(
+        """select p.id, p.created_at,
+                  (select count(*) from call_attempt where proof_id = p.id and outcome <> 'lost') as calls,
+                  (select count(*) from call_attempt c where proof_id = p.id and outcome = 'lost' and c.id > coalesce(
+                      (select max(id) from call_attempt where proof_id = p.id and outcome <> 'lost'),
+                      0)) as lost_in_a_row
+           from call_attempt a
+           join telephone t on t.number_hash = a.number_hash and t.ended_at is null
+           join proof p on p.telephone_id = t.id
+           where a.id = %s and p.state = 'open' order by p.id for update of p""",
+        [attempt_id],
+    ).fetchall()
+
+
+def call_next(conn: Connection, proof_id: int, at: datetime) -> None:
+    conn.execute("update proof set next_call_at = %s where id = %s and state = 'open'", [at, proof_id])
+
+
+def give_up(conn: Connection, proof_id: int, *, now: datetime) -> None:
+    """It was called often enough. Its registrations stay: what happens is told all the same, with the PIN first."""
+    conn.execute(
+        "update proof set state = 'given up', ended_at = %s, next_call_at = null where id = %s and state = 'open'",
+        [now, proof_id],
+    )

@@ -1,0 +1,48 @@
+"""Registrations: a registrant's wish to be told of an offender's custody."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import Connection
+from psycopg.rows import class_row
+
+
+@dataclass(frozen=True)
+class Registration:
+    id: int
+    offender_id: int
+    created_at: datetime
+
+
+def add(conn: Connection, registrant_id: int, offender_id: int, *, now: datetime) -> None:
+    """Register somebody for an offender; a second time changes nothing."""
+    conn.execute(
+        """insert into registration (registrant_id, offender_id, created_at) values (%s, %s, %s)
+           on conflict (registrant_id, offender_id) where ended_at is null do nothing""",
+        [registrant_id, offender_id, now],
+    )
+
+
+def of(conn: Connection, registrant_id: int) -> list[Registration]:
+    """What a registrant is registered for, the oldest first."""
+    cursor = conn.cursor(row_factory=class_row(Registration))
+    return cursor.execute(
+        """select id, offender_id, created_at from registration
+           where registrant_id = %s and ended_at is null order by id""",
+        [registrant_id],
+    ).fetchall()
+
+
+def end(conn: Connection, registration_id: int, *, now: datetime) -> None:
+    """The registrant no longer wants it: nobody is called about it any more."""
+    conn.execute("update registration set ended_at = %s where id = %s and ended_at is null", [now, registration_id])
+    conn.execute(
+        """update notification set state = 'registration ended', ended_at = %s, next_call_at = null
+           where registration_id = %s and state = 'open'""",
+        [now, registration_id],
+    )
+
+
+def end_all(conn: Connection, registrant_id: int, *, now: datetime) -> None:
+    for registration in of(conn, registrant_id):
+        end(conn, registration.id, now=now)
