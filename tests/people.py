@@ -9,6 +9,30 @@ from db.keys import Keyring
 from db.registrants import Registered
 
 
+def leave(
+    conn: Connection,
+    keyring: Keyring,
+    *,
+    number: str,
+    offender_id: int,
+    now: datetime,
+    pin: str = "2580",
+    pin_first: bool = False,
+) -> Registered:
+    """Somebody leaves a telephone number, which is to be called for its proof now."""
+    return registrants.register(
+        conn,
+        keyring,
+        number=number,
+        pin=pin,
+        offender_id=offender_id,
+        language="en",
+        pin_first=pin_first,
+        prove_at=now,
+        now=now,
+    )
+
+
 def register(
     conn: Connection,
     keyring: Keyring,
@@ -17,21 +41,10 @@ def register(
     offender_id: int,
     now: datetime,
     pin: str = "2580",
-    language: str = "en",
     pin_first: bool = False,
 ) -> Registered:
-    """Register somebody, and let them prove their telephone at once."""
-    done = registrants.register(
-        conn,
-        keyring,
-        number=number,
-        pin=pin,
-        offender_id=offender_id,
-        language=language,
-        pin_first=pin_first,
-        prove_at=now,
-        now=now,
-    )
+    """Somebody leaves a telephone number, and has proven it."""
+    done = leave(conn, keyring, number=number, offender_id=offender_id, now=now, pin=pin, pin_first=pin_first)
     if done.registrant_id is not None:
         proofs.prove(conn, done.registrant_id, keyring.hash(number), now=now)
     return done

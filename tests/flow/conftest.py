@@ -79,6 +79,16 @@ def register(conn: psycopg.Connection) -> Callable[..., None]:
 
 
 @pytest.fixture
+def leave(conn: psycopg.Connection) -> Callable[..., None]:
+    """Somebody leaves a telephone number, and it is not proven yet."""
+
+    def add(offender: Offender, pin: str = "2580") -> None:
+        people.leave(conn, KEYS, number="5735550142", pin=pin, offender_id=offender.id, now=NOON)
+
+    return add
+
+
+@pytest.fixture
 def happens(conn: psycopg.Connection) -> Callable[..., int]:
     def event(offender: Offender, kind: str, status: str = "released") -> int:
         run = feed_runs.add(conn, "test.csv", "", "applied", now=NOON)

@@ -21,7 +21,7 @@ Undone = Callable[[], AbstractContextManager[None]]
 
 def whole_way(caller: Caller) -> Caller:
     """Listens to every sound before it answers, so that each can be hung up at."""
-    return press(caller, TO_THE_END).hears("hang up").hangs_up()
+    return press(caller, TO_THE_END).hears("just hang up").hangs_up()
 
 
 @pytest.fixture

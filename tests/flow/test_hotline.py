@@ -15,13 +15,18 @@ from tests.flow.telephone import Caller
 pytestmark = pytest.mark.usefixtures("smith")
 
 TO_THE_STATUS = (("press 1", "1"), ("offender number", "100234#"))
-TO_THE_END = (
+TO_THE_PIN = (
     *TO_THE_STATUS,
     ("to be called", "1"),
     ("telephone number where", "5735550142#"),
     ("if this is right", "1"),
+    ("answers that telephone directly", "1"),
+)
+TO_THE_END = (
+    *TO_THE_PIN,
     ("make up a pin", "2580"),
     ("same four digits", "2580"),
+    ("ask for your pin first", "1"),
 )
 
 
@@ -47,10 +52,12 @@ def test_a_caller_hears_where_the_offender_is_and_registers(caller: Caller, serv
     caller.hears("start with the area code").presses("5735550142#")
     for digit in ["five", "seven", "three", "five", "five", "five", "zero", "one", "four", "two"]:
         caller.hears(digit)
-    caller.hears("if this is right").presses("1")
+    caller.hears("if this is right").presses("1").hears("answers that telephone directly").presses("1")
     caller.hears("four digits").presses("2580").hears("again").presses("2580")
-    caller.hears("you are registered to be told about John Smith").hears("we will call you from 8 6 6")
-    caller.hears("will not be told").hears("hang up").hangs_up()
+    caller.hears("ask for your pin first").presses("1")
+    caller.hears("you are registered to be told about John Smith").hears("within ten minutes")
+    caller.hears("we will call you from 8 6 6")
+    caller.hears("will not be told").hears("just hang up").hangs_up()
     assert caller.calls(hotline, service) == "hung up"
     assert registrations(conn) == 1
     assert registrants.find(conn, KEYS, KEYS.hashes("5735550142"), "2580")
@@ -60,17 +67,18 @@ def test_registering_again_with_the_same_telephone_and_pin_changes_nothing(
     caller: Caller, service: Service, conn: psycopg.Connection
 ):
     for _ in range(2):
-        press(caller, TO_THE_END).hears("you are registered").hears("hang up").hangs_up()
+        press(caller, TO_THE_END).hears("you are registered").hears("just hang up").hangs_up()
         caller.calls(hotline, service)
         caller._gone = False
     assert registrations(conn) == 1
 
 
 def test_two_pins_on_one_telephone_are_two_registrants(caller: Caller, service: Service, conn: psycopg.Connection):
-    press(caller, TO_THE_END).hears("hang up").hangs_up()
+    press(caller, TO_THE_END).hears("just hang up").hangs_up()
     caller.calls(hotline, service)
     caller._gone = False
-    press(caller, TO_THE_END[:-2]).hears("make up a pin").presses("1470").hears("again").presses("1470")
+    press(caller, TO_THE_PIN).hears("make up a pin").presses("1470").hears("again").presses("1470")
+    caller.hears("ask for your pin first").presses("1")
     caller.hears("you are registered").hangs_up()
     caller.calls(hotline, service)
     assert registrations(conn) == 2
@@ -89,7 +97,7 @@ def test_hanging_up_before_the_end_registers_nobody(
 def test_hanging_up_in_the_middle_of_an_entry_registers_nobody(
     caller: Caller, service: Service, conn: psycopg.Connection
 ):
-    press(caller, TO_THE_END[:-1]).hears("same four digits").presses("25").hangs_up()
+    press(caller, TO_THE_END[:-2]).hears("same four digits").presses("25").hangs_up()
     assert caller.calls(hotline, service) == "hung up"
     assert registrations(conn) == 0
 
@@ -134,8 +142,7 @@ def test_the_one_before_the_area_code_is_taken_off(caller: Caller, service: Serv
 def test_a_number_that_was_heard_wrong_can_be_entered_again(caller: Caller, service: Service):
     press(caller, TO_THE_STATUS).hears("to be called").presses("1")
     caller.hears("telephone number where").presses("5735550143#").hears("if this is right").presses("2")
-    caller.hears("telephone number where").presses("5735550142#").hears("if this is right").presses("1")
-    caller.hears("make up a pin").hangs_up()
+    press(caller, TO_THE_PIN[-3:]).hears("make up a pin").hangs_up()
     caller.calls(hotline, service)
 
 
@@ -146,22 +153,21 @@ def test_a_star_in_the_middle_clears_the_entry_and_asks_again(caller: Caller, se
 
 
 def test_pins_that_differ_are_asked_for_again(caller: Caller, service: Service, conn: psycopg.Connection):
-    press(caller, TO_THE_END[:-1]).hears("same four digits").presses("2581").hears("not the same")
-    caller.hears("make up a pin").presses("2580").hears("same four digits").presses("2580")
-    caller.hears("you are registered").hangs_up()
+    press(caller, TO_THE_END[:-2]).hears("same four digits").presses("2581").hears("not the same")
+    press(caller, TO_THE_END[-3:]).hears("you are registered").hangs_up()
     caller.calls(hotline, service)
     assert registrations(conn) == 1
 
 
 def test_a_pound_after_the_pin_belongs_to_the_pin(caller: Caller, service: Service, conn: psycopg.Connection):
-    press(caller, TO_THE_END[:-2]).hears("make up a pin").presses("2580#").hears("same four digits").presses("2580#")
-    caller.hears("you are registered").hangs_up()
+    press(caller, TO_THE_PIN).hears("make up a pin").presses("2580#").hears("same four digits").presses("2580#")
+    caller.hears("ask for your pin first").presses("1").hears("you are registered").hangs_up()
     caller.calls(hotline, service)
     assert registrations(conn) == 1
 
 
 def test_too_few_digits_of_a_pin_are_refused(caller: Caller, service: Service):
-    press(caller, TO_THE_END[:-2]).hears("make up a pin").presses("25#").hears("too short")
+    press(caller, TO_THE_PIN).hears("make up a pin").presses("25#").hears("too short")
     caller.hears("make up a pin").hangs_up()
     caller.calls(hotline, service)
 
@@ -227,8 +233,8 @@ def test_a_change_between_hearing_and_registering_is_told_at_once(
     caller: Caller, service: Service, conn: psycopg.Connection, smith: Offender
 ):
     released = Custody("released", "Boone County Jail", NOON)
-    press(caller, TO_THE_END[:-1]).hears("same four digits")
-    caller.meanwhile(lambda: custody.update(conn, smith.id, smith.person, released, now=NOON)).presses("2580")
+    press(caller, TO_THE_END[:-1]).hears("ask for your pin first")
+    caller.meanwhile(lambda: custody.update(conn, smith.id, smith.person, released, now=NOON)).presses("1")
     caller.hears("there is news").hears("was released").hears("you are registered").hears("will not be told").hangs_up()
     caller.calls(hotline, service)
 

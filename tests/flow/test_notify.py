@@ -231,16 +231,68 @@ def test_a_confirmed_call_stays_confirmed_though_the_server_went_away_afterwards
     assert outcome(conn, service, ringing) == "confirmed"
 
 
-def test_nine_has_nowhere_to_go_back_to_and_the_question_is_put_again(caller: Caller, service: Service, ringing: int):
-    caller.hears("PIN now").presses("9#").hears("John Smith").hears("PIN now").presses("2580").hears("confirmed")
+def test_nine_by_mistake_is_taken_back_and_the_question_comes_again(caller: Caller, service: Service, ringing: int):
+    caller.hears("PIN now").presses("9#").hears("did not ask for these calls, press 9 again").presses("1")
+    caller.hears("John Smith").hears("PIN now").presses("2580").hears("confirmed")
     assert caller.calls(notify, service, ringing) == "over"
 
 
-def test_only_nines_end_the_call_in_words(caller: Caller, service: Service, ringing: int):
+def test_on_a_proven_telephone_nine_tells_staff_and_stops_no_call(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.hears("PIN now").presses("9#").hears("press 9 again").presses("9").hears("told our staff").hears("goodbye")
+    assert caller.calls(notify, service, ringing) == "over"
+    assert outcome(conn, service, ringing) == "not confirmed"
+    assert next_calls(conn) == [timedelta(hours=2)]
+    assert conn.execute("select proven from refusal").fetchall() == [(True,)]
+
+
+def test_only_nines_taken_back_end_the_call_in_words(caller: Caller, service: Service, ringing: int):
     for _ in range(3):
-        caller.hears("PIN now").presses("9#")
+        caller.hears("PIN now").presses("9#").hears("press 9 again").presses("1")
     caller.hears("we will call you again").hears("goodbye")
     assert caller.calls(notify, service, ringing) == "gave up"
+
+
+def test_who_chose_so_is_asked_for_the_pin_before_anything_is_said(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith, pin_first=True)
+    happens(smith, "released")
+    caller.hears("this is MOVANS").hears("enter your PIN to hear it").hears("PIN now").presses("1111")
+    caller.hears("not the right PIN").hears("PIN now").presses("2580").hears("John Smith was released")
+    caller.hears("confirmed")
+    caller.calls(notify, service, ring())
+    assert [words for words in caller.heard if "did not ask" in words] == []
+    assert states(conn) == ["confirmed"]
+
+
+def test_of_two_at_one_telephone_one_asks_for_the_pin_first_and_hears_only_their_own_news(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    jail: Callable[..., Offender],
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    doe = jail("55", "JANE", "DOE")
+    register(smith, "2580", pin_first=True)
+    register(doe, "1470")
+    happens(smith, "released")
+    happens(doe, "escaped", "escaped")
+    caller.hears("Jane Doe escaped").hears("enter your PIN to hear it").hears("PIN now").presses("1470")
+    caller.hears("confirmed")
+    caller.calls(notify, service, ring())
+    assert "John Smith" not in " ".join(caller.heard)
+    assert states(conn) == ["open", "confirmed"]
 
 
 def test_a_database_that_goes_away_in_the_middle_makes_the_call_a_lost_one(

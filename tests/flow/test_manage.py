@@ -1,0 +1,206 @@
+"""Coming back with telephone number and PIN."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from agi.hotline import hotline
+from agi.service import Service
+from db import registrants
+from db.custody import Offender
+from tests import people
+from tests.conftest import KEYS, NOON
+from tests.flow.conftest import Clock
+from tests.flow.telephone import Caller
+from tests.flow.test_register import NUMBER, again, proof_calls
+
+DAY = timedelta(days=1)
+NOBODY = "do not belong together"
+
+
+@pytest.fixture
+def registered(smith: Offender, register: Callable[..., None]) -> None:
+    register(smith)
+
+
+def comes_back(caller: Caller, number: str = NUMBER, pin: str = "2580") -> Caller:
+    caller.hears("registered before, press 2").presses("2").hears("number that you left").presses(f"{number}#")
+    return caller.hears("your four digit PIN").presses(pin)
+
+
+def live(conn: psycopg.Connection) -> int:
+    return len(conn.execute("select from registration where ended_at is null").fetchall())
+
+
+@pytest.mark.usefixtures("registered")
+def test_who_comes_back_hears_what_they_are_registered_for_and_ends_it(
+    caller: Caller, service: Service, conn: psycopg.Connection
+):
+    comes_back(caller).hears("end what you are registered for, press 2").presses("2")
+    caller.hears("registered for John Smith").presses("2").hears("this has ended").hears("for a test call").hangs_up()
+    caller.calls(hotline, service)
+    assert live(conn) == 0
+
+
+@pytest.mark.usefixtures("registered")
+def test_all_can_be_ended_at_once(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    jail: Callable[..., Offender],
+    register: Callable[..., None],
+):
+    register(jail("55", "JANE", "DOE"))
+    comes_back(caller).hears("press 2").presses("2").hears("John Smith").presses("1").hears("Jane Doe").presses("1")
+    caller.hears("to end all of them").presses("2").hears("all have ended").hangs_up()
+    caller.calls(hotline, service)
+    assert live(conn) == 0
+
+
+@pytest.mark.usefixtures("registered")
+def test_news_that_waits_is_heard_and_confirmed_and_no_call_comes(
+    caller: Caller, service: Service, conn: psycopg.Connection, smith: Offender, happens: Callable[..., int]
+):
+    happens(smith, "released")
+    comes_back(caller).hears("news that waits").presses("1").hears("John Smith was released")
+    caller.hears("to confirm that you heard this").presses("1").hears("this is confirmed").hangs_up()
+    caller.calls(hotline, service)
+    assert conn.execute("select state from notification").fetchall() == [("confirmed",)]
+
+
+@pytest.mark.usefixtures("registered")
+def test_news_that_was_cut_short_is_said_before_it_is_confirmed(
+    caller: Caller, service: Service, smith: Offender, happens: Callable[..., int]
+):
+    happens(smith, "released")
+    comes_back(caller).hears("news that waits").presses("1").hears("John Smith was released").presses("1")
+    caller.hears("John Smith was released").hears("this is confirmed").hangs_up()
+    caller.calls(hotline, service)
+
+
+@pytest.mark.usefixtures("registered")
+def test_without_news_they_are_told_so(caller: Caller, service: Service):
+    comes_back(caller).hears("news that waits").presses("1").hears("no news that waits").hears("test call").hangs_up()
+    caller.calls(hotline, service)
+
+
+@pytest.mark.parametrize(("number", "pin"), [(NUMBER, "1470"), ("5735550143", "2580")])
+@pytest.mark.usefixtures("registered")
+def test_a_wrong_number_and_a_wrong_pin_sound_alike(number: str, pin: str, caller: Caller, service: Service):
+    comes_back(caller, number, pin).hears(NOBODY).hears("number that you left").presses(f"{NUMBER}#")
+    caller.hears("your four digit PIN").presses("2580").hears("for a test call").hangs_up()
+    caller.calls(hotline, service)
+
+
+@pytest.mark.usefixtures("registered")
+def test_three_wrong_ones_offer_a_person_and_end_the_call(caller: Caller, service: Service):
+    comes_back(caller, pin="1470").hears(NOBODY)
+    for _ in range(2):
+        caller.hears("number that you left").presses(f"{NUMBER}#").hears("four digit PIN").presses("1470").hears(NOBODY)
+    caller.hears("to reach a person").hears("goodbye")
+    assert caller.calls(hotline, service) == "gave up"
+
+
+@pytest.mark.parametrize("number", [NUMBER, "5735550143"])
+@pytest.mark.usefixtures("registered")
+def test_five_wrong_pins_lock_the_number_for_a_day_and_the_right_one_sounds_wrong_too(
+    number: str, service: Service, conn: psycopg.Connection, caller: Caller, clock: Clock
+):
+    for _ in range(5):
+        assert registrants.enter(conn, KEYS, number=number, pin="1470", now=NOON) is None
+    comes_back(caller, number).hears(NOBODY).hangs_up()
+    caller.calls(hotline, service)
+    clock.now = NOON + DAY + timedelta(minutes=1)
+    comes_back(again(caller), number).hears("test call" if number == NUMBER else NOBODY).hangs_up()
+    caller.calls(hotline, service)
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_lock_stops_no_call(conn: psycopg.Connection, smith: Offender, happens, ring: Callable[[], int]):
+    for _ in range(5):
+        registrants.enter(conn, KEYS, number=NUMBER, pin="1470", now=NOON)
+    happens(smith, "released")
+    assert ring()
+
+
+@pytest.mark.usefixtures("registered")
+def test_another_person_is_added_with_the_telephone_and_pin_that_were_entered(
+    caller: Caller, service: Service, conn: psycopg.Connection, jail: Callable[..., Offender]
+):
+    jail("55", "JANE", "DOE")
+    comes_back(caller).hears("another person, press 3").presses("3").hears("offender number").presses("55#")
+    caller.hears("Jane Doe").hears("to be called").presses("1").hears("same telephone").presses("1")
+    caller.hears("registered to be told about Jane Doe").hangs_up()
+    caller.calls(hotline, service)
+    assert live(conn) == 2
+    assert conn.execute("select count(*) from registrant").fetchone() == (1,)
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_number_is_changed_and_the_new_one_is_called_for_its_proof(
+    caller: Caller, service: Service, conn: psycopg.Connection
+):
+    comes_back(caller).hears("change your telephone").presses("4").hears("another number, press 1").presses("1")
+    caller.hears("telephone number where").presses("5735550143#").hears("if this is right").presses("1")
+    caller.hears("directly").presses("1").hears("noted that number").hears("within ten minutes").hangs_up()
+    caller.calls(hotline, service)
+    assert registrants.find(conn, KEYS, KEYS.hashes("5735550143"), "2580")
+    assert registrants.find(conn, KEYS, KEYS.hashes(NUMBER), "2580") is None
+    assert proof_calls(conn) == [timedelta(0)]
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_number_where_somebody_has_the_same_pin_is_not_taken_and_nobody_hears_why(
+    caller: Caller, service: Service, conn: psycopg.Connection, smith: Offender
+):
+    people.register(conn, KEYS, number="5735550143", offender_id=smith.id, now=NOON)
+    comes_back(caller).hears("change your telephone").presses("4").hears("another number, press 1").presses("1")
+    caller.hears("telephone number where").presses("5735550143#").hears("if this is right").presses("1")
+    caller.hears("directly").presses("1").hears("noted that number").hears("within ten minutes").hangs_up()
+    caller.calls(hotline, service)
+    assert registrants.find(conn, KEYS, KEYS.hashes(NUMBER), "2580")
+    assert proof_calls(conn) == []
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_pin_is_changed(caller: Caller, service: Service, conn: psycopg.Connection):
+    comes_back(caller).hears("your PIN, press 4").presses("4").hears("change your PIN, press 3").presses("3")
+    caller.hears("make up a PIN").presses("1470").hears("same four digits").presses("1470").hears("is changed")
+    caller.hangs_up()
+    caller.calls(hotline, service)
+    assert registrants.find(conn, KEYS, KEYS.hashes(NUMBER), "1470")
+    assert registrants.find(conn, KEYS, KEYS.hashes(NUMBER), "2580") is None
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_pin_of_somebody_else_at_the_same_telephone_is_refused_as_too_easy_and_counts_as_a_try(
+    caller: Caller, service: Service, conn: psycopg.Connection, smith: Offender, register: Callable[..., None]
+):
+    register(smith, "1470")
+    comes_back(caller).hears("press 4").presses("4").hears("change your PIN, press 3").presses("3")
+    caller.hears("make up a PIN").presses("1470").hears("same four digits").presses("1470").hears("easy to guess")
+    caller.hears("make up a PIN").hangs_up()
+    caller.calls(hotline, service)
+    assert conn.execute("select count(*) from wrong_pin").fetchone() == (1,)
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_test_call_comes_when_they_have_hung_up(caller: Caller, service: Service, conn: psycopg.Connection):
+    comes_back(caller).hears("test call, press 5").presses("5").hears("within ten minutes").hangs_up()
+    caller.calls(hotline, service)
+    assert proof_calls(conn) == [timedelta(0)]
+
+
+def test_who_is_not_proven_yet_hears_so(caller: Caller, service: Service, smith: Offender, leave: Callable[..., None]):
+    leave(smith)
+    comes_back(caller).hears("not confirmed yet").hears("test call").hangs_up()
+    caller.calls(hotline, service)
+
+
+@pytest.mark.usefixtures("registered")
+def test_nine_goes_back_to_the_choices(caller: Caller, service: Service):
+    comes_back(caller).hears("press 4").presses("4").hears("change your PIN").presses("9").hears("test call")
+    caller.presses("9").hears("to find a person").hangs_up()
+    caller.calls(hotline, service)

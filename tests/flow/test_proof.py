@@ -1,0 +1,166 @@
+"""The call that proves a telephone, and what is told on one that is not proven yet."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from agi.notify import notify
+from agi.service import Service
+from db import attempts, proofs, registrants
+from db.custody import Offender
+from dialer.outcome import finish
+from tests import people
+from tests.conftest import KEYS, NOON
+from tests.flow.telephone import Caller
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def left(smith: Offender, leave: Callable[..., None]) -> None:
+    leave(smith)
+
+
+def ends(conn: psycopg.Connection, service: Service, attempt_id: int, outcome: str | None = None) -> str | None:
+    return finish(conn, attempt_id, outcome, "", again=service.settings.calls.again, now=NOON)
+
+
+def proof(conn: psycopg.Connection) -> list[tuple[str, timedelta | None]]:
+    rows = conn.execute("select state, next_call_at from proof order by id")
+    return [(state, at and at - NOON) for state, at in rows]
+
+
+def proven(conn: psycopg.Connection) -> bool:
+    return conn.execute("select from telephone where proven_at is not null").fetchone() is not None
+
+
+def due(conn: psycopg.Connection, after: timedelta = timedelta(0)) -> list[int]:
+    return attempts.claim(conn, lines=4, host="here", begin_within=timedelta(seconds=20), now=NOON + after)
+
+
+def registrations(conn: psycopg.Connection) -> int:
+    return len(conn.execute("select from registration where ended_at is null").fetchall())
+
+
+@pytest.mark.usefixtures("left")
+def test_the_call_says_what_it_is_names_nobody_and_the_pin_proves_the_telephone(
+    caller: Caller, service: Service, conn: psycopg.Connection, ring: Callable[[], int]
+):
+    attempt = ring()
+    caller.hears("this is MOVANS").hears("somebody left this telephone number").hears("press 9 and then pound")
+    caller.hears("PIN now").presses("2580").hears("your telephone is confirmed").hears("goodbye")
+    assert caller.calls(notify, service, attempt) == "over"
+    assert "Smith" not in " ".join(caller.heard)
+    assert ends(conn, service, attempt) == "confirmed"
+    assert proof(conn) == [("proven", None)]
+    assert proven(conn)
+    assert due(conn, DAY) == []
+
+
+@pytest.mark.usefixtures("left")
+def test_a_wrong_pin_proves_nothing_and_three_calls_are_made(
+    caller: Caller, service: Service, conn: psycopg.Connection, ring: Callable[[], int]
+):
+    attempt = ring()
+    for pin in ("1111", "2222", "3333"):
+        caller.hears("PIN now").presses(pin)
+    caller.hears("not confirmed").hears("goodbye")
+    assert caller.calls(notify, service, attempt) == "gave up"
+    assert ends(conn, service, attempt) == "not confirmed"
+    assert proof(conn) == [("open", timedelta(hours=2))]
+    for call in (2, 3):
+        (attempt,) = due(conn, timedelta(hours=2))
+        attempts.begin(conn, KEYS, attempt, end_within=timedelta(minutes=5), now=NOON)
+        ends(conn, service, attempt, "no answer")
+        assert proof(conn) == [("open", timedelta(minutes=30)) if call == 2 else ("given up", None)]
+    assert registrations(conn) == 1
+
+
+@pytest.mark.usefixtures("left")
+def test_nine_twice_ends_what_nobody_there_asked_for(
+    caller: Caller, service: Service, conn: psycopg.Connection, ring: Callable[[], int]
+):
+    attempt = ring()
+    caller.hears("PIN now").presses("9#").hears("press 9 again").presses("9").hears(
+        "will not call you about this again"
+    )
+    assert caller.calls(notify, service, attempt) == "over"
+    ends(conn, service, attempt)
+    assert proof(conn) == [("not wanted", None)]
+    assert registrations(conn) == 0
+    assert due(conn, DAY) == []
+
+
+def test_no_number_is_called_more_than_three_times_a_day_for_its_proof_whoever_leaves_it(
+    service: Service, conn: psycopg.Connection, smith: Offender
+):
+    called = 0
+    for turn in range(6):
+        people.leave(conn, KEYS, number="5735550142", pin=f"258{turn}", offender_id=smith.id, now=NOON)
+        for attempt in due(conn):
+            attempts.begin(conn, KEYS, attempt, end_within=timedelta(minutes=5), now=NOON)
+            ends(conn, service, attempt, "not confirmed")
+            called += 1
+    assert called == 3
+    assert due(conn, timedelta(hours=23)) == []
+    assert len(due(conn, timedelta(hours=25))) == 1
+
+
+@pytest.mark.usefixtures("left")
+def test_news_on_an_unproven_telephone_is_told_after_the_pin_which_proves_it_too(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    happens(smith, "released")
+    attempt = ring()
+    caller.hears("with news that you asked for").hears("enter your PIN to hear it").hears("press 9 and then pound")
+    caller.hears("PIN now").presses("2580").hears("John Smith was released").hears("confirmed")
+    caller.calls(notify, service, attempt)
+    ends(conn, service, attempt)
+    assert proof(conn) == [("proven", None)]
+    assert due(conn, DAY) == []
+
+
+@pytest.mark.usefixtures("left")
+def test_nine_twice_on_news_ends_the_unproven_and_leaves_the_proven_alone(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith, "1470")
+    happens(smith, "released")
+    attempt = ring()
+    caller.hears("PIN now").presses("9#").hears("press 9 again").presses("9").hears("told our staff")
+    caller.calls(notify, service, attempt)
+    states = [state for (state,) in conn.execute("select state from notification order by id")]
+    assert sorted(states) == ["open", "registration ended"]
+    assert registrations(conn) == 1
+
+
+def test_who_has_another_telephone_is_called_there_instead_of_where_nobody_knows_them(
+    service: Service, conn: psycopg.Connection, smith: Offender, register: Callable[..., None], happens
+):
+    register(smith)
+    registrant = registrants.find(conn, KEYS, KEYS.hashes("5735550142"), "2580")
+    assert registrant
+    added = registrants.add_telephone(conn, KEYS, registrant, number="5735550143", pin="2580", prove_at=NOON, now=NOON)
+    assert added
+    proofs.refuse(conn, KEYS.hash("5735550143"), now=NOON)
+    assert registrations(conn) == 1
+    happens(smith, "released")
+    (attempt,) = due(conn)
+    number = attempts.begin(conn, KEYS, attempt, end_within=timedelta(minutes=5), now=NOON)
+    assert number == "5735550142"
+    ends(conn, service, attempt, "no answer")
+    assert due(conn, timedelta(minutes=29)) == []
+    assert len(due(conn, timedelta(minutes=31))) == 1

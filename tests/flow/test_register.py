@@ -1,0 +1,181 @@
+"""Registering: what is refused with a reason, and what nobody is told."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from agi.hotline import hotline
+from agi.pin import weakness
+from agi.service import Service
+from db import proofs, registrants
+from db.custody import Offender
+from tests import people
+from tests.conftest import KEYS, NOON
+from tests.flow.conftest import Clock
+from tests.flow.telephone import Caller
+from tests.flow.test_hotline import TO_THE_END, TO_THE_PIN, press, registrations
+
+pytestmark = pytest.mark.usefixtures("smith")
+
+NUMBER = "5735550142"
+
+
+def again(caller: Caller) -> Caller:
+    """The same telephone calls anew."""
+    caller._gone = False
+    caller.heard.clear()
+    return caller
+
+
+def proof_calls(conn: psycopg.Connection) -> list[timedelta]:
+    return [at - NOON for (at,) in conn.execute("select next_call_at from proof where state = 'open'")]
+
+
+@pytest.mark.parametrize(
+    ("pin", "numbers", "why"),
+    [
+        ("2580", (NUMBER, "100234"), None),
+        ("7391", (NUMBER,), None),
+        ("1357", (), None),
+        ("8888", (), "pin_one_digit"),
+        ("1234", (), "pin_in_a_row"),
+        ("7890", (), "pin_in_a_row"),
+        ("3210", (), "pin_in_a_row"),
+        ("0987", (), "pin_in_a_row"),
+        ("1212", (), "pin_common"),
+        ("6969", (), "pin_common"),
+        ("0142", (NUMBER,), "pin_in_number"),
+        ("7355", (NUMBER,), "pin_in_number"),
+        ("0234", (NUMBER, "100234"), "pin_in_number"),
+    ],
+)
+def test_a_pin_that_others_would_guess_has_its_reason(pin: str, numbers: tuple[str, ...], why: str | None):
+    assert weakness(pin, *numbers) == why
+
+
+def test_a_pin_that_is_easy_to_guess_is_refused_and_asked_for_again(caller: Caller, service: Service):
+    press(caller, TO_THE_PIN).hears("make up a pin").presses("1234").hears("in a row")
+    caller.hears("make up a pin").presses("0142").hears("part of a number")
+    caller.hears("make up a pin").presses("2580").hears("same four digits").hangs_up()
+    caller.calls(hotline, service)
+
+
+@pytest.mark.parametrize("number", ["5735550111", "8665550182", "5735550100"])
+def test_a_jails_and_the_services_own_numbers_are_refused(number: str, caller: Caller, service: Service):
+    press(caller, TO_THE_PIN[:3]).hears("telephone number where").presses(f"{number}#")
+    caller.hears("number of a jail or of this service").hears("telephone number where").hangs_up()
+    caller.calls(hotline, service)
+
+
+def test_a_telephone_that_no_person_answers_is_refused(caller: Caller, service: Service):
+    press(caller, TO_THE_PIN[:-1]).hears("answers that telephone directly").presses("2")
+    caller.hears("could not reach you").hears("telephone number where").hangs_up()
+    caller.calls(hotline, service)
+
+
+def test_the_telephone_is_called_for_its_proof_when_the_caller_has_hung_up(
+    caller: Caller, service: Service, conn: psycopg.Connection, clock: Clock
+):
+    at_the_end: list[list[timedelta]] = []
+
+    def a_minute_later() -> None:
+        at_the_end.append(proof_calls(conn))
+        clock.now = NOON + timedelta(minutes=1)
+
+    press(caller, TO_THE_END).hears("just hang up").meanwhile(a_minute_later).hangs_up()
+    caller.calls(hotline, service)
+    assert at_the_end == [[service.settings.calls.longest]]
+    assert proof_calls(conn) == [timedelta(minutes=1)]
+
+
+def test_a_barred_number_is_not_registered_and_hears_the_same_words(
+    caller: Caller, service: Service, conn: psycopg.Connection, smith: Offender
+):
+    for day in range(3):
+        people.leave(conn, KEYS, number=NUMBER, pin=f"147{day}", offender_id=smith.id, now=NOON)
+        assert proofs.refuse(conn, KEYS.hash(NUMBER), now=NOON + timedelta(days=day))
+    heard = []
+    for number in (NUMBER, "5735550143"):
+        steps = tuple((words, f"{number}#" if keys == f"{NUMBER}#" else keys) for words, keys in TO_THE_END)
+        press(again(caller), steps).hears("just hang up").hangs_up()
+        caller.calls(hotline, service)
+        heard.append(caller.heard[caller.heard.index("Enter the same four digits again.") :])
+    assert heard[0] == heard[1]
+    live = conn.execute("select from registration where ended_at is null").fetchall()
+    assert len(live) == 1
+
+
+def test_a_proven_number_and_a_new_one_hear_the_same_words_and_both_are_called(
+    caller: Caller, service: Service, conn: psycopg.Connection, smith: Offender, register: Callable[..., None]
+):
+    register(smith)
+    heard = []
+    for number in (NUMBER, "5735550143"):
+        steps = tuple((words, f"{number}#" if keys == f"{NUMBER}#" else keys) for words, keys in TO_THE_END)
+        press(again(caller), steps).hears("just hang up").hangs_up()
+        caller.calls(hotline, service)
+        heard.append(caller.heard[caller.heard.index("Enter the same four digits again.") :])
+    assert heard[0] == heard[1]
+    assert len(proof_calls(conn)) == 2
+
+
+def test_for_another_person_nothing_is_asked_twice(
+    caller: Caller, service: Service, conn: psycopg.Connection, jail: Callable[..., Offender]
+):
+    jail("55", "JANE", "DOE")
+    press(caller, TO_THE_END).hears("just hang up").presses("1").hears("offender number").presses("55#")
+    caller.hears("Jane Doe").hears("to be called").presses("1").hears("same telephone with the same pin").presses("1")
+    caller.hears("you are registered to be told about Jane Doe").hangs_up()
+    caller.calls(hotline, service)
+    assert registrations(conn) == 2
+    assert conn.execute("select count(*) from registrant").fetchone() == (1,)
+
+
+def test_a_second_telephone_is_called_after_the_first(caller: Caller, service: Service, conn: psycopg.Connection):
+    press(caller, TO_THE_END).hears("just hang up").presses("2").hears("telephone number where").presses("5735550143#")
+    caller.hears("if this is right").presses("1").hears("answers that telephone directly").presses("1")
+    caller.hears("noted that telephone").hears("within ten minutes").hears("just hang up").hangs_up()
+    caller.calls(hotline, service)
+    assert conn.execute("select place from telephone order by place").fetchall() == [(1,), (2,)]
+    assert proof_calls(conn) == [timedelta(0)] * 2
+
+
+def test_who_registers_again_and_again_from_one_number_is_told_to_try_tomorrow(
+    caller: Caller, service: Service, conn: psycopg.Connection
+):
+    for _ in range(5):
+        registrants.note_registering(conn, KEYS.hash(caller.caller), now=NOON)
+    press(caller, TO_THE_PIN[:3]).hears("too many people were registered").hangs_up()
+    caller.calls(hotline, service)
+
+
+def test_an_hour_later_they_may_again_and_a_withheld_number_always_may(
+    caller: Caller, service: Service, conn: psycopg.Connection, clock: Clock
+):
+    for _ in range(5):
+        registrants.note_registering(conn, KEYS.hash(caller.caller), now=NOON)
+        registrants.note_registering(conn, None, now=NOON)
+    clock.now = NOON + timedelta(minutes=61)
+    press(caller, TO_THE_END).hears("you are registered").hangs_up()
+    caller.calls(hotline, service)
+    clock.now = NOON
+    again(caller).caller = ""
+    press(caller, TO_THE_END).hears("you are registered").hangs_up()
+    caller.calls(hotline, service)
+
+
+def test_many_registrations_are_told_to_staff_and_refuse_nobody(
+    caller: Caller, service: Service, conn: psycopg.Connection, caplog: pytest.LogCaptureFixture
+):
+    alarms = service.settings.alarms.model_copy(update={"registrations": 2, "withheld": 2})
+    watched = replace(service, settings=service.settings.model_copy(update={"alarms": alarms}))
+    for _ in range(2):
+        registrants.note_registering(conn, None, now=NOON)
+    caller.caller = ""
+    press(caller, TO_THE_END).hears("you are registered").hangs_up()
+    caller.calls(hotline, watched)
+    assert "3 registrations within an hour" in caplog.text
+    assert "3 registrations within an hour from withheld numbers" in caplog.text
