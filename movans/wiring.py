@@ -72,7 +72,10 @@ class House:
         return Catalogue.load(service.language, service=service.name, number=service.number, operator=service.operator)
 
     def database(self) -> ConnectionPool:
-        """A pool on a database that answers and is up to date. Raises OperationalError where none does in time."""
+        """A pool on a database that answers and is up to date. Raises OperationalError where none does in time.
+
+        To be used with `with`: one that is left to the end of its process can hold that up for many seconds.
+        """
         until = time.monotonic() + PATIENCE
         while True:
             try:
@@ -98,33 +101,35 @@ def serve(house: House) -> None:
     from prompts.sounds import Sounds
 
     sounds = Sounds(house.sounds, house.voice_socket, house.settings.voices)
-    service = Service(house.database(), house.keyring(), house.settings, house.catalogue(), sounds, now)
-    _end_at_sigterm()
-    with service.db.connection() as conn:
-        if moved := registrants.reseal(conn, service.keyring):
-            log.info("%s telephone numbers moved to key %s", moved, service.keyring.newest)
-    lose_interrupted(service, HOST)
-    with Server(house.settings.agi_port, service, house.heartbeat("serve").beat) as server:
-        log.info("answering on port %s", house.settings.agi_port)
-        server.serve_forever(poll_interval=0.25)
+    with house.database() as db:
+        service = Service(db, house.keyring(), house.settings, house.catalogue(), sounds, now)
+        _end_at_sigterm()
+        with db.connection() as conn:
+            if moved := registrants.reseal(conn, service.keyring):
+                log.info("%s telephone numbers moved to key %s", moved, service.keyring.newest)
+        lose_interrupted(service, HOST)
+        with Server(house.settings.agi_port, service, house.heartbeat("serve").beat) as server:
+            log.info("answering on port %s", house.settings.agi_port)
+            server.serve_forever(poll_interval=0.25)
 
 
 def dial(house: House) -> None:
     """The outbound loop, until SIGTERM; a call that it has begun to hand over is handed over."""
     from dialer.loop import Dialer, run
 
-    dialer = Dialer(
-        house.database(),
-        house.settings.calls,
-        house.spool,
-        asterisk.control_socket(house.settings),
-        house.settings.service.number,
-        HOST,
-        house.heartbeat("dial").beat,
-    )
     told_to_stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: told_to_stop.append(number))
-    run(dialer, house.dsn, clock=now, stopping=lambda: bool(told_to_stop))
+    with house.database() as db:
+        dialer = Dialer(
+            db,
+            house.settings.calls,
+            house.spool,
+            asterisk.control_socket(house.settings),
+            house.settings.service.number,
+            HOST,
+            house.heartbeat("dial").beat,
+        )
+        run(dialer, house.dsn, clock=now, stopping=lambda: bool(told_to_stop))
 
 
 def voice(house: House) -> None:

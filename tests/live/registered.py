@@ -81,7 +81,8 @@ def close_all(line: Line) -> None:
 
 
 def stop_part(line: Line, part: str) -> None:
-    """Stop a part of the service, until it is started again or the whole is."""
+    """Stop a part of the service, until it is started again or the whole is. One that has just died starts first."""
+    line.eventually(lambda: line.pid(part), 10)
     supervision._call(line.settings, "stopProcess", part)
 
 

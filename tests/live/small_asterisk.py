@@ -115,7 +115,8 @@ class SmallAsterisk:
 
         root = PRIVATE_ROOT if (PRIVATE_ROOT / "usr/sbin/asterisk").exists() else Path("/")
         # Asterisk looks its own host's name up, and waits where it has none: an address is its own answer.
-        script = 'hostname 127.0.0.1; mount --bind "$1" "$2/mnt"; '
+        # Mounts are made private as far as they can be: unshare itself fails where / is no mount point, as in a chroot.
+        script = 'hostname 127.0.0.1; mount --make-rprivate / 2>/dev/null || true; mount --bind "$1" "$2/mnt"; '
         if root != Path("/"):
             script += 'mount --bind /dev "$2/dev"; mount -t proc proc "$2/proc"; '
         script += f'exec setpriv --pdeathsig KILL chroot --userspec={NOBODY}:{NOBODY} --groups= "$2" "${{@:3}}"'
@@ -124,7 +125,7 @@ class SmallAsterisk:
             "--uts",
             "--mount",
             "--propagation",
-            "private",
+            "unchanged",
             "bash",
             "-ec",
             script,

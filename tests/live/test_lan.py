@@ -24,6 +24,8 @@ HERE, THERE, FORWARDED = "203.0.113.1", "203.0.113.2", "198.51.100.7"
 ETH_P_ALL = 3  # only so what this machine itself sends is seen too
 CABLE = f"mv{os.getpid()}"[:14]
 LAN = f"movans-lan-{os.getpid()}"
+# Not `ip netns exec`: that changes mounts too, which fails where / is no mount point, as in a chroot.
+INSIDE = ("nsenter", f"--net=/run/netns/{LAN}")
 
 
 def ip(*words: str) -> None:
@@ -51,9 +53,8 @@ def _lan() -> Iterator[None]:
         ip("link", "add", CABLE, "type", "veth", "peer", "name", "eth0", "netns", LAN)
         ip("address", "add", f"{HERE}/24", "dev", CABLE)
         ip("link", "set", CABLE, "up")
-        ip("-n", LAN, "address", "add", f"{THERE}/24", "dev", "eth0")
-        ip("-n", LAN, "link", "set", "eth0", "up")
-        ip("-n", LAN, "link", "set", "lo", "up")
+        for words in (f"address add {THERE}/24 dev eth0", "link set eth0 up", "link set lo up"):
+            subprocess.run([*INSIDE, "ip", *words.split()], check=True, capture_output=True, text=True)
         yield
     finally:
         ip("netns", "delete", LAN)  # and the cable with it
@@ -68,7 +69,7 @@ def on_the_lan(line: Line) -> Telephone:
         host=HERE,
         port=line.settings.sip.port,
         own_address=THERE,
-        inside=("ip", "netns", "exec", LAN),
+        inside=INSIDE,
     )
 
 
