@@ -6,7 +6,7 @@ from agi.find import name, say_or
 from agi.notify import values
 from agi.register import Visit, add_telephone, ask_pin, ask_telephone, prove_at
 from agi.service import Service
-from db import custody, notifications, registrants, registrations
+from db import custody, guard, notifications, registrants, registrations
 from db.registrants import Registrant
 
 
@@ -123,7 +123,7 @@ def change_pin(call: Call, service: Service, visit: Visit) -> None:
         with service.db.connection() as conn:
             changed = registrants.change_pin(conn, service.keyring, who(visit), pin)
             if not changed:
-                registrants.count_wrong_pin(conn, service.keyring, visit.number, now=service.clock())
+                guard.count_wrong_pin(conn, service.keyring.hash(visit.number), now=service.clock())
         if changed:
             visit.pin = pin
             call.say("pin_changed")

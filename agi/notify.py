@@ -31,7 +31,7 @@ def notify(call: Call, service: Service, attempt_id: int) -> None:
         return
     call.farewell = ["will_call_again", "goodbye"] if news else ["not_proven", "goodbye"]
     try:
-        told = Telling(call, service, news, telephone, unproven=unproven).until_pin()
+        told = Telling(call, service, attempt_id, news, telephone, unproven=unproven).until_pin()
         if told is not None:
             confirm(call, service, attempt_id, *told)
     except (Hangup, GaveUp):
@@ -63,8 +63,10 @@ class Telling:
     their telephone is not proven yet.
     """
 
-    def __init__(self, call: Call, service: Service, news: list[News], telephone: bytes, *, unproven: bool) -> None:
-        self.call, self.service, self.news, self.telephone = call, service, news, telephone
+    def __init__(
+        self, call: Call, service: Service, attempt_id: int, news: list[News], telephone: bytes, *, unproven: bool
+    ) -> None:
+        self.call, self.service, self.attempt_id, self.news, self.telephone = call, service, attempt_id, news, telephone
         self.unproven = unproven
         self.heard: set[int] = set()
         self.registrant_id = 0
@@ -123,7 +125,7 @@ class Telling:
             return False
         with self.service.db.connection() as conn:
             all_ended = proofs.refuse(conn, self.telephone, now=self.service.clock())
-        log.warning("somebody who was called says that they did not ask for it; movans registrant shows it")
+        log.warning("attempt %s: who was called says that they did not ask for it", self.attempt_id)
         self.call.say_all("not_you_ended" if all_ended else "not_you_told")
         self.call.say_all("goodbye")
         return True

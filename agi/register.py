@@ -9,7 +9,7 @@ from agi.call import UNUSABLE, Call
 from agi.find import name, say_custody, say_or
 from agi.pin import weakness
 from agi.service import Service
-from db import proofs, registrants
+from db import guard, proofs, registrants
 from db.custody import Offender
 from db.pool import Unreachable
 from db.registrants import Registered
@@ -84,12 +84,12 @@ def may_register(call: Call, service: Service) -> bool:
     presented = call.channel.caller
     caller_hash = service.keyring.hash(presented) if presented else None
     with service.db.connection() as conn:
-        if not registrants.may_register(conn, caller_hash, now=service.clock()):
+        if not guard.may_register(conn, caller_hash, now=service.clock()):
             log.warning("somebody registers again and again from one number, and was refused")
             return False
-        registrants.note_registering(conn, caller_hash, now=service.clock())
+        guard.note_registering(conn, caller_hash, now=service.clock())
         alarms = service.settings.alarms
-        for alarm in registrants.alarms(
+        for alarm in guard.alarms(
             conn, registrations=alarms.registrations, withheld=alarms.withheld, now=service.clock()
         ):
             log.warning("%s", alarm)

@@ -11,7 +11,6 @@ from db import registrations
 
 DAY = timedelta(days=1)
 CALLS_A_DAY = 3  # to one number, whoever leaves it how often: nobody is to be rung up by way of us
-REFUSALS = 3  # after which a number cannot be registered until staff lift it
 
 
 @dataclass(frozen=True)
@@ -99,16 +98,6 @@ def refuse(conn: Connection, number_hash: bytes, *, now: datetime) -> bool:
     ).fetchall():
         registrations.end_all(conn, registrant_id, now=now)
     return len(unproven) == len(telephones)
-
-
-def barred(conn: Connection, number_hashes: list[bytes]) -> bool:
-    """Whether so many said of this number that they had not asked for calls that it cannot be registered."""
-    row = conn.execute(
-        """select count(distinct at) >= %s from refusal
-           where number_hash = any(%s) and not proven and lifted_at is null""",
-        [REFUSALS, number_hashes],
-    ).fetchone()
-    return bool(row and row[0])
 
 
 def due_after(conn: Connection, attempt_id: int) -> list[Due]:

@@ -1,19 +1,16 @@
 """Registrants, their telephones, and what they asked to be told."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from db import custody, proofs, registrations
+from db import custody, guard, proofs, registrations
 from db.custody import Offender
 from db.keys import Keyring
 
 MOST_TELEPHONES = 3  # of one registrant
-REGISTRATIONS = ((timedelta(hours=1), 5), (timedelta(days=1), 20))  # at most, from one number that callers present
-WRONG_PINS = 5  # in LOCK, after which the management of a number is locked for as long
-LOCK = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ def register(
     conn.execute("select from offender where id = %s for update", [offender_id])
     _lock_number(conn, keyring, number)
     registrant_id = find(conn, keyring, keyring.hashes(number), pin)
-    if proofs.barred(conn, keyring.hashes(number)):
+    if guard.barred(conn, keyring.hashes(number)):
         return Registered(custody.get(conn, offender_id))
     if registrant_id is None:
         registrant_id = _add(conn, keyring, pin, language, pin_first=pin_first, now=now)
@@ -162,23 +159,12 @@ def enter(conn: Connection, keyring: Keyring, *, number: str, pin: str, now: dat
     """
     hashes = keyring.hashes(number)
     _lock_number(conn, keyring, number)
-    row = conn.execute(
-        "select count(*) >= %s from wrong_pin where number_hash = any(%s) and not locked and at > %s",
-        [WRONG_PINS, hashes, now - LOCK],
-    ).fetchone()
-    locked = bool(row and row[0])
+    locked = guard.locked(conn, hashes, now=now)
     registrant_id = find(conn, keyring, hashes, pin)
     if registrant_id is None or locked:
-        count_wrong_pin(conn, keyring, number, locked=locked, now=now)
+        guard.count_wrong_pin(conn, keyring.hash(number), locked=locked, now=now)
         return None
     return get(conn, registrant_id, hashes)
-
-
-def count_wrong_pin(conn: Connection, keyring: Keyring, number: str, *, locked: bool = False, now: datetime) -> None:
-    conn.execute(
-        "insert into wrong_pin (number_hash, at, locked) values (%s, %s, %s)",
-        [keyring.hash(number), now, locked],
-    )
 
 
 def get(conn: Connection, registrant_id: int, number_hashes: list[bytes]) -> Registrant | None:
@@ -190,40 +176,6 @@ def get(conn: Connection, registrant_id: int, number_hashes: list[bytes]) -> Reg
            where r.id = %s group by r.id""",
         [number_hashes, registrant_id],
     ).fetchone()
-
-
-def may_register(conn: Connection, caller_hash: bytes | None, *, now: datetime) -> bool:
-    """Whether from this presented number, which proves nothing, so many may register; a withheld one always may."""
-    if caller_hash is None:
-        return True
-    return all(registered_from(conn, caller_hash, since=now - span) < most for span, most in REGISTRATIONS)
-
-
-def registered_from(conn: Connection, caller_hash: bytes | None, *, since: datetime) -> int:
-    """How many registered since then from a presented number, or with it withheld."""
-    row = conn.execute(
-        "select count(*) from registering where caller_hash is not distinct from %s and at > %s", [caller_hash, since]
-    ).fetchone()
-    return row[0] if row else 0
-
-
-def alarms(conn: Connection, *, registrations: int, withheld: int, now: datetime) -> list[str]:
-    """Sentences for staff where more than so many registered within an hour. Nobody is refused for it."""
-    row = conn.execute(
-        "select count(*), count(*) filter (where caller_hash is null) from registering where at > %s",
-        [now - timedelta(hours=1)],
-    ).fetchone()
-    total, hidden = row or (0, 0)
-    said = []
-    if total > registrations:
-        said.append(f"{total} registrations within an hour: is somebody registering others?")
-    if hidden > withheld:
-        said.append(f"{hidden} registrations within an hour from withheld numbers: is somebody registering others?")
-    return said
-
-
-def note_registering(conn: Connection, caller_hash: bytes | None, *, now: datetime) -> None:
-    conn.execute("insert into registering (caller_hash, at) values (%s, %s)", [caller_hash, now])
 
 
 def find(conn: Connection, keyring: Keyring, number_hashes: list[bytes], pin: str) -> int | None:
@@ -271,7 +223,7 @@ def _is_free(conn: Connection, keyring: Keyring, registrant_id: int, number: str
     """Whether this registrant may have this number, so that number and PIN still tell who it is."""
     _lock_number(conn, keyring, number)
     hashes = keyring.hashes(number)
-    return find(conn, keyring, hashes, pin) in (None, registrant_id) and not proofs.barred(conn, hashes)
+    return find(conn, keyring, hashes, pin) in (None, registrant_id) and not guard.barred(conn, hashes)
 
 
 def _lock_number(conn: Connection, keyring: Keyring, number: str) -> None:

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from db.keys import NoKeys
 from movans import asterisk, settings
 from movans.settings import WrongSettings
+from movans.staff import registrant
 from movans.wiring import PARTS, House, now
 from prompts.catalogue import WrongCatalogue
 
@@ -250,6 +251,9 @@ def _become_service() -> None:
         os.setgroups([])
         os.setgid(service.pw_gid)
         os.setuid(service.pw_uid)
+
+
+commands.add_command(registrant)
 
 
 @commands.command()

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from db import overview
 from db.keys import Keyring
+from db.staff import Known, Wanted
 from feed.run import Report
 
 ROWS = 40
@@ -59,6 +60,25 @@ def attempts(conn: Connection, keyring: Keyring, zone: ZoneInfo) -> Table:
             _time(item.claimed_at, zone), _seconds(item.answered_at, item.ended_at),
             item.outcome or item.state, item.cause,
         )  # fmt: skip
+    return table
+
+
+def registrants(known: list[Known], wanted: list[Wanted], zone: ZoneInfo) -> Table:
+    """Who is registered with one telephone, and for whom: a line for each registration."""
+    table = _table("", "registrant", "since", "language", "telephone", "registration", "about")
+    for one in known:
+        state = "not proven"
+        if one.ended_at:
+            state = "ended: not wanted there"
+        elif one.proven_at:
+            state = f"proven {_time(one.proven_at, zone)}" + (", refused" if one.refused else "")
+        theirs = [item for item in wanted if item.registrant_id == one.id]
+        person = [str(one.id), _time(one.created_at, zone), one.language, state]
+        for item in theirs:
+            about = f"{item.last_name}, {item.first_name} ({item.agency} {item.number})"
+            _row(table, *person, str(item.id), about)
+        if not theirs:
+            _row(table, *person, "none", "")
     return table
 
 

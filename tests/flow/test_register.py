@@ -10,7 +10,7 @@ import pytest
 from agi.hotline import hotline
 from agi.pin import weakness
 from agi.service import Service
-from db import proofs, registrants
+from db import guard, proofs
 from db.custody import Offender
 from tests import people
 from tests.conftest import KEYS, NOON
@@ -147,7 +147,7 @@ def test_who_registers_again_and_again_from_one_number_is_told_to_try_tomorrow(
     caller: Caller, service: Service, conn: psycopg.Connection
 ):
     for _ in range(5):
-        registrants.note_registering(conn, KEYS.hash(caller.caller), now=NOON)
+        guard.note_registering(conn, KEYS.hash(caller.caller), now=NOON)
     press(caller, TO_THE_PIN[:3]).hears("too many people were registered").hangs_up()
     caller.calls(hotline, service)
 
@@ -156,8 +156,8 @@ def test_an_hour_later_they_may_again_and_a_withheld_number_always_may(
     caller: Caller, service: Service, conn: psycopg.Connection, clock: Clock
 ):
     for _ in range(5):
-        registrants.note_registering(conn, KEYS.hash(caller.caller), now=NOON)
-        registrants.note_registering(conn, None, now=NOON)
+        guard.note_registering(conn, KEYS.hash(caller.caller), now=NOON)
+        guard.note_registering(conn, None, now=NOON)
     clock.now = NOON + timedelta(minutes=61)
     press(caller, TO_THE_END).hears("you are registered").hangs_up()
     caller.calls(hotline, service)
@@ -173,7 +173,7 @@ def test_many_registrations_are_told_to_staff_and_refuse_nobody(
     alarms = service.settings.alarms.model_copy(update={"registrations": 2, "withheld": 2})
     watched = replace(service, settings=service.settings.model_copy(update={"alarms": alarms}))
     for _ in range(2):
-        registrants.note_registering(conn, None, now=NOON)
+        guard.note_registering(conn, None, now=NOON)
     caller.caller = ""
     press(caller, TO_THE_END).hears("you are registered").hangs_up()
     caller.calls(hotline, watched)

@@ -126,11 +126,13 @@ class Line:
         engine = self.settings.voices[said.language][0]
         self.words[made_at(self.house.sounds, said.language, said.words, engine).stem] = said.words
 
-    def movans(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The command line, as its user types it."""
+    def movans(self, *arguments: str, says: str = "") -> subprocess.CompletedProcess[str]:
+        """The command line, as its user types it, and says what it asks."""
         command = [sys.executable, "-m", "movans", "--settings", str(self.file), *arguments]
         wide = os.environ | {"COLUMNS": "200"}
-        return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False, timeout=120, env=wide)
+        return subprocess.run(
+            command, cwd=CHECKOUT, input=says, capture_output=True, text=True, check=False, timeout=120, env=wide
+        )
 
     def imports(self, *rows: str) -> str:
         """Import a custody file of these rows; return what was printed."""

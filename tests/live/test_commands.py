@@ -134,3 +134,27 @@ def test_sounds_are_built_once(line: Line):
     done = line.movans("prompts", "build")
     assert done.returncode == 0, done.stderr
     assert " 0 made" in done.stdout
+
+
+def test_staff_find_a_registrant_set_a_pin_end_it_and_every_act_is_kept(line: Line):
+    line.imports(f"boone,300300,WHITE,LEE,1990-07-31,{JAIL},in custody,2026-09-02 16:20")
+    with line.house.database() as db, db.connection() as conn:
+        offender = custody.by_keys(conn, "300300", most=1)[0].id
+        who = people.register(conn, line.house.keyring(), number="5735550188", offender_id=offender, now=now())
+    shown = line.movans("registrant", "show", says="573-555-0188\n")
+    assert "WHITE, LEE (boone 300300)" in shown.stdout
+    assert "0188" not in shown.stdout.replace("573-555-0188", "")
+    registrant = str(who.registrant_id)
+    assert "easy to guess" in line.movans("registrant", "pin", registrant, says="1111\n1111\n").stderr
+    assert line.movans("registrant", "pin", registrant, says="7391\n7391\n").returncode == 0
+    assert "1 ended" in line.movans("registrant", "end", registrant, "--yes").stdout
+    assert "nothing to end" in line.movans("registrant", "end", registrant, "--yes").stderr
+    assert "no registrant 999999" in line.movans("registrant", "end", "999999", "--yes").stderr
+    assert "ten digits" in line.movans("registrant", "show", says="555\n").stderr
+    assert "0 refusals" in line.movans("registrant", "lift", says="573-555-0188\n").stdout
+    acts = line.query("select what from staff_act where registrant_id = %s order by id", who.registrant_id)
+    assert [what for (what,) in acts] == ["looked up by number", "set a new PIN", f"ended registration {acts_of(line)}"]
+
+
+def acts_of(line: Line) -> object:
+    return line.query("select max(id) from registration")[0][0]

@@ -1,0 +1,114 @@
+"""``movans registrant``: what staff do for people who registered. Every act is recorded.
+
+A telephone number is asked for and never an argument: arguments stand in the list of processes and in the shell's
+history.
+"""
+
+import os
+import pwd
+
+import click
+from psycopg import Connection
+from rich.console import Console
+
+from agi import telephone
+from agi.pin import weakness
+from db import guard, staff
+from movans.tables import registrants
+from movans.wiring import House, now
+
+out = Console(highlight=False)
+
+
+@click.group()
+def registrant() -> None:
+    """People who registered: find them, end it, set a new PIN. Telephone numbers are asked for."""
+
+
+@registrant.command()
+@click.pass_context
+def show(context: click.Context) -> None:
+    """Who is registered with a telephone number, and for whom."""
+    house = House.at(context.obj)
+    hashes = house.keyring().hashes(_ask_number())
+    with house.database() as db, db.connection() as conn:
+        found = staff.known_at(conn, hashes)
+        if not found:
+            out.print("Nobody was ever registered with this number.")
+        else:
+            wanted = staff.wanted(conn, [one.id for one in found])
+            out.print(registrants(found, wanted, house.settings.service.zone))
+        if guard.barred(conn, hashes):
+            out.print("It is barred: people there said that they had not asked for calls. movans registrant lift")
+        if guard.locked(conn, hashes, now=now()):
+            out.print("It is locked: too many wrong PINs were tried within a day. movans registrant lift")
+        for one in found:
+            staff.record(conn, _who(), "looked up by number", one.id, now=now())
+
+
+@registrant.command()
+@click.argument("registrant_id", metavar="REGISTRANT", type=int)
+@click.option("--registration", type=int, help="Only this one, not all.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def end(context: click.Context, registrant_id: int, registration: int | None, *, yes: bool) -> None:
+    """End a registration, or all of a registrant: nobody is called about it any more."""
+    with House.at(context.obj).database() as db, db.connection() as conn:
+        _check(conn, registrant_id)
+        if not yes:
+            what = "all their registrations" if registration is None else f"registration {registration}"
+            click.confirm(f"End {what} of registrant {registrant_id}? They are not called any more", abort=True)
+        ended = staff.end(conn, registrant_id, registration, who=_who(), now=now())
+    if not ended:
+        raise click.ClickException("there was nothing to end; movans registrant show lists what there is")
+    out.print(f"{ended} ended.")
+
+
+@registrant.command()
+@click.argument("registrant_id", metavar="REGISTRANT", type=int)
+@click.pass_context
+def pin(context: click.Context, registrant_id: int) -> None:
+    """Set a new PIN, which the registrant made up. Their telephones are called at once, to prove it."""
+    house = House.at(context.obj)
+    with house.database() as db, db.connection() as conn:
+        _check(conn, registrant_id)
+    new = click.prompt("New PIN, four digits", hide_input=True, confirmation_prompt=True)
+    if len(new) != 4 or not new.isdigit():
+        raise click.ClickException("a PIN has four digits; nothing was changed")
+    if weakness(new):
+        raise click.ClickException("this PIN is easy to guess; let the registrant make up another. Nothing was changed")
+    with house.database() as db, db.connection() as conn:
+        if not staff.set_pin(conn, house.keyring(), registrant_id, new, who=_who(), now=now()):
+            raise click.ClickException("this PIN cannot be taken at their telephone; let them make up another")
+    out.print("The PIN is set; their telephones are being called.")
+
+
+@registrant.command()
+@click.pass_context
+def lift(context: click.Context) -> None:
+    """Let a number be registered and managed again that is barred or locked."""
+    house = House.at(context.obj)
+    hashes = house.keyring().hashes(_ask_number())
+    with house.database() as db, db.connection() as conn:
+        refusals, wrong_pins = guard.lift(conn, hashes, now=now())
+        staff.record(conn, _who(), f"lifted {refusals} refusals and {wrong_pins} wrong PINs of a number", now=now())
+    out.print(f"{refusals} refusals and {wrong_pins} wrong PINs no longer count.")
+
+
+def _check(conn: Connection, registrant_id: int) -> None:
+    if not staff.exists(conn, registrant_id):
+        raise click.ClickException(
+            f"there is no registrant {registrant_id}; movans registrant show finds them by their number"
+        )
+
+
+def _ask_number() -> str:
+    given = telephone.without_country_code("".join(filter(str.isdigit, click.prompt("Telephone number"))))
+    if len(given) != 10:
+        raise click.ClickException("a telephone number has ten digits, with the area code")
+    return given
+
+
+def _who() -> str:
+    """The person, also behind sudo."""
+    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
