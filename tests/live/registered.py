@@ -62,6 +62,12 @@ def confirms(phone: Telephone, within: float = 15) -> None:
         call.hears("who_calls").presses(PIN).hears("confirmed", within=25)
 
 
+def proves(phone: Telephone, pin: str = PIN, within: float = 15) -> None:
+    """The call that comes after somebody has left their number."""
+    with phone.is_called(within) as call:
+        call.hears("who_proves").presses(pin).hears("proven", "goodbye", within=15).is_hung_up()
+
+
 def sent_away(phone: Telephone, within: float = 15) -> Call:
     """It rings, and is refused."""
     call = phone.wait_ringing(within)
@@ -74,6 +80,9 @@ def close_all(line: Line) -> None:
     with line.house.database() as db, db.connection() as conn:
         conn.execute(
             "update notification set state = 'closed', ended_at = %s, next_call_at = null where state = 'open'", [now()]
+        )
+        conn.execute(
+            "update proof set state = 'given up', ended_at = %s, next_call_at = null where state = 'open'", [now()]
         )
     asterisk.cli(line.settings, "channel request hangup all")
     line.eventually(lambda: line.channels() == 0, 40)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.live.conversation import Telephone
 from tests.live.line import Line
-from tests.live.registered import states
+from tests.live.registered import proves, states
 from tests.live.softphone import NoSuchThing
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, whose parts run as users of their own")
@@ -33,8 +33,9 @@ def registers(phone: Telephone, offender: str, number: str = "5735550142", pin: 
         call.hears("welcome").presses("1").hears("ask_offender").presses(f"{offender}#")
         call.hears("is in custody").presses("1").hears("ask_phone").presses(f"{number}#")
         call.hears("is_it_right", within=20).presses("1")
-        call.hears("ask_pin").presses(pin).hears("ask_pin_again").presses(pin)
-        call.hears("what_will_happen", within=15).hangs_up()
+        call.hears("ask_direct").presses("1").hears("ask_pin").presses(pin).hears("ask_pin_again").presses(pin)
+        call.hears("ask_pin_first").presses("1").hears("proof_comes", within=15).hangs_up()
+    proves(phone, pin)
 
 
 def confirms(phone: Telephone, pin: str = "2580", within: float = 15) -> None:
@@ -49,8 +50,14 @@ def test_a_caller_hears_registers_is_called_and_the_pin_ends_it(line: Line, phon
         call.hears("ask_offender").presses("100234#").hears("status_menu", within=40).presses("1")
         call.hears("ask_phone").presses("5735550142#")
         call.hears("you_entered").hears_digits("5735550142").hears("is_it_right").presses("1")
-        call.hears("ask_pin").presses("2580").hears("ask_pin_again").presses("2580")
-        call.hears("what_will_happen", "never_told", "another_menu", within=30).is_never_silent().hangs_up()
+        call.hears("ask_direct").presses("1").hears("ask_pin").presses("2580").hears("ask_pin_again").presses("2580")
+        call.hears("ask_pin_first").presses("1").hears("proof_comes", "what_will_happen", "never_told", within=30)
+        call.hears("another_menu", within=15).is_never_silent().hangs_up()
+
+    with phone.is_called(10) as call:  # to prove that it is their telephone
+        call.hears("who_proves", "proof").hears("ask_your_pin", within=30).presses("2580")
+        call.hears("proven", "goodbye").is_hung_up()
+        call.is_never_silent()
 
     imported = time.monotonic()
     printed = release(line, "100234")
@@ -108,8 +115,10 @@ STEPS = (
     ("is in custody", "1"),
     ("ask_phone", "5735550143#"),
     ("is_it_right", "1"),
+    ("ask_direct", "1"),
     ("ask_pin", "2580"),
     ("ask_pin_again", "2580"),
+    ("ask_pin_first", "1"),
 )
 
 
@@ -133,7 +142,8 @@ def test_wrong_entries_are_answered_in_words(line: Line, phone: Telephone):
         call.hears("no_such_choice").hears("is in custody").presses("1")
         call.hears("ask_phone").presses("911#").hears("phone_too_short", "ask_phone").presses("9005550142#")
         call.hears("phone_premium", "ask_phone").presses("5735550144#").hears("is_it_right", within=20).presses("1")
-        call.hears("ask_pin").presses("25#").hears("too_few_digits", "ask_pin").presses("2580")
+        call.hears("ask_direct").presses("1").hears("ask_pin").presses("1234").hears("pin_in_a_row", "ask_pin")
+        call.presses("25#").hears("too_few_digits", "ask_pin").presses("2580")
         call.hears("ask_pin_again").presses("2581").hears("pins_differ", "ask_pin").hangs_up()
     assert line.query("select 1 from registration join offender o on o.id = offender_id where number = '200400'") == []
 
