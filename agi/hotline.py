@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from agi import telephone
 from agi.call import UNUSABLE, Back, Call
 from agi.channel import MissingSound
+from agi.language import choose_language
 from agi.service import Service
 from db import custody, registrants
 from db.custody import Offender
@@ -19,6 +20,7 @@ CHOICES = 5  # more offenders than this are not read out
 
 
 def hotline(call: Call, service: Service) -> None:
+    choose_language(call, service)
     call.say("welcome")
     call.say("in_danger")
     call.say("not_alone")
@@ -59,7 +61,9 @@ def offer(call: Call, service: Service, found: list[Offender]) -> None:
     """The same number at several agencies: which of them is it?"""
     call.say("several_found")
     for key, one in enumerate(found, start=1):
-        say_or(call, "cannot_say", "offered", name=name(one), agency=service.agency_name(one.agency), key=str(key))
+        say_or(
+            call, "cannot_say", "offered", name=name(call, one), agency=service.agency_name(one.agency), key=str(key)
+        )
 
 
 def tell(call: Call, service: Service, offender: Offender) -> None:
@@ -69,7 +73,7 @@ def tell(call: Call, service: Service, offender: Offender) -> None:
 
 def say_custody(call: Call, service: Service, offender: Offender) -> None:
     """Say where the offender is; while one sentence is heard, the next is put into sound."""
-    sentences = list(custody_sentences(service, offender))
+    sentences = list(custody_sentences(call, service, offender))
     service.sounds.prepare(call.catalogue.utter(prompt, **values) for prompt, values in sentences[1:])
     for prompt, values in sentences:
         if not say_or(call, "cannot_say", prompt, **values):
@@ -78,10 +82,10 @@ def say_custody(call: Call, service: Service, offender: Offender) -> None:
             return
 
 
-def custody_sentences(service: Service, offender: Offender) -> Iterator[tuple[str, dict[str, str]]]:
-    since, facility = service.say_when(offender.since), offender.facility
+def custody_sentences(call: Call, service: Service, offender: Offender) -> Iterator[tuple[str, dict[str, str]]]:
+    since, facility = service.say_when(offender.since, call.language), offender.facility
     status = "status_" + offender.status.replace(" ", "_")
-    yield status, {"name": name(offender), "since": since, "facility": facility}
+    yield status, {"name": name(call, offender), "since": since, "facility": facility}
     if offender.status not in ("in custody", "deceased"):
         yield "assume_free", {}
     agency = service.settings.agencies.get(offender.agency)
@@ -94,14 +98,14 @@ def custody_sentences(service: Service, offender: Offender) -> Iterator[tuple[st
 
 def register(call: Call, service: Service, offender: Offender) -> None:
     """Ask for a telephone and a PIN, and register. Nothing is kept before both are complete."""
-    service.sounds.prepare([call.catalogue.utter("registered", name=name(offender))])
+    service.sounds.prepare([call.catalogue.utter("registered", name=name(call, offender))])
     number = ask_telephone(call)
     pin = ask_pin(call)
     known = keep(call, service, offender, number, pin)
     if known.custody != offender.custody:  # first, while no key can have cut it off
         call.say("changed_meanwhile")
         say_custody(call, service, known)
-    say_or(call, "registered_unnamed", "registered", name=name(offender))
+    say_or(call, "registered_unnamed", "registered", name=name(call, offender))
     call.say("what_will_happen")
     call.say("never_told")
 
@@ -124,7 +128,7 @@ def register_now(call: Call, service: Service, offender: Offender, number: str, 
             number=number,
             pin=pin,
             offender_id=offender.id,
-            language=call.catalogue.language,
+            language=call.language,
             now=service.clock(),
         )
 
@@ -163,5 +167,5 @@ def ask_pin(call: Call) -> str:
     raise call.give_up()
 
 
-def name(offender: Offender) -> str:
-    return spoken.person(f"{offender.first_name} {offender.middle_name}", offender.last_name)
+def name(call: Call, offender: Offender) -> str:
+    return spoken.person(f"{offender.first_name} {offender.middle_name}", offender.last_name, call.language)

@@ -10,7 +10,7 @@ from db import attempts, notifications, registrants
 from db.notifications import News
 from db.pool import Unreachable
 from prompts import spoken
-from prompts.catalogue import Utterance
+from prompts.catalogue import Catalogue, Utterance
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,8 @@ def notify(call: Call, service: Service, attempt_id: int) -> None:
     with service.db.connection() as conn:
         telephone = attempts.answered(conn, attempt_id, now=service.clock())
         news = notifications.waiting(conn, attempt_id) if telephone else []
+        language = attempts.language(conn, attempt_id)
+    call.speak(service.catalogue(language))
     if telephone is None:
         return  # this call comes too late: another may be on its way, and this one says and confirms nothing
     if not news:
@@ -69,7 +71,7 @@ class Telling:
         self.ask_pin()
         for item in self.news:
             if item.event_id not in self.heard:
-                self.call.say_all(f"news_{item.kind}", **values(self.service, item))
+                self.call.say_all(f"news_{item.kind}", **values(self.service, item, self.call.language))
         return self.registrant_id, [item.event_id for item in self.news]
 
     def ask_pin(self) -> None:
@@ -84,7 +86,7 @@ class Telling:
     def question(self) -> None:
         if not self.only_pin:
             for item in self.news:
-                if self.call.say(f"news_{item.kind}", **values(self.service, item)):
+                if self.call.say(f"news_{item.kind}", **values(self.service, item, self.call.language)):
                     self.heard.add(item.event_id)
         self.only_pin = False
         self.call.say("ask_your_pin")
@@ -110,13 +112,13 @@ def confirm(call: Call, service: Service, attempt_id: int, registrant_id: int, h
     call.say_all("goodbye")
 
 
-def values(service: Service, item: News) -> dict[str, str]:
+def values(service: Service, item: News, language: str) -> dict[str, str]:
     return {
-        "name": spoken.person(item.first_name, item.last_name),
+        "name": spoken.person(item.first_name, item.last_name, language),
         "facility": item.facility,
-        "when": service.say_when(item.effective_at),
+        "when": service.say_when(item.effective_at, language),
     }
 
 
-def utterances(service: Service, news: list[News]) -> list[Utterance]:
-    return [service.catalogue.utter(f"news_{item.kind}", **values(service, item)) for item in news]
+def utterances(service: Service, news: list[News], catalogue: Catalogue) -> list[Utterance]:
+    return [catalogue.utter(f"news_{item.kind}", **values(service, item, catalogue.language)) for item in news]

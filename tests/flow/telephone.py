@@ -35,6 +35,7 @@ class Caller:
         self.catalogue = catalogue
         self.steps: list[Step] = []
         self.heard: list[str] = []
+        self.dialplan = ""  # the language that it was told to speak
         self._keys = ""
         self._gone = False
         self.no_voice = False  # then only what was built in advance can be heard
@@ -84,6 +85,9 @@ class Caller:
         if self._gone:
             raise Hangup
         return self._next_key()
+
+    def set_language(self, language: str) -> None:
+        self.dialplan = language
 
     def _do(self, step: Step) -> None:
         for action in step.does:
