@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from agi.channel import KEYS, Channel
-from prompts.catalogue import Catalogue
+from prompts.catalogue import Catalogue, Utterance
 
 Answer = TypeVar("Answer")
 Question = str | Callable[[], None]
@@ -16,6 +16,7 @@ Check = Callable[[str], str | None]
 
 FIRST_KEY = 7.0  # seconds of silence before a question counts as not answered
 NEXT_KEY = 4.0  # seconds between two keys of one entry before it counts as complete
+ONLY_KEY = 4.0  # seconds of silence after a question that silence answers too
 UNUSABLE = 3  # answers before the call is ended
 ROUNDS = 12  # how often one question is put at most, repeats that the caller asked for included
 
@@ -37,12 +38,25 @@ class Call:
         self._pressed = ""  # the key that interrupted a prompt: the first of the answer
         self._entry_was_full = False  # then a # that still comes belongs to that entry, not to the next question
 
+    @property
+    def language(self) -> str:
+        return self.catalogue.language
+
+    def speak(self, catalogue: Catalogue) -> None:
+        """From now on in this language, also what the dialplan says should we be gone."""
+        self.catalogue = catalogue
+        self.channel.set_language(catalogue.language)
+
     def say(self, prompt: str, **values: str) -> bool:
         """Say a prompt, unless a key was pressed that waits for its question. True if it was heard to its end."""
+        return self.utter(self.catalogue.utter(prompt, **values))
+
+    def utter(self, utterance: Utterance) -> bool:
+        """The same with what may be in another language."""
         if self._pressed:
             return False
         keys = KEYS.replace("#", "") if self._entry_was_full else KEYS
-        self._pressed = self.channel.play(self.catalogue.utter(prompt, **values), keys)
+        self._pressed = self.channel.play(utterance, keys)
         return not self._pressed
 
     def say_all(self, prompt: str, **values: str) -> None:
@@ -57,17 +71,22 @@ class Call:
             if position in groups:
                 self._pressed = self.channel.wait_key(0.3)
 
-    def choose(self, question: Question, choices: Mapping[str, Answer]) -> Answer:
-        """Put a question that is answered by one key. Raises Back, GaveUp."""
+    def choose(self, question: Question, choices: Mapping[str, Answer], otherwise: Answer | None = None) -> Answer:
+        """Put a question that is answered by one key. Raises Back, GaveUp.
+
+        ``otherwise`` answers it when nothing, or another key, is pressed; without it the question is put again.
+        """
         unusable = 0
         for _ in range(ROUNDS):
             self._put(question)
-            key = self._key(FIRST_KEY)
+            key = self._key(FIRST_KEY if otherwise is None else ONLY_KEY)
             self._entry_was_full = False
             if key in choices:
                 return choices[key]
             if self._command(key) or key == "*":
                 continue
+            if otherwise is not None:
+                return otherwise
             unusable += 1
             if unusable == UNUSABLE:
                 break

@@ -49,6 +49,10 @@ class Channel(Protocol):
         """The next key, or the empty string if none comes in time."""
         ...
 
+    def set_language(self, language: str) -> None:
+        """Let the dialplan speak this language too."""
+        ...
+
 
 class SoundFinder(Protocol):
     def path(self, utterance: Utterance) -> str: ...
@@ -144,6 +148,9 @@ class AsteriskChannel:
             return self._command("WAIT FOR DIGIT", round(seconds * 1000))
         except AGIAppError:
             raise Hangup from None
+
+    def set_language(self, language: str) -> None:
+        self._execute("SET VARIABLE", "MOVANS_LANGUAGE", language)
 
     def dial(self, where: str, seconds: int) -> None:
         """Ring a telephone and stay until that call is over."""

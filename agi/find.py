@@ -36,7 +36,9 @@ def offer(call: Call, service: Service, found: list[Offender]) -> None:
     """The same number at several agencies: which of them is it?"""
     call.say("several_found")
     for key, one in enumerate(found, start=1):
-        say_or(call, "cannot_say", "offered", name=name(one), agency=service.agency_name(one.agency), key=str(key))
+        say_or(
+            call, "cannot_say", "offered", name=name(call, one), agency=service.agency_name(one.agency), key=str(key)
+        )
 
 
 def tell(call: Call, service: Service, offender: Offender) -> None:
@@ -46,7 +48,7 @@ def tell(call: Call, service: Service, offender: Offender) -> None:
 
 def say_custody(call: Call, service: Service, offender: Offender) -> None:
     """Say where the offender is; while one sentence is heard, the next is put into sound."""
-    sentences = list(custody_sentences(service, offender))
+    sentences = list(custody_sentences(call, service, offender))
     service.sounds.prepare(call.catalogue.utter(prompt, **values) for prompt, values in sentences[1:])
     for prompt, values in sentences:
         if not say_or(call, "cannot_say", prompt, **values):
@@ -55,10 +57,10 @@ def say_custody(call: Call, service: Service, offender: Offender) -> None:
             return
 
 
-def custody_sentences(service: Service, offender: Offender) -> Iterator[tuple[str, dict[str, str]]]:
-    since, facility = service.say_when(offender.since), offender.facility
+def custody_sentences(call: Call, service: Service, offender: Offender) -> Iterator[tuple[str, dict[str, str]]]:
+    since, facility = service.say_when(offender.since, call.language), offender.facility
     status = "status_" + offender.status.replace(" ", "_")
-    yield status, {"name": name(offender), "since": since, "facility": facility}
+    yield status, {"name": name(call, offender), "since": since, "facility": facility}
     if offender.status not in ("in custody", "deceased"):
         yield "assume_free", {}
     agency = service.settings.agencies.get(offender.agency)
@@ -80,5 +82,5 @@ def say_or(call: Call, instead: str, prompt: str, **values: str) -> bool:
     return True
 
 
-def name(offender: Offender) -> str:
-    return spoken.person(f"{offender.first_name} {offender.middle_name}", offender.last_name)
+def name(call: Call, offender: Offender) -> str:
+    return spoken.person(f"{offender.first_name} {offender.middle_name}", offender.last_name, call.language)

@@ -2,6 +2,7 @@
 
 from agi.call import Back, Call
 from agi.find import ask_offender, tell
+from agi.language import choose_language
 from agi.manage import manage
 from agi.register import Visit, add_telephone, call_for_proof, register
 from agi.service import Service
@@ -10,6 +11,7 @@ from agi.service import Service
 def hotline(call: Call, service: Service) -> None:
     visit = Visit()
     try:
+        choose_language(call, service)
         call.say("welcome")
         call.say("in_danger")
         call.say("not_alone")

@@ -29,9 +29,10 @@ def dial(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
             conn, service.keyring, attempt_id, end_within=calls.ring + calls.longest + APOLOGY, now=service.clock()
         )
         news = notifications.waiting(conn, attempt_id) if number else []
+        language = attempts.language(conn, attempt_id)
     if number is None:
         return
-    service.sounds.prepare(utterances(service, news))
+    service.sounds.prepare(utterances(service, news, service.catalogue(language)))
     where = "PJSIP/testphone" if service.settings.trunk is None else f"PJSIP/{number}@trunk"
     try:
         channel.dial(where, int(calls.ring.total_seconds()))

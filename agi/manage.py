@@ -3,6 +3,7 @@
 from agi import telephone
 from agi.call import UNUSABLE, Back, Call
 from agi.find import name, say_or
+from agi.language import choose_language
 from agi.notify import values
 from agi.register import Visit, add_telephone, ask_pin, ask_telephone, prove_at
 from agi.service import Service
@@ -52,14 +53,14 @@ def hear_news(call: Call, service: Service, visit: Visit) -> None:
 
     def tell() -> None:
         for item in news:
-            if call.say(f"news_{item.kind}", **values(service, item)):
+            if call.say(f"news_{item.kind}", **values(service, item, call.language)):
                 heard.add(item.event_id)
         call.say("confirm_news")
 
     if call.choose(tell, {"1": True, "2": False}):
         for item in news:
             if item.event_id not in heard:
-                call.say_all(f"news_{item.kind}", **values(service, item))
+                call.say_all(f"news_{item.kind}", **values(service, item, call.language))
         with service.db.connection() as conn:
             notifications.confirm(conn, who(visit), [item.event_id for item in news], now=service.clock())
         call.say("confirmed")
@@ -74,7 +75,7 @@ def go_through_registrations(call: Call, service: Service, visit: Visit) -> None
         call.say("not_registered")
     kept = 0
     for one in found:
-        spoken_name = name(offenders[one.offender_id])
+        spoken_name = name(call, offenders[one.offender_id])
         ends = call.choose(lambda: say_registration(call, spoken_name), {"1": False, "2": True})  # noqa: B023 - at once
         kept += not ends
         if ends:
@@ -92,7 +93,19 @@ def say_registration(call: Call, spoken_name: str) -> None:
 
 
 def change(call: Call, service: Service, visit: Visit) -> None:
-    call.choose("change_menu", {"1": change_number, "2": add_telephone, "3": change_pin})(call, service, visit)
+    choices = {"1": change_number, "2": add_telephone, "3": change_pin}
+    if len(service.catalogues) == 1:
+        call.choose("change_menu", choices)(call, service, visit)
+    else:
+        call.choose("change_menu_languages", choices | {"4": change_language})(call, service, visit)
+
+
+def change_language(call: Call, service: Service, visit: Visit) -> None:
+    """From now on in this call, and in all calls to them."""
+    choose_language(call, service)
+    with service.db.connection() as conn:
+        registrants.change_language(conn, who(visit), call.language)
+    call.say("language_changed")
 
 
 def change_number(call: Call, service: Service, visit: Visit) -> None:

@@ -10,7 +10,7 @@ from db import attempts, notifications, proofs, registrants
 from db.notifications import News
 from db.pool import Unreachable
 from prompts import spoken
-from prompts.catalogue import Utterance
+from prompts.catalogue import Catalogue, Utterance
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,8 @@ def notify(call: Call, service: Service, attempt_id: int) -> None:
             return  # this call comes too late: another may be on its way, and this one says and confirms nothing
         news = notifications.waiting(conn, attempt_id)
         to_prove, unproven = proofs.waiting(conn, telephone)
+        language = attempts.language(conn, attempt_id)
+    call.speak(service.catalogue(language))
     if not news and not to_prove:
         call.say_all("no_longer_needed")
         return
@@ -83,7 +85,7 @@ class Telling:
         theirs = [item for item in self.news if self.registrant_id in item.registrant_ids]
         for item in theirs:
             if item.event_id not in self.heard:
-                self.call.say_all(f"news_{item.kind}", **values(self.service, item))
+                self.call.say_all(f"news_{item.kind}", **values(self.service, item, self.call.language))
         return self.registrant_id, [item.event_id for item in theirs]
 
     def ask_pin(self) -> bool:
@@ -101,7 +103,7 @@ class Telling:
     def question(self) -> None:
         if not self.only_pin:
             for item in self.news:
-                if item.openly and self.call.say(f"news_{item.kind}", **values(self.service, item)):
+                if item.openly and self.call.say(f"news_{item.kind}", **values(self.service, item, self.call.language)):
                     self.heard.add(item.event_id)
             if not self.news:
                 self.call.say("proof")
@@ -144,13 +146,13 @@ def confirm(call: Call, service: Service, attempt_id: int, registrant_id: int, h
     call.say_all("goodbye")
 
 
-def values(service: Service, item: News) -> dict[str, str]:
+def values(service: Service, item: News, language: str) -> dict[str, str]:
     return {
-        "name": spoken.person(item.first_name, item.last_name),
+        "name": spoken.person(item.first_name, item.last_name, language),
         "facility": item.facility,
-        "when": service.say_when(item.effective_at),
+        "when": service.say_when(item.effective_at, language),
     }
 
 
-def utterances(service: Service, news: list[News]) -> list[Utterance]:
-    return [service.catalogue.utter(f"news_{item.kind}", **values(service, item)) for item in news]
+def utterances(service: Service, news: list[News], catalogue: Catalogue) -> list[Utterance]:
+    return [catalogue.utter(f"news_{item.kind}", **values(service, item, catalogue.language)) for item in news]

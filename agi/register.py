@@ -37,7 +37,7 @@ def register(call: Call, service: Service, offender: Offender, visit: Visit) -> 
     if not may_register(call, service):
         call.say("too_many_registrations")
         return
-    service.sounds.prepare([call.catalogue.utter("registered", name=name(offender))])
+    service.sounds.prepare([call.catalogue.utter("registered", name=name(call, offender))])
     same = visit.number and call.choose("ask_same_telephone", {"1": True, "2": False})
     if not same:
         visit.number = ask_telephone(call, service)
@@ -49,7 +49,7 @@ def register(call: Call, service: Service, offender: Offender, visit: Visit) -> 
     if kept.offender.custody != offender.custody:  # first, while no key can have cut it off
         call.say("changed_meanwhile")
         say_custody(call, service, kept.offender)
-    say_or(call, "registered_unnamed", "registered", name=name(offender))
+    say_or(call, "registered_unnamed", "registered", name=name(call, offender))
     say_what_follows(call)
 
 
@@ -126,7 +126,7 @@ def register_now(call: Call, service: Service, offender: Offender, visit: Visit)
             number=visit.number,
             pin=visit.pin,
             offender_id=offender.id,
-            language=call.catalogue.language,
+            language=call.language,
             pin_first=visit.pin_first,
             prove_at=prove_at(service),
             now=service.clock(),

@@ -60,7 +60,7 @@ def run(channel: AsteriskChannel, service: Service) -> None:
         if channel.script in LEGS:
             LEGS[channel.script](channel, service, *arguments)
         elif channel.script in CONVERSATIONS:
-            converse(CONVERSATIONS[channel.script], Call(channel, service.catalogue), service, *arguments)
+            converse(CONVERSATIONS[channel.script], Call(channel, service.catalogue()), service, *arguments)
             channel.flow_ended()
         else:
             log.error("there is no flow named %r", channel.script)

@@ -1,6 +1,6 @@
 """What the flows are handed: database, keys, settings, words, sounds, clock. Nothing else reaches outside."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -23,13 +23,18 @@ class Service:
     db: Database
     keyring: Keyring
     settings: Settings
-    catalogue: Catalogue
+    catalogues: Mapping[str, Catalogue]  # by language, the first one first
     sounds: Sounds
     clock: Callable[[], datetime]
 
-    def say_when(self, at: datetime) -> str:
+    def catalogue(self, language: str | None = None) -> Catalogue:
+        """The words of a language; of the first where none is known, or one that is no longer spoken."""
+        first = next(iter(self.catalogues.values()))
+        return first if language is None else self.catalogues.get(language, first)
+
+    def say_when(self, at: datetime, language: str) -> str:
         """A time as people say it, in the service's time zone."""
-        return spoken.when(at, self.settings.service.zone, self.clock(), self.catalogue.language)
+        return spoken.when(at, self.settings.service.zone, self.clock(), language)
 
     def agency_name(self, agency: str) -> str:
         known = self.settings.agencies.get(agency)

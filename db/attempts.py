@@ -109,6 +109,16 @@ def answered(conn: Connection, attempt_id: int, *, now: datetime) -> bytes | Non
     return None if row is None else row[0]
 
 
+def language(conn: Connection, attempt_id: int) -> str | None:
+    """The language of the registrant to whom the attempt's telephone belongs."""
+    row = conn.execute(
+        """select language from call_attempt a join telephone t on t.id = telephone_id
+           join registrant r on r.id = registrant_id where a.id = %s""",
+        [attempt_id],
+    ).fetchone()
+    return row[0] if row else None
+
+
 def confirm(
     conn: Connection, attempt_id: int, registrant_id: int, event_ids: list[int], *, now: datetime
 ) -> Confirmed | None:

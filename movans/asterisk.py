@@ -140,7 +140,8 @@ def configuration(settings: Settings, phone_password: str | None) -> dict[str, s
         "modules": modules,
         "data": data,
         "agi": f"127.0.0.1:{settings.agi_port}",
-        "sounds": settings.state / "sounds" / settings.service.language,
+        "sounds": settings.state / "sounds",
+        "language": settings.service.languages[0],
         "longest": max(1, round(settings.calls.longest.total_seconds())),
         "number": settings.service.number,
         # A name is free text; what could mean something to the dialplan is left out.

@@ -19,7 +19,7 @@ from movans import asterisk, settings
 from movans.settings import WrongSettings
 from movans.staff import registrant
 from movans.wiring import PARTS, House, now
-from prompts.catalogue import WrongCatalogue
+from prompts.catalogue import Catalogue, WrongCatalogue
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -221,20 +221,29 @@ def prompts() -> None:
 @click.pass_context
 def prompts_build(context: click.Context) -> None:
     """Make the sounds of all prompts that are new or changed."""
-    from prompts import build
-    from prompts.engines import Voices
+    from prompts.build import NotBuilt
 
     handler = RichHandler(console=err, show_time=False, show_path=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     house = _house(context)
-    catalogue = house.catalogue()
-    voices = Voices(catalogue.language, house.settings.voices[catalogue.language])
+    catalogues = house.catalogues()
     _become_service()
-    try:
-        with _bar(f"sounds ({catalogue.language})") as progress:
-            built = build.build(catalogue.fixed(), voices, house.sounds, progress)
-    except build.NotBuilt as error:
-        raise click.ClickException(str(error)) from None
+    missing = []
+    for catalogue in catalogues.values():
+        try:
+            _build(house, catalogue)
+        except NotBuilt as error:
+            missing += [f"{catalogue.language}: {line}" for line in str(error).splitlines()]
+    if missing:
+        raise click.ClickException("\n".join(missing))
+
+
+def _build(house: House, catalogue: Catalogue) -> None:
+    """The sounds of one language. Raises NotBuilt."""
+    from prompts.build import build
+
+    with _bar(f"sounds ({catalogue.language})") as progress:
+        built = build(catalogue.fixed(), house.voices(catalogue.language), house.sounds, progress)
     spoken = ", ".join(f"{count} by {engine}" for engine, count in sorted(built.engines.items()))
     out.print(
         f"Sounds ({catalogue.language}): {len(built.made)} made, {built.kept} kept, {len(built.removed)} removed;"

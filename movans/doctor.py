@@ -159,18 +159,26 @@ def _keys(house: House) -> str:
 
 
 def _prompts(house: House) -> str:
-    catalogue = house.catalogue()
-    fixed = catalogue.fixed()
-    missing = [prompt for prompt in fixed if not built_at(house.sounds, catalogue.language, prompt).exists()]
-    if missing:
-        raise Sick(f"no sound for {', '.join(missing[:5])}{' and others' if len(missing) > 5 else ''}")
-    return f"{len(fixed)} sounds ({catalogue.language})"
+    found, lacking = [], []
+    for language, catalogue in house.catalogues().items():
+        fixed = catalogue.fixed()
+        found.append(f"{len(fixed)} sounds ({language})")
+        if missing := [prompt for prompt in fixed if not built_at(house.sounds, language, prompt).exists()]:
+            lacking.append(f"{', '.join(missing[:5])}{' and others' if len(missing) > 5 else ''} ({language})")
+    if lacking:
+        raise Sick(f"no sound for {'; '.join(lacking)}")
+    return ", ".join(found)
 
 
 def _voice(house: House) -> str:
-    language = house.settings.service.language
-    Sounds(house.sounds, house.voice_socket, house.settings.voices).try_voice(language)
-    return "speaks"
+    sounds = Sounds(house.sounds, house.voice_socket, house.settings.voices)
+    languages = house.settings.service.languages
+    for language in languages:
+        try:
+            sounds.try_voice(language)
+        except NoVoice as error:
+            raise Sick(f"{error} ({language})") from None
+    return f"speaks ({', '.join(languages)})"
 
 
 def _serve(house: House) -> str:

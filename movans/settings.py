@@ -93,6 +93,12 @@ def _absolute(path: Path) -> Path:
     return path
 
 
+def _once_each(languages: list[str]) -> list[str]:
+    if twice := {language for language in languages if languages.count(language) > 1}:
+        raise ValueError(f"names {', '.join(sorted(twice))} more than once")
+    return languages
+
+
 def _looks(pattern: str, shape: str) -> AfterValidator:
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -130,6 +136,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Plain = Annotated[str, _looks(r"[A-Za-z0-9._@+-]+", "one word of letters, digits and . _ @ + -")]
 Secret = Annotated[str, _looks(r"[!-:<-~]+", "of signs of the English keyboard, without blanks and without ;")]
 Text = Annotated[str, _looks(r"(?s).*\S.*", "some words")]
+Language = Annotated[str, _looks("[a-z]{2}", "two small letters")]
 
 
 class _Part(BaseModel):
@@ -141,7 +148,8 @@ class Service(_Part):
     number: Telephone
     operator: Telephone
     time_zone: Annotated[str, AfterValidator(_zone)]
-    language: Annotated[str, _looks("[a-z]{2}", "two small letters")]
+    # The caller chooses by one key, and a menu has at most five.
+    languages: Annotated[list[Language], Field(min_length=1, max_length=5), AfterValidator(_once_each)]
 
     @property
     def zone(self) -> ZoneInfo:
@@ -197,6 +205,7 @@ class Settings(_Part):
     calls: Calls
     alarms: Alarms
     voices: dict[str, Annotated[list[Engine], Field(min_length=1)]]
+    piper_voices: Annotated[Path, AfterValidator(_absolute)]
     demo: bool
 
     @property
@@ -243,10 +252,13 @@ def _between(content: dict[Any, Any]) -> list[str]:
     """What is wrong between settings that stand far from each other, though others may be wrong by themselves."""
     problems = []
     service, voices = content.get("service"), content.get("voices")
-    language = service.get("language") if isinstance(service, dict) else None
-    known = isinstance(language, str) and re.fullmatch("[a-z]{2}", language)
-    if known and isinstance(voices, dict) and language not in voices:
-        problems.append(f"voices: no engine for the language {language}; for example: {language}: [espeak-ng]")
+    languages = service.get("languages") if isinstance(service, dict) else None
+    if isinstance(languages, list) and isinstance(voices, dict):
+        problems += [
+            f"voices: no engine for the language {language}; for example: {language}: [espeak-ng]"
+            for language in languages
+            if isinstance(language, str) and re.fullmatch("[a-z]{2}", language) and language not in voices
+        ]
     if content.get("trunk") is None and content.get("test_phone") is False:
         problems.append(
             "trunk: there is neither a trunk nor a test phone, so nobody could be called; for example: test_phone: true"

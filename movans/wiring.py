@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg_pool import ConnectionPool
@@ -19,7 +20,10 @@ from db.pool import open_pool
 from movans import asterisk, postgres, settings
 from movans.heartbeat import Heartbeat
 from movans.settings import Settings
-from prompts.catalogue import Catalogue
+from prompts.catalogue import Catalogue, load_all
+
+if TYPE_CHECKING:
+    from prompts.engines import Voices
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +70,15 @@ class House:
         """Raises NoKeys."""
         return keys.load(self.key_file)
 
-    def catalogue(self) -> Catalogue:
-        """Raises WrongCatalogue."""
+    def catalogues(self) -> dict[str, Catalogue]:
+        """The words of every language, the first one first. Raises WrongCatalogue."""
         service = self.settings.service
-        return Catalogue.load(service.language, service=service.name, number=service.number, operator=service.operator)
+        return load_all(service.languages, service=service.name, number=service.number, operator=service.operator)
+
+    def voices(self, language: str) -> "Voices":
+        from prompts.engines import Voices
+
+        return Voices(language, self.settings.voices[language], self.settings.piper_voices)
 
     def database(self) -> ConnectionPool:
         """A pool on a database that answers and is up to date. Raises OperationalError where none does in time.
@@ -102,7 +111,7 @@ def serve(house: House) -> None:
 
     sounds = Sounds(house.sounds, house.voice_socket, house.settings.voices)
     with house.database() as db:
-        service = Service(db, house.keyring(), house.settings, house.catalogue(), sounds, now)
+        service = Service(db, house.keyring(), house.settings, house.catalogues(), sounds, now)
         _end_at_sigterm()
         with db.connection() as conn:
             if moved := registrants.reseal(conn, service.keyring):
@@ -135,9 +144,8 @@ def dial(house: House) -> None:
 def voice(house: House) -> None:
     """The voice process, until SIGTERM."""
     from prompts import voice as process
-    from prompts.engines import Voices
 
-    voices = {language: Voices(language, engines) for language, engines in house.settings.voices.items()}
+    voices = {language: house.voices(language) for language in house.settings.voices}
     process.run(house.voice_socket, house.sounds, voices, house.heartbeat("voice").beat)
 
 

@@ -1,7 +1,7 @@
 """The words of one language: ids, their words, and what stands in the braces."""
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,22 +47,33 @@ class Utterance:
 class Catalogue:
     """The prompts of one language, with the values that are the same in every call filled in.
 
-    These are {service} (its name), {number} and {operator} (ten digits each, spoken digit by digit).
+    These are {service} (its name), {number} and {operator} (ten digits each, spoken digit by digit), and {language_key}
+    (with which this language is chosen).
     """
 
-    def __init__(self, language: str, prompts: Mapping[str, str], *, service: str, number: str, operator: str) -> None:
+    def __init__(
+        self, language: str, prompts: Mapping[str, str], *, service: str, number: str, operator: str, key: str = "1"
+    ) -> None:
         self.language = language
         self.prompts = dict(prompts)
-        own = {"service": service, "number": spoken.digits(number), "operator": spoken.digits(operator)}
+        self.key = key
+        own = {
+            "service": service,
+            "number": spoken.digits(number),
+            "operator": spoken.digits(operator),
+            "language_key": key,
+        }
         # What is left to be filled in at call time, by prompt.
         self.wanted = {prompt: _names(words) - set(own) for prompt, words in self.prompts.items()}
         self._own = own
 
     @classmethod
-    def load(cls, language: str, *, service: str, number: str, operator: str, folder: Path = HERE) -> "Catalogue":
+    def load(
+        cls, language: str, *, service: str, number: str, operator: str, key: str = "1", folder: Path = HERE
+    ) -> "Catalogue":
         """Read LANGUAGE.yaml; raises WrongCatalogue."""
         prompts = read(folder / f"{language}.yaml")
-        return cls(language, prompts, service=service, number=number, operator=operator)
+        return cls(language, prompts, service=service, number=number, operator=operator, key=key)
 
     def utter(self, prompt: str, /, **values: str) -> Utterance:
         """The words of a prompt. Raises UnknownPrompt, MissingValue or SurplusValue."""
@@ -79,11 +90,42 @@ class Catalogue:
         """Id and words of every prompt that needs no value at call time: the sounds that are built in advance."""
         return {prompt: self._fill(prompt, {}) for prompt, wanted in self.wanted.items() if not wanted}
 
+    def unlike(self, first: "Catalogue") -> list[str]:
+        """What keeps it from standing in for another language: each prompt that differs by more than its words."""
+        there = f"{first.language}.yaml"
+        found = [f"prompt {prompt!r} is missing" for prompt in first.prompts if prompt not in self.prompts]
+        found += [f"there is no prompt {prompt!r} in {there}" for prompt in self.prompts if prompt not in first.prompts]
+        found += [
+            f"prompt {prompt!r} has {_list(_names(words))}, but in {there} {_list(wanted)}"
+            for prompt, words in self.prompts.items()
+            if (wanted := _names(first.prompts.get(prompt, words))) != _names(words)
+        ]
+        return found
+
     def _fill(self, prompt: str, values: Mapping[str, str]) -> str:
         # One pass, so that braces within a value stay what they are.
         known = {**self._own, **values}
         filled = _PLACEHOLDER.sub(lambda match: known[match[1]], self.prompts[prompt])
         return " ".join(filled.split())
+
+
+def load_all(
+    languages: Sequence[str], *, service: str, number: str, operator: str, folder: Path = HERE
+) -> dict[str, Catalogue]:
+    """The catalogues of several languages, each chosen with the key of its place; raises WrongCatalogue.
+
+    A flow says in one language what it says in another, so all must have the prompts and placeholders of the first.
+    """
+    found: dict[str, Catalogue] = {}
+    for key, language in enumerate(languages, start=1):
+        own = Catalogue.load(language, service=service, number=number, operator=operator, key=str(key), folder=folder)
+        if language not in spoken.LANGUAGES:
+            raise WrongCatalogue(f"{language}: dates and names cannot be said; _TONGUES of prompts/spoken.py lacks it")
+        found[language] = own
+    first = found[languages[0]]
+    if wrong := [f"{folder / own.language}.yaml: {what}" for own in found.values() for what in own.unlike(first)]:
+        raise WrongCatalogue("\n".join(wrong))
+    return found
 
 
 def read(file: Path) -> dict[str, str]:
@@ -135,4 +177,4 @@ def _names(words: str) -> set[str]:
 
 
 def _list(names: set[str]) -> str:
-    return ", ".join(f"{{{name}}}" for name in sorted(names))
+    return ", ".join(f"{{{name}}}" for name in sorted(names)) or "no placeholder"

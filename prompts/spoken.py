@@ -18,6 +18,7 @@ class _Tongue:
     """What one language says in a way of its own."""
 
     date: str  # of {weekday}, {month} and {day}
+    dated: str  # of {date} and {year}, when it is not this year
     year: Callable[[int], str]
     moment: str  # of {date} and {time}
     day_number: Callable[[int], str]
@@ -54,7 +55,7 @@ def day(that: date, today: date, language: str = "en") -> str:
         month=names.months["format"]["wide"][that.month],
         day=tongue.day_number(that.day),
     )
-    return said if that.year == today.year else f"{said}, {tongue.year(that.year)}"
+    return said if that.year == today.year else tongue.dated.format(date=said, year=tongue.year(that.year))
 
 
 def clock(at: time, language: str = "en") -> str:
@@ -110,13 +111,37 @@ def _english_clock(at: time) -> str:
     return f"{said} {next(name for until, name in parts if at.hour < until)}"
 
 
+def _spanish_clock(at: time) -> str:
+    if (at.hour, at.minute) in {(0, 0), (12, 0)}:
+        return "al mediodía" if at.hour else "a medianoche"
+    hour = at.hour % 12 or 12
+    said = "a la una" if hour == 1 else f"a las {num2words(hour, lang='es')}"
+    if at.minute:
+        spoken = {1: "un minuto", 15: "cuarto", 30: "media"}
+        said += f" y {spoken.get(at.minute) or num2words(at.minute, lang='es')}"
+    parts = ((6, "de la madrugada"), (12, "de la mañana"), (19, "de la tarde"), (24, "de la noche"))
+    return f"{said} {next(name for until, name in parts if at.hour < until)}"
+
+
 _TONGUES = {
     "en": _Tongue(
         date="{weekday}, {month} {day}",
+        dated="{date}, {year}",
         year=lambda year: num2words(year, to="year").replace(" and ", " "),
         moment="{date}, at {time}",
         day_number=lambda number: num2words(number, to="ordinal"),
         clock=_english_clock,
         suffixes={"JR": "Junior", "SR": "Senior", "II": "the second", "III": "the third", "IV": "the fourth"},
     ),
+    "es": _Tongue(
+        date="el {weekday} {day} de {month}",
+        dated="{date} de {year}",
+        year=lambda year: num2words(year, lang="es"),
+        moment="{date}, {time}",
+        day_number=lambda number: "primero" if number == 1 else num2words(number, lang="es"),
+        clock=_spanish_clock,
+        # Junior is said as in English, and a Spanish voice reads a J in another way.
+        suffixes={"JR": "Yúnior", "SR": "Sénior", "II": "segundo", "III": "tercero", "IV": "cuarto"},
+    ),
 }
+LANGUAGES = frozenset(_TONGUES)

@@ -18,7 +18,7 @@ from movans import postgres, settings
 from movans.asterisk import SERVICE_USER
 from movans.settings import Settings
 from movans.supervision import postgres_program
-from prompts.catalogue import Catalogue
+from prompts.catalogue import Catalogue, load_all
 
 NOON = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)  # a Friday, noon in Missouri
 KEYS = Keyring({"1": bytes(range(32))})
@@ -72,5 +72,10 @@ def conn(cluster: str) -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture(scope="session")
-def english() -> Catalogue:
-    return Catalogue.load("en", service="MOVANS", number="8665550182", operator="5735550100")
+def catalogues() -> dict[str, Catalogue]:
+    return load_all(["en", "es"], service="MOVANS", number="8665550182", operator="5735550100")
+
+
+@pytest.fixture(scope="session")
+def english(catalogues: dict[str, Catalogue]) -> Catalogue:
+    return catalogues["en"]

@@ -17,6 +17,7 @@ def leave(
     offender_id: int,
     now: datetime,
     pin: str = "2580",
+    language: str = "en",
     pin_first: bool = False,
 ) -> Registered:
     """Somebody leaves a telephone number, which is to be called for its proof now."""
@@ -26,7 +27,7 @@ def leave(
         number=number,
         pin=pin,
         offender_id=offender_id,
-        language="en",
+        language=language,
         pin_first=pin_first,
         prove_at=now,
         now=now,
@@ -41,10 +42,20 @@ def register(
     offender_id: int,
     now: datetime,
     pin: str = "2580",
+    language: str = "en",
     pin_first: bool = False,
 ) -> Registered:
     """Somebody leaves a telephone number, and has proven it."""
-    done = leave(conn, keyring, number=number, offender_id=offender_id, now=now, pin=pin, pin_first=pin_first)
+    done = leave(
+        conn,
+        keyring,
+        number=number,
+        offender_id=offender_id,
+        now=now,
+        pin=pin,
+        language=language,
+        pin_first=pin_first,
+    )
     if done.registrant_id is not None:
         proofs.prove(conn, done.registrant_id, keyring.hash(number), now=now)
     return done

@@ -7,5 +7,6 @@ from asterisk.agi import AGI, AGIAppError
 agi = AGI()
 agi.answer()
 with suppress(AGIAppError):  # hung up
-    agi.stream_file(agi.get_variable("MOVANS_SOUNDS") + "/welcome")
+    sounds, language = (agi.get_variable(name) for name in ("MOVANS_SOUNDS", "MOVANS_LANGUAGE"))
+    agi.stream_file(f"{sounds}/{language}/welcome")
     agi.wait_for_digit(600000)

@@ -43,7 +43,7 @@ EXTENSIONS = """
 exten => hotline,1,Goto(hotline,s,1)
 
 exten => bare,1,Answer()
- same => n,Playback(${MOVANS_SOUNDS}/welcome)
+ same => n,Playback(${MOVANS_SOUNDS}/${MOVANS_LANGUAGE}/welcome)
  same => n,Wait(600)
 
 exten => forked,1,AGI(%s)

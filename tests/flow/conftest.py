@@ -1,9 +1,10 @@
 """What flow tests need: a scripted caller, the service on a database that is rolled back, and a few offenders."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -45,8 +46,14 @@ def clock() -> Clock:
 
 @pytest.fixture
 def service(conn: psycopg.Connection, english: Catalogue, clock: Clock) -> Service:
+    """One that speaks English only, so that nobody is asked for the language."""
     settings = settings_for(Path("/nowhere"))
-    return Service(OneConnection(conn), KEYS, settings, english, Silence(), clock)
+    return Service(OneConnection(conn), KEYS, settings, {"en": english}, Silence(), clock)
+
+
+@pytest.fixture
+def bilingual(service: Service, catalogues: dict[str, Catalogue]) -> Service:
+    return replace(service, catalogues=catalogues)
 
 
 @pytest.fixture
@@ -70,10 +77,8 @@ def smith(jail: Callable[..., Offender]) -> Offender:
 
 @pytest.fixture
 def register(conn: psycopg.Connection) -> Callable[..., None]:
-    def add(offender: Offender, pin: str = "2580", *, pin_first: bool = False) -> None:
-        people.register(
-            conn, KEYS, number="5735550142", pin=pin, offender_id=offender.id, pin_first=pin_first, now=NOON
-        )
+    def add(offender: Offender, pin: str = "2580", **choices: Any) -> None:
+        people.register(conn, KEYS, number="5735550142", pin=pin, offender_id=offender.id, now=NOON, **choices)
 
     return add
 

@@ -35,6 +35,7 @@ class Caller:
         self.catalogue = catalogue
         self.steps: list[Step] = []
         self.heard: list[str] = []
+        self.dialplan = ""  # the language that it was told to speak
         self._keys = ""
         self._gone = False
         self.caller = "5735550111"  # what the telephone presents
@@ -85,6 +86,9 @@ class Caller:
         if self._gone:
             raise Hangup
         return self._next_key()
+
+    def set_language(self, language: str) -> None:
+        self.dialplan = language
 
     def _do(self, step: Step) -> None:
         for action in step.does:

@@ -1,5 +1,7 @@
 """The manners of a conversation, whatever it is about."""
 
+from dataclasses import replace
+
 import pytest
 
 from agi.call import Back, Call
@@ -67,10 +69,10 @@ def test_somebody_who_only_ever_asks_for_repeats_is_told_goodbye_in_the_end(call
 
 
 def test_a_database_that_is_away_is_said_in_words(caller: Caller, service: Service):
-    away = Service(Unreachable(), service.keyring, service.settings, service.catalogue, service.sounds, service.clock)
+    away = replace(service, db=Unreachable())
     caller.hears("press 1").presses("1").hears("offender number").presses("100234#").hears("cannot reach our records")
 
     def flow(_: Call, service: Service) -> None:
-        converse(hotline, Call(caller, service.catalogue), service)
+        converse(hotline, Call(caller, service.catalogue()), service)
 
     assert caller.calls(flow, away) == "over"

@@ -142,6 +142,11 @@ def test_quotes_in_a_value_stay_within_it(connect, asterisks: list[Asterisk]):
     assert asterisks[0].commands == [b'STREAM FILE "/sounds/\\"x\\" \\\\y" "1"\n']
 
 
+def test_the_dialplan_is_told_the_language(connect, asterisks: list[Asterisk]):
+    connect(b"200 result=1\n").set_language("es")
+    assert asterisks[0].commands == [b"SET VARIABLE MOVANS_LANGUAGE es\n"]
+
+
 def test_dialling_survives_a_hangup_of_the_leg(connect):
     channel = connect(b"200 result=-1\nHANGUP\n", b"200 result=1 (ANSWER)\n")
     channel.dial("PJSIP/testphone", 30)

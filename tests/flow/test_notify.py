@@ -195,7 +195,7 @@ def test_every_kind_of_event_that_is_told_has_its_words(conn: psycopg.Connection
     kinds = [kind for (kind,) in conn.execute("select kind from event_kind where class <> 'untold'")]
     assert kinds
     for kind in kinds:
-        assert service.catalogue.utter(f"news_{kind}", name="N", facility="F", when="W").words
+        assert service.catalogue().utter(f"news_{kind}", name="N", facility="F", when="W").words
 
 
 def test_without_a_voice_the_person_is_told_so_and_the_call_comes_again_soon_after_it_is_over(

@@ -12,6 +12,7 @@ from db.custody import Offender
 from db.notifications import News
 from feed.compare import KINDS
 from feed.custody_csv import STATUSES
+from prompts.catalogue import Catalogue
 from tests.conftest import NOON
 from tests.flow.telephone import Caller
 
@@ -24,8 +25,11 @@ def test_every_status_is_said(status: str, caller: Caller, service: Service, jai
     assert caller.calls(hotline, service) == "hung up"
 
 
-def test_every_kind_of_event_that_is_told_has_its_words(conn: psycopg.Connection, service: Service):
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_every_kind_of_event_that_is_told_has_its_words(
+    language: str, conn: psycopg.Connection, service: Service, catalogues: dict[str, Catalogue]
+):
     told = [kind for (kind,) in conn.execute("select kind from event_kind where class <> 'untold'")]
     assert set(KINDS.values()) <= set(told)
     news = [News(1, kind, "JOHN", "SMITH", "Boone County Jail", NOON) for kind in told]
-    assert all("John Smith" in utterance.words for utterance in utterances(service, news))
+    assert all("John Smith" in utterance.words for utterance in utterances(service, news, catalogues[language]))

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -33,7 +33,8 @@ HEADER = "agency,offender_number,last_name,first_name,date_of_birth,facility,sta
 class Line:
     """Used with `with`: running inside the block, gone without a trace after it."""
 
-    def __init__(self, **changes: object) -> None:
+    def __init__(self, languages: Sequence[str] = ("en",), /, **changes: object) -> None:
+        self.languages = list(languages)
         self.changes = changes
         self.words: dict[
             str, str
@@ -65,6 +66,7 @@ class Line:
     def _content(self) -> dict[str, object]:
         content = yaml.safe_load(EXAMPLE.read_text())
         content |= {"state": str(self.directory / "state"), "agi_port": free_port(), "demo": False}
+        content["service"] |= {"languages": self.languages}
         content["sip"] |= {"port": free_port(), "rtp_ports": [self._rtp(), self._rtp() + 99]}
         content["calls"] |= {"ring": 5, "longest": 120, "again": SOON}
         return content | self.changes
@@ -72,13 +74,13 @@ class Line:
     def _rtp(self) -> int:
         return 22000 + os.getpid() % 40 * 100
 
-    @staticmethod
-    def _keep_sounds(source: Path, target: Path) -> None:
+    def _keep_sounds(self, source: Path, target: Path) -> None:
         # Built prompts only: what was said at call time belongs to the test that said it.
-        if (source / "en").is_dir():
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(target / "en", ignore_errors=True)
-            subprocess.run(["cp", "-a", str(source / "en"), str(target)], check=True)
+        for language in self.languages:
+            if (source / language).is_dir():
+                target.mkdir(parents=True, exist_ok=True)
+                shutil.rmtree(target / language, ignore_errors=True)
+                subprocess.run(["cp", "-a", str(source / language), str(target)], check=True)
 
     def start(self) -> None:
         """Start the server, as its user does, and wait until it shows how to call."""
@@ -120,9 +122,9 @@ class Line:
         host, port = str(self.settings.sip.address), self.settings.sip.port
         return Telephone(password, library, logs=self.logs, host=host, port=port)
 
-    def expects(self, prompt: str, **values: str) -> None:
+    def expects(self, prompt: str, /, language: str = "en", **values: str) -> None:
         """Let tests wait for some words of a sentence that is made at call time."""
-        said = self.house.catalogue().utter(prompt, **values)
+        said = self.house.catalogues()[language].utter(prompt, **values)
         engine = self.settings.voices[said.language][0]
         self.words[made_at(self.house.sounds, said.language, said.words, engine).stem] = said.words
 

@@ -61,6 +61,16 @@ def test_a_service_name_cannot_say_anything_to_the_dialplan() -> None:
     assert text.splitlines()[-1] == "MOVANS_NAME = A SHELLxB  C D"
 
 
+def test_the_dialplan_speaks_the_first_language_until_a_call_has_one() -> None:
+    service = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["service"] | {"languages": ["es", "en"]}
+    files = asterisk.configuration(settings(service=service), "abc")
+    assert "MOVANS_LANGUAGE = es" in files["globals.conf"].splitlines()
+    for name in ("hotline.conf", "notify.conf"):
+        played = [line for line in files[name].splitlines() if "Playback" in line]
+        assert played
+        assert all("Playback(${MOVANS_SOUNDS}/${MOVANS_LANGUAGE}/" in line for line in played)
+
+
 def test_the_machines_own_name_is_always_known() -> None:
     assert socket.gethostname() in asterisk.hosts().split()
 

@@ -15,6 +15,7 @@ from movans.asterisk import SERVICE_USER
 from movans.doctor import Finding, examine
 from movans.wiring import House
 from prompts.catalogue import WrongCatalogue
+from prompts.sounds import built_at
 from tests.conftest import NOON, settings_for
 from tests.db.conftest import database  # noqa: F401  (fixture)
 
@@ -65,6 +66,23 @@ def test_keys_are_compared_with_a_database_that_answers(house: Callable[[str], H
     finding = found(at_home, "keys")
     assert not finding.well
     assert finding.found == "the database needs key 7, which is not in the key file"
+
+
+def test_missing_sounds_are_named_for_each_language(house: Callable[[str], House]):
+    at_home = house(NOBODY_THERE)
+    counts = {}
+    for language, catalogue in at_home.catalogues().items():
+        counts[language] = len(catalogue.fixed())
+        for prompt in catalogue.fixed():
+            sound = built_at(at_home.sounds, language, prompt)
+            sound.parent.mkdir(parents=True, exist_ok=True)
+            sound.touch()
+    assert found(at_home, "prompts").found == f"{counts['en']} sounds (en), {counts['es']} sounds (es)"
+    for language, prompt in (("en", "welcome"), ("es", "welcome"), ("es", "goodbye")):
+        built_at(at_home.sounds, language, prompt).unlink()
+    finding = found(at_home, "prompts")
+    assert not finding.well
+    assert finding.found == "no sound for welcome (en); goodbye, welcome (es)"
 
 
 class Unforeseen(Exception):

