@@ -49,10 +49,11 @@ def test_a_caller_chooses_spanish_hears_where_the_offender_is_and_registers(
     caller.hears("empiece con el código de área").presses("5735550142#").hears("usted marcó")
     for digit in ["cinco", "siete", "tres", "cinco", "cinco", "cinco", "cero", "uno", "cuatro", "dos"]:
         caller.hears(digit)
-    caller.hears("si está bien").presses("1")
+    caller.hears("si está bien").presses("1").hears("contesta ese teléfono directamente").presses("1")
     caller.hears("cuatro números").presses("2580").hears("otra vez").presses("2580")
+    caller.hears("primero pidamos su PIN").presses("1")
     caller.hears("su registro está listo. Le avisaremos sobre John Smith").hears("le llamaremos desde el 8 6 6")
-    caller.hears("no se le dirá").hears("cuelgue").hangs_up()
+    caller.hears("no se le dirá").hears("solo cuelgue").hangs_up()
     assert caller.calls(hotline, bilingual) == "hung up"
     assert registrations(conn) == 1
     assert conn.execute("select language from registrant").fetchall() == [("es",)]
