@@ -1,9 +1,10 @@
 """The manners of a conversation: say, ask for keys, choose, and what to do when nothing usable is pressed.
 
-Everything can be interrupted by a key. ``*`` says it again, ``0`` tells how to reach a person, ``9`` goes back,
+Everything can be interrupted by a key. ``*`` says it again, ``0`` leads to a person, ``9`` goes back,
 ``#`` ends an entry. Within an entry ``0`` and ``9`` are commands only when they stand alone, and ``*`` clears it.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
@@ -18,6 +19,7 @@ FIRST_KEY = 7.0  # seconds of silence before a question counts as not answered
 NEXT_KEY = 4.0  # seconds between two keys of one entry before it counts as complete
 ONLY_KEY = 4.0  # seconds of silence after a question that silence answers too
 UNUSABLE = 3  # answers before the call is ended
+LAST_MINUTE = 60.0  # seconds before the end of the longest call in which callers are told that it comes
 ROUNDS = 12  # how often one question is put at most, repeats that the caller asked for included
 
 
@@ -30,9 +32,15 @@ class GaveUp(Exception):
 
 
 class Call:
-    def __init__(self, channel: Channel, catalogue: Catalogue) -> None:
+    def __init__(
+        self, channel: Channel, catalogue: Catalogue, longest: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """``longest`` is how many seconds the dialplan lets a call last."""
         self.channel = channel
         self.catalogue = catalogue
+        self.reach_person: Callable[[], None] = self.say_number  # what 0 leads to
+        self._longest, self._clock = longest, clock
+        self.begin_anew()
         self.farewell = ["offer_operator", "goodbye"]  # said when no usable answer comes
         self.sorry = "records_away"  # said when the database cannot be reached
         self._pressed = ""  # the key that interrupted a prompt: the first of the answer
@@ -124,7 +132,18 @@ class Call:
             self.say_all(prompt)
         return GaveUp()
 
+    def say_number(self) -> None:
+        """How to reach a person with another call."""
+        self.say("operator")
+
+    def begin_anew(self) -> None:
+        """From now on the call may last as long as any."""
+        self._last_minute = self._clock() + self._longest - LAST_MINUTE
+
     def _put(self, question: Question) -> None:
+        if self._clock() > self._last_minute:
+            self._last_minute = float("inf")
+            self.say("last_minute")
         if callable(question):
             question()
         else:
@@ -154,5 +173,5 @@ class Call:
         if digits == "9":
             raise Back
         if digits == "0":
-            self.say("operator")
+            self.reach_person()
         return digits == "0"

@@ -18,6 +18,7 @@ from asterisk.agi import AGI, AGIAppError, AGIUnknownError
 from prompts.catalogue import Utterance
 
 KEYS = "0123456789*#"
+LONGEST_WITH_A_PERSON = 3600  # seconds
 PRESENTATION, ALLOWED = 0x60, 0x00  # whether a calling number may be shown (ITU-T Q.931, 4.5.10)
 
 
@@ -47,6 +48,13 @@ class Channel(Protocol):
 
     def wait_key(self, seconds: float) -> str:
         """The next key, or the empty string if none comes in time."""
+        ...
+
+    def connect(self, where: str, seconds: int) -> None:
+        """Ring another telephone, heard as a ringing tone; return when it is not answered.
+
+        Where it is, this call ends with their conversation: then it raises Hangup.
+        """
         ...
 
     def set_language(self, language: str) -> None:
@@ -148,6 +156,15 @@ class AsteriskChannel:
             return self._command("WAIT FOR DIGIT", round(seconds * 1000))
         except AGIAppError:
             raise Hangup from None
+
+    def connect(self, where: str, seconds: int) -> None:
+        limit = self.variable("MOVANS_LONGEST")
+        self._execute("SET VARIABLE", "TIMEOUT(absolute)", LONGEST_WITH_A_PERSON)
+        try:
+            self._execute("EXEC", "Dial", self._agi._quote(f"{where},{seconds},r"))
+        except AGIAppError:
+            raise Hangup from None
+        self._execute("SET VARIABLE", "TIMEOUT(absolute)", limit)
 
     def set_language(self, language: str) -> None:
         self._execute("SET VARIABLE", "MOVANS_LANGUAGE", language)

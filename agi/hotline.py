@@ -4,12 +4,14 @@ from agi.call import Back, Call
 from agi.find import ask_offender, tell
 from agi.language import choose_language
 from agi.manage import manage
+from agi.person import reach_person
 from agi.register import Visit, add_telephone, call_for_proof, register
 from agi.service import Service
 
 
 def hotline(call: Call, service: Service) -> None:
     visit = Visit()
+    call.reach_person = lambda: reach_person(call, service)
     try:
         choose_language(call, service)
         call.say("welcome")

@@ -60,7 +60,8 @@ def run(channel: AsteriskChannel, service: Service) -> None:
         if channel.script in LEGS:
             LEGS[channel.script](channel, service, *arguments)
         elif channel.script in CONVERSATIONS:
-            converse(CONVERSATIONS[channel.script], Call(channel, service.catalogue()), service, *arguments)
+            call = Call(channel, service.catalogue(), service.settings.calls.longest.total_seconds())
+            converse(CONVERSATIONS[channel.script], call, service, *arguments)
             channel.flow_ended()
         else:
             log.error("there is no flow named %r", channel.script)

@@ -6,7 +6,7 @@ name, what is wrong and an example.
 
 import re
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,6 +23,8 @@ INSTALLED = Path("/etc/movans/movans.yaml")
 
 Engine = Literal["piper", "espeak-ng", "gtts"]
 _TRUNK = {"host": "sip.example.net", "port": 5060, "username": "movans", "password": "secret"}
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_HOURS = {"days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "until": "17:00"}
 AGAIN = {"not confirmed", "busy", "no answer", "congestion", "failed", "lost"}
 
 
@@ -62,6 +64,13 @@ def _duration(given: Any) -> timedelta:
     if value < timedelta(seconds=1):
         raise ValueError("must be at least 1 second")
     return value
+
+
+def _clock(given: Any) -> time:
+    """Text only: YAML reads 08:00 without quotes as a number."""
+    if not isinstance(given, str) or not re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", given):
+        raise ValueError("must be hours:minutes in quotes")
+    return time.fromisoformat(given)
 
 
 def _as_long_as_somebody_waits(ring: timedelta) -> timedelta:
@@ -147,6 +156,7 @@ class Service(_Part):
     name: Text
     number: Telephone
     operator: Telephone
+    crisis_line: Telephone
     time_zone: Annotated[str, AfterValidator(_zone)]
     # The caller chooses by one key, and a menu has at most five.
     languages: Annotated[list[Language], Field(min_length=1, max_length=5), AfterValidator(_once_each)]
@@ -154,6 +164,32 @@ class Service(_Part):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone)
+
+
+class Hours(_Part):
+    """When somebody is there, by the service's clock; until the next day where ``until`` is before ``from``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    days: Annotated[list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]], Field(min_length=1)]
+    since: Annotated[time, BeforeValidator(_clock), Field(alias="from")]
+    until: Annotated[time, BeforeValidator(_clock)]
+
+    def hold(self, at: datetime) -> bool:
+        """Whether they hold at this local time."""
+        if self.since < self.until:
+            return DAYS[at.weekday()] in self.days and self.since <= at.time() < self.until
+        evening = DAYS[at.weekday()] in self.days and at.time() >= self.since
+        return evening or (DAYS[at.weekday() - 1] in self.days and at.time() < self.until)
+
+
+class Operator(_Part):
+    dial: Annotated[str, _looks("[0-9*#]{0,20}", "digits, as an extension of your PBX, or empty")]
+    ring: Annotated[Duration, AfterValidator(_as_long_as_somebody_waits)]
+    hours: Hours | None
+
+    def is_there(self, now: datetime, zone: ZoneInfo) -> bool:
+        return self.hours is None or self.hours.hold(now.astimezone(zone))
 
 
 class Facility(_Part):
@@ -195,6 +231,7 @@ class Alarms(_Part):
 
 class Settings(_Part):
     service: Service
+    operator: Operator
     agencies: dict[Plain, Agency]
     state: Annotated[Path, AfterValidator(_absolute)]
     database: Annotated[str, AfterValidator(_connection)]
@@ -301,6 +338,7 @@ def _example(where: Sequence[str | int]) -> str:
     """What the commented example file says in the same place; a name that it does not know is read as its first one."""
     value = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     value |= {"trunk": _TRUNK, "database": "host=db.example.net dbname=movans user=movans"}
+    value["operator"]["hours"] = _HOURS
     value["sip"]["listen"] = "0.0.0.0"  # noqa: S104  an example
     for number, part in enumerate(where):
         if isinstance(value, dict):

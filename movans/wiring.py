@@ -73,7 +73,13 @@ class House:
     def catalogues(self) -> dict[str, Catalogue]:
         """The words of every language, the first one first. Raises WrongCatalogue."""
         service = self.settings.service
-        return load_all(service.languages, service=service.name, number=service.number, operator=service.operator)
+        return load_all(
+            service.languages,
+            service=service.name,
+            number=service.number,
+            operator=service.operator,
+            crisis=service.crisis_line,
+        )
 
     def voices(self, language: str) -> "Voices":
         from prompts.engines import Voices

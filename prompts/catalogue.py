@@ -52,7 +52,15 @@ class Catalogue:
     """
 
     def __init__(
-        self, language: str, prompts: Mapping[str, str], *, service: str, number: str, operator: str, key: str = "1"
+        self,
+        language: str,
+        prompts: Mapping[str, str],
+        *,
+        service: str,
+        number: str,
+        operator: str,
+        crisis: str,
+        key: str = "1",
     ) -> None:
         self.language = language
         self.prompts = dict(prompts)
@@ -61,6 +69,7 @@ class Catalogue:
             "service": service,
             "number": spoken.digits(number),
             "operator": spoken.digits(operator),
+            "crisis": spoken.digits(crisis),
             "language_key": key,
         }
         # What is left to be filled in at call time, by prompt.
@@ -69,11 +78,19 @@ class Catalogue:
 
     @classmethod
     def load(
-        cls, language: str, *, service: str, number: str, operator: str, key: str = "1", folder: Path = HERE
+        cls,
+        language: str,
+        *,
+        service: str,
+        number: str,
+        operator: str,
+        crisis: str,
+        key: str = "1",
+        folder: Path = HERE,
     ) -> "Catalogue":
         """Read LANGUAGE.yaml; raises WrongCatalogue."""
         prompts = read(folder / f"{language}.yaml")
-        return cls(language, prompts, service=service, number=number, operator=operator, key=key)
+        return cls(language, prompts, service=service, number=number, operator=operator, crisis=crisis, key=key)
 
     def utter(self, prompt: str, /, **values: str) -> Utterance:
         """The words of a prompt. Raises UnknownPrompt, MissingValue or SurplusValue."""
@@ -110,7 +127,7 @@ class Catalogue:
 
 
 def load_all(
-    languages: Sequence[str], *, service: str, number: str, operator: str, folder: Path = HERE
+    languages: Sequence[str], *, service: str, number: str, operator: str, crisis: str, folder: Path = HERE
 ) -> dict[str, Catalogue]:
     """The catalogues of several languages, each chosen with the key of its place; raises WrongCatalogue.
 
@@ -118,7 +135,9 @@ def load_all(
     """
     found: dict[str, Catalogue] = {}
     for key, language in enumerate(languages, start=1):
-        own = Catalogue.load(language, service=service, number=number, operator=operator, key=str(key), folder=folder)
+        own = Catalogue.load(
+            language, service=service, number=number, operator=operator, crisis=crisis, key=str(key), folder=folder
+        )
         if language not in spoken.LANGUAGES:
             raise WrongCatalogue(f"{language}: dates and names cannot be said; _TONGUES of prompts/spoken.py lacks it")
         found[language] = own

@@ -73,7 +73,7 @@ def conn(cluster: str) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture(scope="session")
 def catalogues() -> dict[str, Catalogue]:
-    return load_all(["en", "es"], service="MOVANS", number="8665550182", operator="5735550100")
+    return load_all(["en", "es"], service="MOVANS", number="8665550182", operator="5735550100", crisis="8005550199")
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from agi.service import Service
 from prompts.catalogue import Catalogue, Utterance
 from prompts.sounds import NoVoice
 
+LONGEST = 300.0  # seconds that a call may last
 PATIENCE = 200  # sounds; a conversation that plays more without an end would never end
 
 
@@ -38,6 +39,9 @@ class Caller:
         self.dialplan = ""  # the language that it was told to speak
         self._keys = ""
         self._gone = False
+        self.clock: Callable[[], float] = lambda: 0.0  # seconds since the call began
+        self.connected: list[str] = []  # whom the caller was connected with
+        self.answers = False  # whether a person picks up there
         self.caller = "5735550111"  # what the telephone presents
         self.no_voice = False  # then only what was built in advance can be heard
 
@@ -60,7 +64,7 @@ class Caller:
     def calls(self, flow: Callable[..., Any], service: Service, *arguments: object) -> str:
         """Run the flow as the server does; return how it ended. Fails unless everything was heard that should be."""
         try:
-            flow(Call(self, self.catalogue), service, *arguments)
+            flow(Call(self, self.catalogue, LONGEST, self.clock), service, *arguments)
             end = "over"
         except Hangup:
             end = "hung up"
@@ -81,6 +85,12 @@ class Caller:
         if self._keys and self._keys[0] in keys:
             return self._next_key()
         return ""
+
+    def connect(self, where: str, seconds: int) -> None:
+        assert seconds > 0
+        self.connected.append(where)
+        if self.answers:
+            raise Hangup  # after their conversation
 
     def wait_key(self, seconds: float) -> str:  # noqa: ARG002 - a scripted caller either has a key ready or stays silent
         if self._gone:

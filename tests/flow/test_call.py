@@ -8,7 +8,7 @@ from agi.call import Back, Call
 from agi.hotline import hotline
 from agi.server import converse
 from agi.service import Service
-from tests.flow.telephone import Caller, Unreachable
+from tests.flow.telephone import LONGEST, Caller, Unreachable
 
 
 def asked(caller: Caller, exactly: int | None = None) -> str:
@@ -73,6 +73,6 @@ def test_a_database_that_is_away_is_said_in_words(caller: Caller, service: Servi
     caller.hears("press 1").presses("1").hears("offender number").presses("100234#").hears("cannot reach our records")
 
     def flow(_: Call, service: Service) -> None:
-        converse(hotline, Call(caller, service.catalogue()), service)
+        converse(hotline, Call(caller, service.catalogue(), LONGEST), service)
 
     assert caller.calls(flow, away) == "over"

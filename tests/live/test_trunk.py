@@ -91,3 +91,15 @@ def test_there_are_never_more_calls_at_once_than_lines(trunk: Trunk):
     assert {call.number for call in first} == set(people.values())
     for call in first:
         assert sum(call.at <= other.at < call.at + seconds for other in first) <= LINES
+
+
+def test_zero_on_the_hotline_rings_a_person_and_who_is_not_answered_comes_back(trunk: Trunk):
+    with trunk.phone() as phone:
+        with trunk.to("busy") as network, phone.calls("668267") as call:
+            call.hears("welcome").presses("0").hears("operator_rings")
+            assert network.wait_rang().number == "5735550100"
+            call.hears("operator_away", "menu", within=15).hangs_up()
+        with trunk.to("answers and hangs up") as network, phone.calls("668267") as call:
+            call.hears("welcome").presses("0").hears("operator_rings")
+            assert network.wait_rang().number == "5735550100"
+            call.is_hung_up(within=20)

@@ -67,6 +67,7 @@ def test_the_examples_commented_settings_are_right_too(tmp_path: Path):
     assert (settings.trunk.username, str(settings.sip.listen)) == ("movans", ANYWHERE)
 
 
+HOURS = {"days": ["mon", "fri"], "from": "08:00", "until": "17:00"}
 WRONG: dict[str, tuple[str, Any, str, str]] = {
     "no name": ("service.name", "", "must be some words (it says '')", "MOVANS"),
     "no words in the name": ("service.name", " ", "must be some words", "MOVANS"),
@@ -122,6 +123,11 @@ WRONG: dict[str, tuple[str, Any, str, str]] = {
     "an engine that is none": ("voices.en", ["festival"], "should be 'piper', 'espeak-ng' or 'gtts' (it says", "piper"),
     "no engine": ("voices.en", [], "should have at least 1 item", "[piper, espeak-ng]"),
     "a relative folder of voices": ("piper_voices", "voices", "must be an absolute path", "/etc/movans/voices"),
+    "an extension of words": ("operator.dial", "desk", "must be digits, as an extension of your PBX", "''"),
+    "hours of one digit": ("operator.hours", HOURS | {"from": "8:00"}, "must be hours:minutes in quotes", "08:00"),
+    "hours without quotes": ("operator.hours", HOURS | {"until": 1020}, "must be hours:minutes in quotes", "'17:00'"),
+    "a day that is none": ("operator.hours", HOURS | {"days": ["monday"]}, "should be 'mon', 'tue'", "mon"),
+    "hours of no day": ("operator.hours", HOURS | {"days": []}, "should have at least 1 item", "[mon, tue, wed"),
     "no demo": ("demo", MISSING, "is missing", "true"),
 }  # fmt: skip
 

@@ -7,7 +7,9 @@ from prompts.catalogue import Catalogue, MissingValue, SurplusValue, UnknownProm
 
 def load(folder: Path, text: str | bytes) -> Catalogue:
     (folder / "en.yaml").write_bytes(text.encode() if isinstance(text, str) else text)
-    return Catalogue.load("en", service="MOVANS", number="8665550182", operator="5735550100", folder=folder)
+    return Catalogue.load(
+        "en", service="MOVANS", number="8665550182", operator="5735550100", crisis="8005550199", folder=folder
+    )
 
 
 @pytest.fixture
@@ -100,10 +102,12 @@ def test_a_wrong_file_is_named_with_the_prompt_and_what_is_wrong(tmp_path: Path,
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(WrongCatalogue, match=r"es.yaml: cannot be read: No such file"):
-        Catalogue.load("es", service="MOVANS", number="8665550182", operator="5735550100", folder=tmp_path)
+        Catalogue.load(
+            "es", service="MOVANS", number="8665550182", operator="5735550100", crisis="8005550199", folder=tmp_path
+        )
 
 
 def test_the_english_catalogue_can_be_read_and_holds_the_digits_and_the_apology() -> None:
-    english = Catalogue.load("en", service="MOVANS", number="8665550182", operator="5735550100")
+    english = Catalogue.load("en", service="MOVANS", number="8665550182", operator="5735550100", crisis="8005550199")
     assert {"apology", *(f"digit_{n}" for n in range(10))} <= set(english.fixed())
     assert "5 7 3, 5 5 5, 0 1 0 0" in english.utter("apology").words

@@ -15,7 +15,9 @@ SPANISH = "thanks: Gracias.\nreturned: De nuevo en {facility} está {name}.\n"
 def load(folder: Path, spanish: str) -> dict[str, Catalogue]:
     (folder / "en.yaml").write_text(ENGLISH)
     (folder / "es.yaml").write_text(spanish)
-    return load_all(["en", "es"], service="MOVANS", number="8665550182", operator="5735550100", folder=folder)
+    return load_all(
+        ["en", "es"], service="MOVANS", number="8665550182", operator="5735550100", crisis="8005550199", folder=folder
+    )
 
 
 def test_english_and_spanish_are_here() -> None:
@@ -25,7 +27,8 @@ def test_english_and_spanish_are_here() -> None:
 @pytest.mark.parametrize("language", SHIPPED)
 def test_every_language_has_the_prompts_and_placeholders_of_the_first(language: str) -> None:
     first, other = (
-        Catalogue.load(name, service="MOVANS", number="8665550182", operator="5735550100") for name in ("en", language)
+        Catalogue.load(name, service="MOVANS", number="8665550182", operator="5735550100", crisis="8005550199")
+        for name in ("en", language)
     )
     assert other.unlike(first) == []
 
@@ -38,7 +41,9 @@ def test_every_language_says_dates_and_names(language: str) -> None:
 def test_each_language_is_offered_with_the_key_of_its_place(tmp_path: Path) -> None:
     (tmp_path / "en.yaml").write_text("choose_language: For English, press {language_key}.")
     (tmp_path / "es.yaml").write_text("choose_language: Para español, oprima el {language_key}.")
-    found = load_all(["es", "en"], service="MOVANS", number="8665550182", operator="5735550100", folder=tmp_path)
+    found = load_all(
+        ["es", "en"], service="MOVANS", number="8665550182", operator="5735550100", crisis="8005550199", folder=tmp_path
+    )
     assert {language: one.fixed()["choose_language"] for language, one in found.items()} == {
         "es": "Para español, oprima el 1.",
         "en": "For English, press 2.",
@@ -68,4 +73,11 @@ def test_a_language_that_cannot_say_dates_is_named(tmp_path: Path) -> None:
     for language in ("en", "fr"):
         (tmp_path / f"{language}.yaml").write_text("thanks: Merci.")
     with pytest.raises(WrongCatalogue, match="fr: dates and names cannot be said; _TONGUES"):
-        load_all(["en", "fr"], service="MOVANS", number="8665550182", operator="5735550100", folder=tmp_path)
+        load_all(
+            ["en", "fr"],
+            service="MOVANS",
+            number="8665550182",
+            operator="5735550100",
+            crisis="8005550199",
+            folder=tmp_path,
+        )

@@ -1,0 +1,21 @@
+"""Zero: a person of the service. Rung where a trunk reaches them, otherwise their number is said."""
+
+from agi.call import Call
+from agi.service import Service
+
+
+def reach_person(call: Call, service: Service) -> None:
+    """Come back when nobody is there or nobody answers. Raises Hangup when the conversation with the person is over."""
+    desk = service.settings.operator
+    if not desk.is_there(service.clock(), service.settings.service.zone):
+        call.say("operator_closed")
+        return
+    if service.settings.trunk is None:
+        call.say("operator")
+        return
+    call.say_all("operator_rings")
+    call.channel.connect(
+        f"PJSIP/{desk.dial or service.settings.service.operator}@trunk", round(desk.ring.total_seconds())
+    )
+    call.begin_anew()
+    call.say("operator_away")
