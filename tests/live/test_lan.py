@@ -5,7 +5,7 @@ import re
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self
 
@@ -28,8 +28,8 @@ LAN = f"movans-lan-{os.getpid()}"
 INSIDE = ("nsenter", f"--net=/run/netns/{LAN}")
 
 
-def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, text=True)
+def ip(*words: str, inside: Sequence[str] = ()) -> None:
+    subprocess.run([*inside, "ip", *words], check=True, capture_output=True, text=True)
 
 
 def _may_make_namespaces() -> bool:
@@ -53,8 +53,9 @@ def _lan() -> Iterator[None]:
         ip("link", "add", CABLE, "type", "veth", "peer", "name", "eth0", "netns", LAN)
         ip("address", "add", f"{HERE}/24", "dev", CABLE)
         ip("link", "set", CABLE, "up")
-        for words in (f"address add {THERE}/24 dev eth0", "link set eth0 up", "link set lo up"):
-            subprocess.run([*INSIDE, "ip", *words.split()], check=True, capture_output=True, text=True)
+        ip("address", "add", f"{THERE}/24", "dev", "eth0", inside=INSIDE)
+        ip("link", "set", "eth0", "up", inside=INSIDE)
+        ip("link", "set", "lo", "up", inside=INSIDE)
         yield
     finally:
         ip("netns", "delete", LAN)  # and the cable with it
@@ -118,7 +119,7 @@ class Cable:
 @contextmanager
 def forwarded() -> Iterator[None]:
     """As where ports of another address are forwarded to here: its packets arrive, whatever listens."""
-    ip("-n", LAN, "route", "add", f"{FORWARDED}/32", "via", HERE)
+    ip("route", "add", f"{FORWARDED}/32", "via", HERE, inside=INSIDE)
     ip("address", "add", f"{FORWARDED}/32", "dev", CABLE)
     try:
         yield
