@@ -150,6 +150,7 @@ class Service(_Part):
 
 class Facility(_Part):
     telephone: Telephone
+    address: Text | None = None  # as it shall be spoken
 
 
 class Agency(_Part):
