@@ -1,21 +1,14 @@
 """The hotline: find an offender, hear the custody status, register to be called."""
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Callable
 
-from agi import telephone
+from agi import find, telephone
 from agi.call import UNUSABLE, Back, Call
-from agi.channel import MissingSound
+from agi.find import name, say_custody, say_or
 from agi.service import Service
-from db import custody, registrants
+from db import registrants
 from db.custody import Offender
 from db.pool import Unreachable
-from prompts import spoken
-from prompts.sounds import NoVoice
-
-log = logging.getLogger(__name__)
-
-CHOICES = 5  # more offenders than this are not read out
 
 
 def hotline(call: Call, service: Service) -> None:
@@ -24,84 +17,30 @@ def hotline(call: Call, service: Service) -> None:
     call.say("not_alone")
     while True:
         try:
-            call.choose("menu", {"1": look_up})(call, service)
+            ask = call.choose("menu", {"1": find.by_name, "2": find.by_number, "3": find.by_case})
+            look_up(call, service, ask)
         except Back:
             continue
 
 
-def look_up(call: Call, service: Service) -> None:
-    """Find offenders and register for them, until the caller goes back or hangs up."""
-    while True:
-        offender = ask_offender(call, service)
-        wanted = call.choose(lambda: tell(call, service, offender), {"1": True, "2": False})  # noqa: B023 - used at once
-        if wanted:
-            register(call, service, offender)
-            call.choose("another_menu", {"1": None})
-
-
-def ask_offender(call: Call, service: Service) -> Offender:
-    found: list[Offender] = []
-
-    def check(keys: str) -> str | None:
-        with service.db.connection() as conn:
-            found[:] = custody.by_keys(conn, keys, most=CHOICES + 1)
-        if len(found) > CHOICES:
-            return "too_many_found"
-        return None if found else "nobody_found"
-
-    call.ask("ask_offender", check=check)
-    if len(found) == 1:
-        return found[0]
-    return call.choose(lambda: offer(call, service, found), {str(key): one for key, one in enumerate(found, start=1)})
-
-
-def offer(call: Call, service: Service, found: list[Offender]) -> None:
-    """The same number at several agencies: which of them is it?"""
-    call.say("several_found")
-    for key, one in enumerate(found, start=1):
-        say_or(call, "cannot_say", "offered", name=name(one), agency=service.agency_name(one.agency), key=str(key))
-
-
-def tell(call: Call, service: Service, offender: Offender) -> None:
-    say_custody(call, service, offender)
-    call.say("status_menu")
-
-
-def say_custody(call: Call, service: Service, offender: Offender) -> None:
-    """Say where the offender is; while one sentence is heard, the next is put into sound."""
-    sentences = list(custody_sentences(service, offender))
-    service.sounds.prepare(call.catalogue.utter(prompt, **values) for prompt, values in sentences[1:])
-    for prompt, values in sentences:
-        if not say_or(call, "cannot_say", prompt, **values):
-            if prompt.startswith("status_"):
-                call.say("assume_free")
-            return
-
-
-def custody_sentences(service: Service, offender: Offender) -> Iterator[tuple[str, dict[str, str]]]:
-    since, facility = service.say_when(offender.since), offender.facility
-    status = "status_" + offender.status.replace(" ", "_")
-    yield status, {"name": name(offender), "since": since, "facility": facility}
-    if offender.status not in ("in custody", "deceased"):
-        yield "assume_free", {}
-    agency = service.settings.agencies.get(offender.agency)
-    known = agency and agency.facilities.get(facility)
-    if known:
-        yield "facility", {"facility": facility, "telephone": spoken.digits(known.telephone)}
-    else:
-        yield "facility_unknown", {}
+def look_up(call: Call, service: Service, ask: Callable[[Call, Service], Offender]) -> None:
+    """Find an offender and perhaps register for them; then the menu comes again."""
+    offender = ask(call, service)
+    if find.tell(call, service, offender):
+        register(call, service, offender)
+        call.choose("another_menu", {"1": None})
 
 
 def register(call: Call, service: Service, offender: Offender) -> None:
     """Ask for a telephone and a PIN, and register. Nothing is kept before both are complete."""
-    service.sounds.prepare([call.catalogue.utter("registered", name=name(offender))])
+    service.sounds.prepare([call.catalogue.utter("registered", name=name(call, offender))])
     number = ask_telephone(call)
     pin = ask_pin(call)
     known = keep(call, service, offender, number, pin)
     if known.custody != offender.custody:  # first, while no key can have cut it off
         call.say("changed_meanwhile")
         say_custody(call, service, known)
-    say_or(call, "registered_unnamed", "registered", name=name(offender))
+    say_or(call, "registered_unnamed", "registered", name=name(call, offender))
     call.say("what_will_happen")
     call.say("never_told")
 
@@ -124,20 +63,9 @@ def register_now(call: Call, service: Service, offender: Offender, number: str, 
             number=number,
             pin=pin,
             offender_id=offender.id,
-            language=call.catalogue.language,
+            language=call.language,
             now=service.clock(),
         )
-
-
-def say_or(call: Call, instead: str, prompt: str, **values: str) -> bool:
-    """Say what is put into sound only now; without a voice say something built in advance. False if it was so."""
-    try:
-        call.say(prompt, **values)
-    except (NoVoice, MissingSound) as error:
-        log.error("%s: not said: %s", prompt, error)
-        call.say(instead)
-        return False
-    return True
 
 
 def ask_telephone(call: Call) -> str:
@@ -161,7 +89,3 @@ def ask_pin(call: Call) -> str:
             return pin
         call.say("pins_differ")
     raise call.give_up()
-
-
-def name(offender: Offender) -> str:
-    return spoken.person(f"{offender.first_name} {offender.middle_name}", offender.last_name)

@@ -69,7 +69,7 @@ class Telling:
         self.ask_pin()
         for item in self.news:
             if item.event_id not in self.heard:
-                self.call.say_all(f"news_{item.kind}", **values(self.service, item))
+                self.call.say_all(f"news_{item.kind}", **values(self.service, item, self.call.language))
         return self.registrant_id, [item.event_id for item in self.news]
 
     def ask_pin(self) -> None:
@@ -84,7 +84,7 @@ class Telling:
     def question(self) -> None:
         if not self.only_pin:
             for item in self.news:
-                if self.call.say(f"news_{item.kind}", **values(self.service, item)):
+                if self.call.say(f"news_{item.kind}", **values(self.service, item, self.call.language)):
                     self.heard.add(item.event_id)
         self.only_pin = False
         self.call.say("ask_your_pin")
@@ -110,13 +110,14 @@ def confirm(call: Call, service: Service, attempt_id: int, registrant_id: int, h
     call.say_all("goodbye")
 
 
-def values(service: Service, item: News) -> dict[str, str]:
+def values(service: Service, item: News, language: str) -> dict[str, str]:
     return {
-        "name": spoken.person(item.first_name, item.last_name),
+        "name": spoken.person(item.first_name, item.last_name, language),
         "facility": item.facility,
-        "when": service.say_when(item.effective_at),
+        "when": service.say_when(item.effective_at, language),
     }
 
 
 def utterances(service: Service, news: list[News]) -> list[Utterance]:
-    return [service.catalogue.utter(f"news_{item.kind}", **values(service, item)) for item in news]
+    words = service.catalogue
+    return [words.utter(f"news_{item.kind}", **values(service, item, words.language)) for item in news]

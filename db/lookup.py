@@ -8,18 +8,21 @@ from typing import LiteralString
 
 from psycopg import Connection
 from psycopg.rows import class_row
+from psycopg.sql import SQL
 
 from db.custody import OFFENDER, Offender
 from db.names import WHOLE
 
-# What the keys of a name can be followed by lies between these; of a whole name, nothing: its letters are on 2 to 9.
-_NOTHING, _ANYTHING = "0", ":"
-
-_BY_NAME = """
-    select offender_id, last_keys, first_keys from offender_name
-    where left(last_keys, 3) = left(%(last)s, 3)
-      and last_keys >= %(last)s and last_keys < %(last)s || %(last_end)s
-      and first_keys >= %(first)s and first_keys < %(first)s || %(first_end)s """
+_NAMES = SQL("select offender_id, last_keys, first_keys from offender_name where {} limit %(rows)s")
+# Whether it is the whole name, or begins so. A colon comes after 9, the last of the keys.
+_LAST = {
+    True: SQL("last_keys = %(last)s"),
+    False: SQL("last_keys >= %(last)s and last_keys < %(last)s || ':'"),
+}
+_FIRST = {
+    True: SQL("first_keys = %(first)s"),
+    False: SQL("first_keys >= %(first)s and first_keys < %(first)s || ':'"),
+}
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,10 @@ def by_name(conn: Connection, last: str, first: str = "", year: int | None = Non
     those whose first name is no longer either: there are no more letters of a LEE, KIM by which to narrow it down.
     A last name of fewer than three keys is taken for the whole one.
     """
-    ends = [(_ANYTHING, _ANYTHING)] if len(last) >= WHOLE else []
-    ends += [(_NOTHING, _ANYTHING)] + ([(_NOTHING, _NOTHING)] if first else [])
-    for narrower, (last_end, first_end) in enumerate(ends):
-        near = _by_name(conn, last, last_end, first, first_end, year, most)
+    ways = [(False, False)] if len(last) >= WHOLE else []
+    ways += [(True, False)] + ([(True, True)] if first else [])
+    for narrower, (whole_last, whole_first) in enumerate(ways):
+        near = _by_name(conn, last, first, year, most, whole_last=whole_last, whole_first=whole_first)
         if len(near) <= most:
             people = _people(conn, list(near))
             people.sort(key=lambda one: (near[one.id], one.last_name, one.first_name, one.id))
@@ -70,15 +73,21 @@ def is_last_name(conn: Connection, keys: str) -> bool:
 
 
 def _by_name(
-    conn: Connection, last: str, last_end: str, first: str, first_end: str, year: int | None, most: int
+    conn: Connection, last: str, first: str, year: int | None, most: int, *, whole_last: bool, whole_first: bool
 ) -> dict[int, tuple[bool, bool]]:
     """Offenders by id, each with how near its nearest name is; more than ``most`` stand for any number."""
-    born = "and birth_year = %(year)s " if year else ""
-    given = {"last": last, "last_end": last_end, "first": first, "first_end": first_end, "year": year}
-    rows = 2 * most
+    conditions = [_LAST[whole_last]]
+    if first:
+        conditions.append(_FIRST[whole_first])
+    if year:
+        conditions.append(SQL("birth_year = %(year)s"))
+    elif first and not whole_last:
+        conditions.append(SQL("last_start = left(%(last)s, 3)"))  # so that the first name can lead
+    query = _NAMES.format(SQL(" and ").join(conditions))
+    given, rows = {"last": last, "first": first, "year": year}, 2 * most
     while True:
         # Never prepared: which index is the right one depends on the values.
-        names = conn.execute(_BY_NAME + born + "limit %(rows)s", given | {"rows": rows}, prepare=False).fetchall()
+        names = conn.execute(query, given | {"rows": rows}, prepare=False).fetchall()
         near: dict[int, tuple[bool, bool]] = {}
         for offender_id, last_keys, first_keys in names:
             distance = (last_keys != last, first_keys != first)

@@ -27,19 +27,21 @@ create table offender_name (
     offender_id bigint   not null references offender,
     last_keys   text     collate "C" not null,
     first_keys  text     collate "C" not null,
-    birth_year  smallint
+    birth_year  smallint,
+    last_start  text     collate "C" generated always as (left(last_keys, 3)) stored
 );
 comment on table offender_name is
     'What an offender is found by, keyed on a telephone: a row for each form of each name, as db/names.py makes them.';
 comment on column offender_name.birth_year is 'The offender''s, so that a search needs no other table. Empty: not known.';
--- Whichever of last and first name is rarer leads the search, so that no entry reads many rows that do not match.
+comment on column offender_name.last_start is 'As much of the last name as callers key in at the least.';
+-- Whichever of last and first name is rarer leads a search, so that none reads many rows that do not match. Which one
+-- that is, PostgreSQL knows from fine statistics only.
 create index offender_name_by_last on offender_name (last_keys, first_keys);
-create index offender_name_by_first on offender_name (left(last_keys, 3), first_keys, last_keys);
+create index offender_name_by_first on offender_name (last_start, first_keys, last_keys);
 create index offender_name_by_year on offender_name (birth_year, last_keys, first_keys);
 create index offender_name_of_offender on offender_name (offender_id);
--- Only fine statistics tell PostgreSQL which is rarer.
-alter table offender_name alter last_keys set statistics 1000, alter first_keys set statistics 1000;
-alter index offender_name_by_first alter 1 set statistics 1000;
+alter table offender_name
+    alter last_keys set statistics 1000, alter first_keys set statistics 1000, alter last_start set statistics 1000;
 
 create table offender_case (
     offender_id bigint not null references offender,

@@ -142,4 +142,3 @@ def _cases(random: Random, number: int) -> Iterator[str]:
 
 def _one_of(random: Random, choices: Sequence[str]) -> str:
     return choices[int(random.random() * len(choices))]
-
