@@ -45,6 +45,7 @@ class Call:
         self.sorry = "records_away"  # said when the database cannot be reached
         self._pressed = ""  # the key that interrupted a prompt: the first of the answer
         self._entry_was_full = False  # then a # that still comes belongs to that entry, not to the next question
+        self._ended = False  # the last entry, by a #
 
     @property
     def language(self) -> str:
@@ -102,11 +103,18 @@ class Call:
         raise self.give_up()
 
     def ask(
-        self, question: Question, *, exactly: int | None = None, most: int = 20, check: Check = lambda _: None
+        self,
+        question: Question,
+        *,
+        exactly: int | None = None,
+        most: int = 20,
+        check: Check = lambda _: None,
+        blank: bool = False,
     ) -> str:
         """Ask for digits; ``check`` names the prompt that says what is wrong with them. Raises Back, GaveUp.
 
-        An entry ends with #, with a pause, or when it has ``exactly`` so many digits.
+        An entry ends with #, with a pause, or when it has ``exactly`` so many digits. With ``blank``, # alone is an
+        answer too: the empty one.
         """
         unusable = 0
         for _ in range(ROUNDS):
@@ -114,6 +122,8 @@ class Call:
             digits = self._collect(exactly or most)
             if digits is None or self._command(digits):
                 continue
+            if blank and not digits and self._ended:
+                return ""
             wrong = check(digits) if digits else "nothing_pressed"
             if exactly and 0 < len(digits) < exactly:
                 wrong = "too_few_digits"
@@ -159,6 +169,7 @@ class Call:
             if len(digits) == most:
                 break
             key = self._key(NEXT_KEY)
+        self._ended = key == "#"
         return digits
 
     def _key(self, seconds: float) -> str:

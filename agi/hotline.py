@@ -1,12 +1,15 @@
 """The hotline: find an offender, hear the custody status, register to be called, and come back to change it."""
 
+from collections.abc import Callable
+
+from agi import find
 from agi.call import Back, Call
-from agi.find import ask_offender, tell
 from agi.language import choose_language
 from agi.manage import manage
 from agi.person import reach_person
 from agi.register import Visit, add_telephone, call_for_proof, register
 from agi.service import Service
+from db.custody import Offender
 
 
 def hotline(call: Call, service: Service) -> None:
@@ -19,25 +22,21 @@ def hotline(call: Call, service: Service) -> None:
         call.say("not_alone")
         while True:
             try:
-                call.choose("menu", {"1": look_up, "2": come_back})(call, service, visit)
+                ask = call.choose("menu", {"1": find.by_name, "2": find.by_number, "3": find.by_case, "4": None})
+                if ask:
+                    look_up(call, service, visit, ask)
+                else:
+                    manage(call, service, visit)
             except Back:
                 continue
     finally:
         call_for_proof(service, visit)
 
 
-def look_up(call: Call, service: Service, visit: Visit) -> None:
-    """Find offenders and register for them, until the caller goes back or hangs up."""
-    while True:
-        offender = ask_offender(call, service)
-        wanted = call.choose(lambda: tell(call, service, offender), {"1": True, "2": False})  # noqa: B023 - used at once
-        if wanted:
-            register(call, service, offender, visit)
-            while call.choose("another_menu", {"1": False, "2": True}):
-                add_telephone(call, service, visit)
-
-
-def come_back(call: Call, service: Service, visit: Visit) -> None:
-    """Change what was registered; to register for another person leads to the look-up."""
-    manage(call, service, visit)
-    look_up(call, service, visit)
+def look_up(call: Call, service: Service, visit: Visit, ask: Callable[[Call, Service], Offender]) -> None:
+    """Find an offender and perhaps register for them; then the menu comes again."""
+    offender = ask(call, service)
+    if find.tell(call, service, offender):
+        register(call, service, offender, visit)
+        while call.choose("another_menu", {"1": False, "2": True}):
+            add_telephone(call, service, visit)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from db.keys import Keyring
@@ -35,6 +35,13 @@ class Service:
     def say_when(self, at: datetime, language: str) -> str:
         """A time as people say it, in the service's time zone."""
         return spoken.when(at, self.settings.service.zone, self.clock(), language)
+
+    def say_day(self, that: date, language: str) -> str:
+        return spoken.day(that, self.today(), language)
+
+    def today(self) -> date:
+        """The day that it is now in the service's time zone."""
+        return self.clock().astimezone(self.settings.service.zone).date()
 
     def agency_name(self, agency: str) -> str:
         known = self.settings.agencies.get(agency)

@@ -7,6 +7,8 @@ from datetime import date, datetime
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from db.names import name_keys
+
 
 @dataclass(frozen=True)
 class Custody:
@@ -26,6 +28,18 @@ class Person:
 
 
 @dataclass(frozen=True)
+class Details:
+    """What else an agency may say of an offender: what finds them, and what is planned. It makes no event."""
+
+    booking_number: str = ""
+    aliases: tuple[str, ...] = ()  # each as LAST, FIRST MIDDLE
+    case_numbers: tuple[str, ...] = ()
+    release_date: date | None = None
+    court_at: datetime | None = None
+    court_place: str = ""
+
+
+@dataclass(frozen=True)
 class Offender:
     id: int
     agency: str
@@ -38,6 +52,12 @@ class Offender:
     facility: str
     since: datetime
     known_at: datetime
+    booking_number: str
+    aliases: list[str]
+    case_numbers: list[str]
+    release_date: date | None
+    court_at: datetime | None
+    court_place: str
 
     @property
     def custody(self) -> Custody:
@@ -46,6 +66,17 @@ class Offender:
     @property
     def person(self) -> Person:
         return Person(self.first_name, self.middle_name, self.last_name, self.birth_date)
+
+    @property
+    def details(self) -> Details:
+        return Details(
+            self.booking_number,
+            tuple(self.aliases),
+            tuple(self.case_numbers),
+            self.release_date,
+            self.court_at,
+            self.court_place,
+        )
 
 
 @dataclass(frozen=True)
@@ -61,21 +92,16 @@ class Event:
     source_key: str
 
 
-_OFFENDER = """
-    select id, agency, number, first_name, middle_name, last_name, birth_date, status, facility, since, known_at
+OFFENDER = """
+    select id, agency, number, first_name, middle_name, last_name, birth_date, status, facility, since, known_at,
+           booking_number, aliases, case_numbers, release_date, court_at, court_place
     from offender """
 _EVENT = "select id, kind, status, facility, effective_at, stated_times, source_key from custody_event "
 
 
-def by_keys(conn: Connection, keys: str, *, most: int) -> list[Offender]:
-    """Up to ``most`` offenders whose number, keyed on a telephone, is ``keys``, of whatever agency."""
-    cursor = conn.cursor(row_factory=class_row(Offender))
-    return cursor.execute(_OFFENDER + "where keys = %s order by agency, number limit %s", [keys, most]).fetchall()
-
-
 def get(conn: Connection, offender_id: int) -> Offender:
     cursor = conn.cursor(row_factory=class_row(Offender))
-    found = cursor.execute(_OFFENDER + "where id = %s", [offender_id]).fetchone()
+    found = cursor.execute(OFFENDER + "where id = %s", [offender_id]).fetchone()
     if found is None:
         raise LookupError(f"no offender {offender_id}")
     return found
@@ -87,7 +113,7 @@ def lock(conn: Connection, agency: str, numbers: Iterable[str]) -> dict[str, Off
     They are locked in the order of their ids, so that two runs cannot wait for each other.
     """
     cursor = conn.cursor(row_factory=class_row(Offender))
-    query = _OFFENDER + "where agency = %s and number = any(%s) order by id for update"
+    query = OFFENDER + "where agency = %s and number = any(%s) order by id for update"
     return {offender.number: offender for offender in cursor.execute(query, [agency, list(numbers)])}
 
 
@@ -119,28 +145,71 @@ def with_source_keys(conn: Connection, source: str, keys: Iterable[str]) -> dict
     return {key: (offender_id, status) for key, offender_id, status in rows}
 
 
-def add(conn: Connection, agency: str, number: str, person: Person, custody: Custody, *, now: datetime) -> Offender:
+def add(
+    conn: Connection,
+    agency: str,
+    number: str,
+    person: Person,
+    custody: Custody,
+    details: Details = Details(),
+    *,
+    now: datetime,
+) -> Offender:
     row = conn.execute(
         """insert into offender (agency, number, first_name, middle_name, last_name, birth_date,
-                                 status, facility, since, known_at)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id""",
+                                 status, facility, since, known_at, booking_number, aliases, case_numbers,
+                                 release_date, court_at, court_place, searchable)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true) returning id""",
         [agency, number, person.first_name, person.middle_name, person.last_name, person.birth_date,
-         custody.status, custody.facility, custody.since, now],
+         custody.status, custody.facility, custody.since, now,
+         details.booking_number, list(details.aliases), list(details.case_numbers),
+         details.release_date, details.court_at, details.court_place],
     ).fetchone()  # fmt: skip
     if row is None:
         raise LookupError(f"{agency} {number} was not kept")
-    return get(conn, row[0])
+    offender = get(conn, row[0])
+    _write_searched(conn, offender)
+    return offender
 
 
-def update(conn: Connection, offender_id: int, person: Person, custody: Custody, *, now: datetime) -> None:
-    """Write down the latest that is known of an offender, and that it is known as of now."""
+def update(
+    conn: Connection,
+    offender_id: int,
+    person: Person,
+    custody: Custody,
+    details: Details | None = None,
+    *,
+    now: datetime,
+) -> None:
+    """Write down the latest that is known of an offender, and that it is known as of now; None: the details stay."""
+    before = get(conn, offender_id)
+    details = before.details if details is None else details
     conn.execute(
         """update offender set first_name = %s, middle_name = %s, last_name = %s, birth_date = %s,
-                               status = %s, facility = %s, since = %s, known_at = %s
+                               status = %s, facility = %s, since = %s, known_at = %s,
+                               booking_number = %s, aliases = %s, case_numbers = %s,
+                               release_date = %s, court_at = %s, court_place = %s
            where id = %s""",
         [person.first_name, person.middle_name, person.last_name, person.birth_date,
-         custody.status, custody.facility, custody.since, now, offender_id],
+         custody.status, custody.facility, custody.since, now,
+         details.booking_number, list(details.aliases), list(details.case_numbers),
+         details.release_date, details.court_at, details.court_place, offender_id],
     )  # fmt: skip
+    if (person, details.aliases, details.case_numbers) != (
+        before.person,
+        tuple(before.aliases),
+        tuple(before.case_numbers),
+    ):
+        _write_searched(conn, get(conn, offender_id))
+
+
+def make_searchable(conn: Connection, *, most: int) -> int:
+    """Write what offenders are found by for whom it is not there, up to ``most`` of them; return how many it was."""
+    cursor = conn.cursor(row_factory=class_row(Offender))
+    waiting = cursor.execute(OFFENDER + "where not searchable order by id limit %s for update", [most]).fetchall()
+    for offender in waiting:
+        _write_searched(conn, offender)
+    return len(waiting)
 
 
 def heard_of(conn: Connection, offender_ids: Iterable[int], *, now: datetime) -> None:
@@ -179,4 +248,27 @@ def amend(conn: Connection, event_id: int, custody: Custody) -> None:
                case when %(since)s = any(stated_times) then stated_times else stated_times || %(since)s end
            where id = %(id)s""",
         {"since": custody.since, "facility": custody.facility, "id": event_id},
+    )
+
+
+def _write_searched(conn: Connection, offender: Offender) -> None:
+    """Write what the offender is found by, instead of what there was."""
+    names = name_keys(offender.last_name, offender.first_name).union(*map(name_keys, offender.aliases))
+    conn.execute(
+        """with old_names as (delete from offender_name where offender_id = %(id)s),
+                old_cases as (delete from offender_case where offender_id = %(id)s),
+                names as (
+                    insert into offender_name (offender_id, last_keys, first_keys, birth_year)
+                    select %(id)s, *, %(year)s from unnest(%(last)s::text[], %(first)s::text[])),
+                cases as (
+                    insert into offender_case (offender_id, keys)
+                    select distinct %(id)s::bigint, keyed(number) from unnest(%(cases)s::text[]) number)
+           update offender set searchable = true where id = %(id)s and not searchable""",
+        {
+            "id": offender.id,
+            "year": offender.birth_date.year if offender.birth_date else None,
+            "last": [last for last, _ in names],
+            "first": [first for _, first in names],
+            "cases": offender.case_numbers,
+        },
     )

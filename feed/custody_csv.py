@@ -6,31 +6,38 @@ Every mistake is found before anything is believed: a file with one bad row is r
 import csv
 import io
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
-from db.custody import Custody, Person
+from db.custody import Custody, Details, Person
+from db.names import name_keys
 
 REQUIRED = ("agency", "offender_number", "last_name", "first_name", "date_of_birth", "facility", "status", "changed_at")
-OPTIONAL = ("middle_name", "event_id")
+DETAILS = ("booking_number", "aliases", "case_numbers", "release_date", "court_at", "court_place")
+OPTIONAL = ("middle_name", "event_id", *DETAILS)
 STATUSES = ("in custody", "released", "escaped", "on furlough", "deceased")
 DAY = timedelta(days=1)
 AHEAD = timedelta(minutes=10)  # how far a jail's clock may be ahead of ours
 OLDEST = date(1900, 1, 1)  # a year before this is a slip of the keyboard, as in 0206 for 2026
+LAST_YEAR = 100  # years ahead; a later one is no plan, but a way to say that there is none
 LONGEST = 80  # characters of a name, a facility
+SEVERAL = 20  # aliases, case numbers of a person
 MOST_KEYS = 20  # of one entry on the line
 COMMANDS = ("0", "9")  # on the line, standing alone
 
 
 @dataclass(frozen=True)
 class Record:
-    """One row: where a person is, as an agency says. ``changed_at`` is in ``custody.since``."""
+    """One row: where a person is, as an agency says. ``changed_at`` is in ``custody.since``.
+
+    ``details`` holds those of db.custody.Details for which the file has a column.
+    """
 
     row: int
     agency: str
@@ -38,6 +45,11 @@ class Record:
     person: Person
     custody: Custody
     event_id: str
+    details: dict[str, Any]
+
+    def details_after(self, known: Details) -> Details:
+        """What holds of the details: what the file says; of what it says nothing, what was known."""
+        return replace(known, **self.details)
 
 
 class Refused(Exception):
@@ -108,7 +120,7 @@ def read(name: str, given: bytes, rules: Rules) -> File:
 
 
 def _says_the_same(one: Record, other: Record) -> bool:
-    return (one.person, one.custody, one.event_id) == (other.person, other.custody, other.event_id)
+    return replace(one, row=other.row) == other
 
 
 def _rows(name: str, given: bytes) -> tuple[list[str], list[tuple[int, list[str]]]]:
@@ -161,14 +173,28 @@ def _some(text: str) -> str:
 
 
 def _number(text: str) -> str:
-    if not any(sign.isdigit() for sign in text) or not re.fullmatch(r"[A-Za-z0-9 ./-]+", text):
+    if not any(sign.isdigit() for sign in text) or not re.fullmatch(r"[A-Za-z0-9 ./:-]+", text):
         raise ValueError("must be made of letters and digits, with at least one digit, so that it can be keyed in")
-    keys = re.sub("[ ./-]", "", text)
+    keys = re.sub("[ ./:-]", "", text)
     if len(keys) > MOST_KEYS:
         raise ValueError(f"has more than {MOST_KEYS} letters and digits, which callers cannot key in; shorten it")
     if keys in COMMANDS:
         raise ValueError("cannot be keyed in: 0 and 9 alone are commands on the line; give another, as in 00")
     return text
+
+
+def _alias(text: str) -> str:
+    keys = {last for last, _ in name_keys(text)}
+    if not keys or keys <= set(COMMANDS):
+        raise ValueError("must be LAST, FIRST MIDDLE, with a last name whose letters can be keyed in")
+    return text
+
+
+def _several(text: str) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(part.strip() for part in text.split(";") if part.strip()))
+    if len(found) > SEVERAL:
+        raise ValueError(f"holds {len(found)}, and at most {SEVERAL} are kept; leave the others out")
+    return found
 
 
 def _status(text: str) -> str:
@@ -199,6 +225,14 @@ def _time(text: str) -> datetime:
     return found
 
 
+def _number_or_none(text: str) -> str:
+    return _number(text) if text else text
+
+
+def _time_or_none(text: str) -> datetime | None:
+    return _time(text) if text else None
+
+
 class _Row(BaseModel):
     """What each column must hold. The time stays text until the whole row is known to be one."""
 
@@ -214,6 +248,12 @@ class _Row(BaseModel):
     status: Annotated[str, AfterValidator(_status)]
     changed_at: Annotated[datetime, BeforeValidator(_time)]
     event_id: str = ""
+    booking_number: Annotated[str, AfterValidator(_number_or_none)] = ""
+    aliases: Annotated[tuple[Annotated[str, AfterValidator(_alias)], ...], BeforeValidator(_several)] = ()
+    case_numbers: Annotated[tuple[Annotated[str, AfterValidator(_number)], ...], BeforeValidator(_several)] = ()
+    release_date: Annotated[date | None, BeforeValidator(_date)] = None
+    court_at: Annotated[datetime | None, BeforeValidator(_time_or_none)] = None
+    court_place: str = ""
 
 
 def _record(name: str, number: int, cells: list[str], header: list[str], rules: Rules) -> Record:
@@ -230,7 +270,7 @@ def _record(name: str, number: int, cells: list[str], header: list[str], rules: 
         row = _Row.model_validate(dict(zip(header, cells, strict=True)))
     except ValidationError as error:
         raise Refused([f"{where}: {_sentence(problem)}" for problem in error.errors(include_url=False)]) from None
-    since = row.changed_at if row.changed_at.tzinfo else row.changed_at.replace(tzinfo=rules.zone)
+    since = _with_zone(row.changed_at, rules.zone)
     mistakes = []
     if row.agency not in rules.agencies:
         known = ", ".join(sorted(rules.agencies))
@@ -240,16 +280,30 @@ def _record(name: str, number: int, cells: list[str], header: list[str], rules: 
         mistakes.append(f"changed_at {cells[header.index('changed_at')]!r} is in the future; correct it or its zone")
     if row.date_of_birth and row.date_of_birth > (rules.now + DAY).date():
         mistakes.append(f"date_of_birth {row.date_of_birth} is in the future; correct it")
+    mistakes += [
+        f"{column} {planned:%Y-%m-%d} is more than {LAST_YEAR} years ahead; leave it empty if there is none"
+        for column, planned in (("release_date", row.release_date), ("court_at", row.court_at))
+        if planned and planned.year > rules.now.year + LAST_YEAR
+    ]
     if mistakes:
         raise Refused([f"{where}: {mistake}" for mistake in mistakes])
     person = Person(row.first_name, row.middle_name, row.last_name, row.date_of_birth)
     custody = Custody(row.status, row.facility, since.astimezone(UTC))
-    return Record(number, row.agency, row.offender_number, person, custody, row.event_id)
+    details = {column: getattr(row, column) for column in DETAILS if column in header}
+    if row.court_at:
+        details["court_at"] = _with_zone(row.court_at, rules.zone).astimezone(UTC)
+    return Record(number, row.agency, row.offender_number, person, custody, row.event_id, details)
+
+
+def _with_zone(at: datetime, zone: ZoneInfo) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=zone)
 
 
 def _sentence(problem: ErrorDetails) -> str:
     column, given = problem["loc"][0], str(problem["input"])
+    said = problem["msg"].removeprefix("Value error, ")
+    if column in ("aliases", "case_numbers") and len(problem["loc"]) == 1:
+        return f"{column} {said}"  # of all of them
     if problem["type"] == "string_too_long" or len(given) > LONGEST:
         return f"{column} is longer than {LONGEST} characters; shorten it"
-    said = problem["msg"].removeprefix("Value error, ")
     return f"{column} {given!r} {said}" if given else f"{column} is empty: it {said}"

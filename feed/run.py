@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from psycopg import Connection
 
 from db import custody, feed_runs, notifications
-from db.custody import Custody, Event, Offender
+from db.custody import Custody, Details, Event, Offender
 from db.pool import Database, take_time
 from feed.compare import Change, compare, overtaking
 from feed.custody_csv import File, Record, Refused, Rules, content, read
@@ -207,7 +207,8 @@ def _apply_change(run: _Run, here: _Known | None, record: Record, change: Change
     if here:
         offender = here.offender
     else:
-        offender = custody.add(conn, record.agency, record.number, record.person, record.custody, now=now)
+        details = record.details_after(Details())
+        offender = custody.add(conn, record.agency, record.number, record.person, record.custody, details, now=now)
     if change.event:
         custody.amend(conn, change.event.id, record.custody)
     else:
@@ -228,16 +229,20 @@ def _apply_change(run: _Run, here: _Known | None, record: Record, change: Change
     if here:
         latest = history[-1]
         current = record.custody.since >= latest.effective_at  # else the row says nothing of the present
-        person, known_at = (record.person, now) if current else (offender.person, offender.known_at)
         state = Custody(latest.status, latest.facility, latest.effective_at)
-        custody.update(conn, offender.id, person, state, now=known_at)
+        if current:
+            details = record.details_after(offender.details)
+            custody.update(conn, offender.id, record.person, state, details, now=now)
+        else:
+            custody.update(conn, offender.id, offender.person, state, now=offender.known_at)
         offender = custody.get(conn, offender.id)
     return _Known(offender, history), made
 
 
 def _apply_person(run: _Run, offender: Offender, record: Record) -> Offender:
-    """Correct a name or a date of birth."""
-    if record.person == offender.person:
+    """Correct a name, a date of birth or one of the details."""
+    details = record.details_after(offender.details)
+    if (record.person, details) == (offender.person, offender.details):
         return offender
-    custody.update(run.conn, offender.id, record.person, offender.custody, now=run.now)
+    custody.update(run.conn, offender.id, record.person, offender.custody, details, now=run.now)
     return custody.get(run.conn, offender.id)

@@ -194,6 +194,7 @@ class Operator(_Part):
 
 class Facility(_Part):
     telephone: Telephone
+    address: Text | None = None  # as it shall be spoken
 
 
 class Agency(_Part):

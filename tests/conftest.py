@@ -1,8 +1,5 @@
 """What the layers of tests share: a settings file, a PostgreSQL of their own, the words."""
 
-import os
-import pwd
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -13,12 +10,10 @@ import pytest
 import yaml
 
 from db.keys import Keyring
-from db.migrate import migrate
-from movans import postgres, settings
-from movans.asterisk import SERVICE_USER
+from movans import settings
 from movans.settings import Settings
-from movans.supervision import postgres_program
 from prompts.catalogue import Catalogue, load_all
+from tests.cluster import make_run, running
 
 NOON = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)  # a Friday, noon in Missouri
 KEYS = Keyring({"1": bytes(range(32))})
@@ -36,31 +31,15 @@ def state() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="movans-test-") as directory:
         path = Path(directory)
         path.chmod(0o755)
-        run = path / "run"
-        run.mkdir()
-        service = pwd.getpwnam(SERVICE_USER)
-        os.chown(run, service.pw_uid, service.pw_gid)
+        make_run(path)
         yield path
 
 
 @pytest.fixture(scope="session")
 def cluster(state: Path) -> Iterator[str]:
     """A real PostgreSQL with the migrations applied: its DSN."""
-    chosen = settings_for(state)
-    postgres.prepare(chosen)
-    command = [postgres_program(), "-D", str(state / "postgres"), "-k", str(state / "run"), "-c", "listen_addresses="]
-    drop = ["setpriv", f"--reuid={SERVICE_USER}", f"--regid={SERVICE_USER}", "--clear-groups", "--pdeathsig=INT"]
-    with (state / "postgres.log").open("w") as log:
-        server = subprocess.Popen([*drop, *command, "-c", "fsync=off"], stdout=log, stderr=log, cwd="/")
-        try:
-            while not postgres.answers(chosen):
-                assert server.poll() is None, (state / "postgres.log").read_text()
-            with psycopg.connect(postgres.dsn(chosen), autocommit=True) as conn:
-                migrate(conn)
-            yield postgres.dsn(chosen)
-        finally:
-            server.send_signal(2)
-            server.wait(30)
+    with running(settings_for(state)) as dsn:
+        yield dsn
 
 
 @pytest.fixture

@@ -47,9 +47,9 @@ def db(database: str) -> Iterator[ConnectionPool]:  # noqa: F811
 def imports(db: ConnectionPool, tmp_path: Path) -> Callable[..., Report]:
     """Write rows to a file and import it."""
 
-    def write_and_run(*rows: str, now: datetime = NOON) -> Report:
+    def write_and_run(*rows: str, header: str = HEADER, now: datetime = NOON) -> Report:
         path = tmp_path / "custody.csv"
-        path.write_text(HEADER + "".join(rows), encoding="utf-8")
+        path.write_text(header + "".join(rows), encoding="utf-8")
         return run(db, path, rules(now), keep_calling=timedelta(days=1))
 
     return write_and_run

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from db.custody import Custody, Person
+from db.custody import Custody, Details, Person
 from feed.custody_csv import File, Refused, content, read
 from tests.feed.conftest import HEADER, row, rules
 
@@ -255,3 +255,88 @@ def test_a_time_without_a_zone_is_in_the_settings_zone(at: str, utc: str):
 def test_a_clock_that_is_a_little_ahead_is_forgiven():
     assert reading(changed("2026-11-15 09:40", "2026-11-20 12:09")).records
     assert "is in the future" in mistakes(changed("2026-11-15 09:40", "2026-11-20 12:11"))[0]
+
+
+def detailed(**cells: str) -> str:
+    """The good row, with a column for each of the cells."""
+    header, row, _ = GOOD.split("\n")
+    quoted = ",".join(f'"{cell}"' for cell in cells.values())
+    return f"{header},{','.join(cells)}\n{row},{quoted}\n"
+
+
+def details(**cells: str) -> dict[str, object]:
+    return reading(detailed(**cells)).records[0].details
+
+
+def test_details_are_read_where_they_have_a_column():
+    assert details(
+        booking_number="2026-0031",
+        aliases="SMYTHE, JON;SHORTY ; SMITH, JACK LEE",
+        case_numbers="26BA-CR00123-01; 4:26-cr-00077",
+        release_date="2027-02-01",
+        court_at="2026-12-04 09:30",
+        court_place="Boone County Courthouse, Division 3",
+    ) == {
+        "booking_number": "2026-0031",
+        "aliases": ("SMYTHE, JON", "SHORTY", "SMITH, JACK LEE"),
+        "case_numbers": ("26BA-CR00123-01", "4:26-cr-00077"),
+        "release_date": date(2027, 2, 1),
+        "court_at": datetime(2026, 12, 4, 15, 30, tzinfo=UTC),
+        "court_place": "Boone County Courthouse, Division 3",
+    }
+
+
+def test_an_empty_cell_says_that_there_is_none_and_a_column_that_is_left_out_says_nothing():
+    assert reading(GOOD).records[0].details == {}
+    assert details(aliases="", case_numbers=" ; ", release_date="", court_at="") == {
+        "aliases": (),
+        "case_numbers": (),
+        "release_date": None,
+        "court_at": None,
+    }
+    known = Details("B1", ("LEE, KIM",), (), date(2027, 2, 1), None, "Annex")
+    record = reading(detailed(booking_number="", case_numbers="C1")).records[0]
+    assert record.details_after(known) == Details("", ("LEE, KIM",), ("C1",), date(2027, 2, 1), None, "Annex")
+
+
+def test_what_stands_there_twice_is_kept_once():
+    assert details(aliases="LEE, KIM;LEE, KIM", case_numbers="C1;C1")["aliases"] == ("LEE, KIM",)
+
+
+BAD_DETAILS = {
+    "a booking number of no digit": ("booking_number", "NONE", "booking_number 'NONE' must be made of letters and di"),
+    "a booking number that goes back": ("booking_number", "9", "booking_number '9' cannot be keyed in: 0 and 9 alone"),
+    "an alias of no letter": ("aliases", "LEE, KIM; ?", "aliases '?' must be LAST, FIRST MIDDLE, with a last name who"),
+    "an alias of no last name": ("aliases", ", KIM", "aliases ', KIM' must be LAST, FIRST MIDDLE, with a last name"),
+    "an alias that goes back": ("aliases", "X, MALCOLM", "aliases 'X, MALCOLM' must be LAST, FIRST MIDDLE, with a la"),
+    "an alias without end": ("aliases", "LEE, " + "KIM" * 99, "aliases is longer than 80 characters; shorten it"),
+    "more aliases than anybody has": (
+        "aliases",
+        ";".join(f"SMITH, {letter}" for letter in "ABCDEFGHIJKLMNOPQRSTU"),
+        "aliases holds 21, and at most 20 are kept; leave the others out",
+    ),
+    "a case number of no digit": ("case_numbers", "C1;NONE", "case_numbers 'NONE' must be made of letters and digits"),
+    "a case number too long": ("case_numbers", "C" + "1" * 20, "has more than 20 letters and digits, which callers"),
+    "a release on no day": ("release_date", "2027-02-30", "release_date '2027-02-30' must be a date like 1990-07-31"),
+    "a release that never comes": (
+        "release_date",
+        "9999-12-31",
+        "release_date 9999-12-31 is more than 100 years ahead; leave it empty if there is none",
+    ),
+    "a court date without its time": ("court_at", "2026-12-04", "court_at '2026-12-04' must be a time like 2026-11-15"),
+    "a court date at the end of time": ("court_at", "9999-12-31 23:59", "court_at 9999-12-31 is more than 100 years"),
+    "a place without end": ("court_place", "HALL" * 99, "court_place is longer than 80 characters; shorten it"),
+}
+
+
+@pytest.mark.parametrize(("column", "cell", "sentence"), BAD_DETAILS.values(), ids=BAD_DETAILS)
+def test_a_wrong_detail_is_named_with_what_is_wrong_and_what_to_do(column: str, cell: str, sentence: str):
+    (mistake,) = mistakes(detailed(**{column: cell}))
+    assert mistake.startswith("jail.csv, row 2: ")
+    assert sentence in mistake
+
+
+def test_rows_of_one_time_must_agree_in_their_details():
+    good = detailed(case_numbers="C1")
+    assert len(reading(good + good.split("\n")[1]).records) == 1
+    assert "row 3: contradicts row 2" in mistakes(good + good.split("\n")[1].replace("C1", "C2"))[0]

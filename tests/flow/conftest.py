@@ -11,7 +11,7 @@ import pytest
 
 from agi.service import Service
 from db import attempts, custody, feed_runs, notifications
-from db.custody import Custody, Offender, Person
+from db.custody import Custody, Details, Offender, Person
 from prompts.catalogue import Catalogue, Utterance
 from tests import people
 from tests.conftest import KEYS, NOON, settings_for
@@ -19,6 +19,7 @@ from tests.flow.telephone import Caller, OneConnection
 
 DAY = timedelta(days=1)
 SINCE = datetime(2026, 11, 3, 20, 5, tzinfo=UTC)
+NO_DETAILS = Details()
 
 
 class Silence:
@@ -63,9 +64,19 @@ def caller(english: Catalogue) -> Caller:
 
 @pytest.fixture
 def jail(conn: psycopg.Connection) -> Callable[..., Offender]:
-    def add(number: str, first: str, last: str, agency: str = "boone", status: str = "in custody") -> Offender:
-        person = Person(first, "", last, date(1990, 7, 31))
-        return custody.add(conn, agency, number, person, Custody(status, "Boone County Jail", SINCE), now=NOON)
+    def add(
+        number: str,
+        first: str,
+        last: str,
+        agency: str = "boone",
+        status: str = "in custody",
+        *,
+        facility: str = "Boone County Jail",
+        born: date | None = date(1990, 7, 31),
+        details: Details = NO_DETAILS,
+    ) -> Offender:
+        person = Person(first, "", last, born)
+        return custody.add(conn, agency, number, person, Custody(status, facility, SINCE), details, now=NOON)
 
     return add
 

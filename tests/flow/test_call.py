@@ -70,7 +70,7 @@ def test_somebody_who_only_ever_asks_for_repeats_is_told_goodbye_in_the_end(call
 
 def test_a_database_that_is_away_is_said_in_words(caller: Caller, service: Service):
     away = replace(service, db=Unreachable())
-    caller.hears("press 1").presses("1").hears("offender number").presses("100234#").hears("cannot reach our records")
+    caller.hears("press 2").presses("2").hears("offender number").presses("100234#").hears("cannot reach our records")
 
     def flow(_: Call, service: Service) -> None:
         converse(hotline, Call(caller, service.catalogue(), LONGEST), service)

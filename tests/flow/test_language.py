@@ -38,13 +38,13 @@ def test_a_caller_chooses_spanish_hears_where_the_offender_is_and_registers(
 ):
     caller.hears(ENGLISH).hears(SPANISH).presses("2")
     caller.hears("le damos la bienvenida a MOVANS").hears("marque el 9 1 1").hears("plan de seguridad")
-    caller.hears("oprima el 1").presses("1")
-    caller.hears("número de identificación").presses("100234#")
+    caller.hears("oprima el 2").presses("2")
+    caller.hears("marque el número de identificación").presses("100234#")
     caller.hears(
         "John Smith está bajo custodia en Boone County Jail, desde el martes tres de noviembre, a las dos y cinco de la"
         " tarde"
     )
-    caller.hears("el número de teléfono de Boone County Jail es 5 7 3, 5 5 5, 0 1 1 1")
+    caller.hears("la cárcel nos informó el viernes veinte de noviembre, al mediodía")
     caller.hears("para que le llamemos").presses("1")
     caller.hears("empiece con el código de área").presses("5735550142#").hears("usted marcó")
     for digit in ["cinco", "siete", "tres", "cinco", "cinco", "cinco", "cero", "uno", "cuatro", "dos"]:
@@ -147,7 +147,7 @@ def test_the_question_can_be_heard_again_and_a_person_asked_for(caller: Caller, 
 
 @pytest.mark.usefixtures("smith")
 def test_who_knows_the_way_keys_everything_at_once_and_waits_for_nothing(caller: Caller, bilingual: Service):
-    caller.hears(ENGLISH).presses("21100234#1").hears("empiece con el código de área").hangs_up()
+    caller.hears(ENGLISH).presses("22100234#1").hears("empiece con el código de área").hangs_up()
     caller.calls(hotline, bilingual)
     assert [words.split()[0] for words in caller.heard] == ["For", "Le", "Marque", "John", "Marque"]
 

@@ -36,7 +36,7 @@ def test_nobody_answers_and_the_caller_is_back_at_the_menu(caller: Caller, servi
 
 
 def test_zero_within_a_question_leads_to_a_person_too(caller: Caller, service: Service):
-    caller.hears("to find a person").presses("1").hears("offender number").presses("0#").hears("nobody answers")
+    caller.hears("to find a person").presses("2").hears("offender number").presses("0#").hears("nobody answers")
     caller.hears("offender number").hangs_up()
     caller.calls(hotline, with_trunk(service))
 
@@ -75,7 +75,7 @@ def test_hours_are_those_of_the_services_clock(
 def test_the_last_minute_of_a_call_is_announced_once(caller: Caller, service: Service):
     seconds = iter([0.0, 10.0, LONGEST - 59, LONGEST - 50, LONGEST - 40])
     caller.clock = lambda: next(seconds)
-    caller.hears("to find a person").presses("1").hears("one more minute").hears("offender number").presses("*")
+    caller.hears("to find a person").presses("2").hears("one more minute").hears("offender number").presses("*")
     caller.hears("offender number").hangs_up()
     caller.calls(hotline, service)
     assert [words for words in caller.heard if "one more minute" in words] == ["This call can last one more minute."]

@@ -126,7 +126,8 @@ def test_for_another_person_nothing_is_asked_twice(
     caller: Caller, service: Service, conn: psycopg.Connection, jail: Callable[..., Offender]
 ):
     jail("55", "JANE", "DOE")
-    press(caller, TO_THE_END).hears("just hang up").presses("1").hears("offender number").presses("55#")
+    press(caller, TO_THE_END).hears("just hang up").presses("1").hears("to find a person").presses("2")
+    caller.hears("offender number").presses("55#")
     caller.hears("Jane Doe").hears("to be called").presses("1").hears("same telephone with the same pin").presses("1")
     caller.hears("you are registered to be told about Jane Doe").hangs_up()
     caller.calls(hotline, service)

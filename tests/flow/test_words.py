@@ -20,8 +20,8 @@ from tests.flow.telephone import Caller
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_status_is_said(status: str, caller: Caller, service: Service, jail: Callable[..., Offender]):
     jail("100234", "JOHN", "SMITH", status=status)
-    caller.hears("press 1").presses("1").hears("offender number").presses("100234#")
-    caller.hears("Boone County Jail").hears("telephone number of the").hears("to be called").hangs_up()
+    caller.hears("press 2").presses("2").hears("offender number").presses("100234#")
+    caller.hears("Boone County Jail").hears("this is what the jail told us").hears("to be called").hangs_up()
     assert caller.calls(hotline, service) == "hung up"
 
 

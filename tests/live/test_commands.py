@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from db import custody
+from db import lookup
 from movans.wiring import now
 from tests import people
 from tests.live.line import CHECKOUT, Line
@@ -22,7 +22,7 @@ def registered(line: Line) -> None:
     """Somebody registered for an offender who was then released; the test phone is away, so calls go on."""
     line.imports(f"boone,300100,GREEN,PAT,1990-07-31,{JAIL},in custody,2026-09-02 16:20")
     with line.house.database() as db, db.connection() as conn:
-        offender = custody.by_keys(conn, "300100", most=1)[0].id
+        offender = lookup.by_number(conn, "300100", most=1).people[0].id
         people.register(conn, line.house.keyring(), number="5735550187", offender_id=offender, now=now())
     line.imports(f"boone,300100,GREEN,PAT,1990-07-31,{JAIL},released,2026-11-20 09:40")
 
@@ -139,7 +139,7 @@ def test_sounds_are_built_once(line: Line):
 def test_staff_find_a_registrant_set_a_pin_end_it_and_every_act_is_kept(line: Line):
     line.imports(f"boone,300300,WHITE,LEE,1990-07-31,{JAIL},in custody,2026-09-02 16:20")
     with line.house.database() as db, db.connection() as conn:
-        offender = custody.by_keys(conn, "300300", most=1)[0].id
+        offender = lookup.by_number(conn, "300300", most=1).people[0].id
         who = people.register(conn, line.house.keyring(), number="5735550188", offender_id=offender, now=now())
     shown = line.movans("registrant", "show", says="573-555-0188\n")
     assert "WHITE, LEE (boone 300300)" in shown.stdout
