@@ -53,7 +53,7 @@ def test_a_caller_chooses_spanish_hears_where_the_offender_is_and_registers(
     caller.hears("cuatro números").presses("2580").hears("otra vez").presses("2580")
     caller.hears("primero pidamos su PIN").presses("1")
     caller.hears("su registro está listo. Le avisaremos sobre John Smith").hears("le llamaremos desde el 8 6 6")
-    caller.hears("no se le dirá").hears("solo cuelgue").hangs_up()
+    caller.hears("no le diremos a la persona detenida").hears("solo cuelgue").hangs_up()
     assert caller.calls(hotline, bilingual) == "hung up"
     assert registrations(conn) == 1
     assert conn.execute("select language from registrant").fetchall() == [("es",)]
