@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from db import custody, registrants
+from db import lookup, registrants
 from movans.wiring import now
 from tests.live.line import CHECKOUT, Line
 
@@ -21,7 +21,7 @@ def registered(line: Line) -> None:
     """Somebody registered for an offender who was then released; the test phone is away, so calls go on."""
     line.imports(f"boone,300100,GREEN,PAT,1990-07-31,{JAIL},in custody,2026-09-02 16:20")
     with line.house.database() as db, db.connection() as conn:
-        offender = custody.by_keys(conn, "300100", most=1)[0].id
+        offender = lookup.by_number(conn, "300100", most=1).people[0].id
         registrants.register(
             conn, line.house.keyring(), number="5735550187", pin="2580", offender_id=offender, language="en", now=now()
         )
