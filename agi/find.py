@@ -80,7 +80,11 @@ def narrow_down(call: Call, service: Service, keyed: Name, found: Found) -> Offe
         ask_more = call.choose("narrow_menu", {"1": ask_more_letters, "2": ask_year, "3": None})
         if ask_more is None:
             return None
-        narrower = ask_more(call, service, keyed)
+        try:
+            narrower = ask_more(call, service, keyed)
+        except Back:
+            found, says = Found([], more=True), "too_many_named"
+            continue
         left = look(service, narrower)
         if left.people or left.more:
             keyed, found, says = narrower, left, "still_too_many"
@@ -178,9 +182,8 @@ def describe_person(call: Call, service: Service, one: Offender, keyed: Name | N
     """The name, the other name that was keyed if it was, and the age if it is known."""
     said = name(call, one)
     if keyed and not keyed.may_mean(one.last_name, one.first_name):
-        for alias in filter(keyed.may_mean, one.aliases):
-            said = call.catalogue.utter("known_as", person=said, alias=spoken.person("", alias, call.language)).words
-            break
+        alias = spoken.person("", next(filter(keyed.may_mean, one.aliases), ""), call.language)
+        said = call.catalogue.utter("known_as", person=said, alias=alias).words
     if one.birth_date:
         said = call.catalogue.utter("aged", person=said, age=str(age(one.birth_date, service.today()))).words
     return said
@@ -246,7 +249,7 @@ def say_facility(call: Call, service: Service, offender: Offender) -> None:
 
 
 def say_in_turn(call: Call, service: Service, sentences: list[Sentence]) -> int:
-    """Say one after the other, and put the next into sound meanwhile. Returns how many it were until no voice came."""
+    """Say one after the other, and put the next into sound meanwhile. Returns how many could be said."""
     service.sounds.prepare(call.catalogue.utter(prompt, **values) for prompt, values in sentences[1:])
     for said, (prompt, values) in enumerate(sentences):
         if not say_or(call, "cannot_say", prompt, **values):

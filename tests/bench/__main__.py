@@ -7,6 +7,7 @@ import sys
 import click
 
 from tests.bench import answer as answering
+from tests.bench import lookup as looking
 from tests.bench import memory as remembering
 from tests.bench import report, stopping
 from tests.bench import ring as ringing
@@ -17,8 +18,8 @@ from tests.bench.load import Stuck
 def commands() -> None:
     """How fast and how large the service is, beside its rivals.
 
-    Each starts a service of its own with a state that is removed at the end, calls over the loopback address only, and
-    prints tables. Nothing is asserted. Leave the machine alone meanwhile.
+    Each starts a service of its own, or its database alone, with a state that is removed at the end, calls over the
+    loopback address only, and prints tables. Nothing is asserted. Leave the machine alone meanwhile.
     """
 
 
@@ -44,6 +45,14 @@ def ring(events: int) -> None:
 def memory(calls: int, scripts: int) -> None:
     """Memory per call (about 2 minutes)."""
     remembering.run(calls, scripts)
+
+
+@commands.command()
+@click.option("--offenders", type=click.IntRange(5000, 100_000_000), default=10_000_000, help="How many there are.")
+@click.option("--seconds", type=click.FloatRange(5, 3600), default=60, help="How long callers look somebody up.")
+def lookup(offenders: int, seconds: float) -> None:
+    """Time to find somebody among 10 million (about 20 minutes, and 14 GB of disk in TMPDIR)."""
+    looking.run(offenders, seconds)
 
 
 def main() -> None:

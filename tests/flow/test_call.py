@@ -11,11 +11,11 @@ from agi.service import Service
 from tests.flow.telephone import LONGEST, Caller, Unreachable
 
 
-def asked(caller: Caller, exactly: int | None = None) -> str:
+def asked(caller: Caller, exactly: int | None = None, *, blank: bool = False) -> str:
     answers: list[str] = []
 
     def flow(call: Call, _: object) -> None:
-        answers.append(call.ask("ask_offender", exactly=exactly))
+        answers.append(call.ask("ask_offender", exactly=exactly, blank=blank))
 
     caller.calls(flow, None)  # type: ignore[arg-type]
     return answers[0]
@@ -34,6 +34,19 @@ def test_an_entry_ends_with_a_pause(caller: Caller):
 def test_an_entry_of_known_length_ends_with_its_last_digit(caller: Caller):
     caller.hears("offender number").presses("12345")
     assert asked(caller, exactly=4) == "1234"
+
+
+def test_pound_alone_is_an_answer_only_where_it_may_be(caller: Caller):
+    caller.hears("offender number").presses("#")
+    assert asked(caller, blank=True) == ""
+    caller.hears("offender number").presses("#").hears("did not get that").hears("offender number").presses("1#")
+    assert asked(caller) == "1"
+
+
+def test_silence_is_no_answer_though_pound_alone_is_one(caller: Caller):
+    caller.hears("offender number").hears("did not get that").hears("offender number").presses("12*")
+    caller.hears("offender number").presses("#")
+    assert asked(caller, blank=True) == ""
 
 
 def test_zero_and_nine_are_digits_within_an_entry(caller: Caller):

@@ -143,6 +143,16 @@ def test_where_nobody_is_left_it_can_be_narrowed_down_in_another_way(caller: Cal
     caller.calls(hotline, service)
 
 
+@pytest.mark.parametrize(
+    ("way", "question"), [("1", "spell more of the first name, from"), ("2", "year of birth, with")]
+)
+@pytest.mark.usefixtures("smiths")
+def test_nine_goes_back_to_the_ways_of_narrowing_it_down(way: str, question: str, caller: Caller, service: Service):
+    by_name(caller, SMITH).hears("to spell more").presses(way).hears(question).presses("9#")
+    caller.hears("more than five people").hears("to spell more").presses("9").hears("to find a person").hangs_up()
+    caller.calls(hotline, service)
+
+
 def test_of_too_many_the_whole_names_are_offered_and_then_the_others_can_be_found(
     caller: Caller, service: Service, jail: Jail
 ):

@@ -1,7 +1,7 @@
 """A telephone with ears, so that a test reads like a call:
 
     with phone.calls("668267") as call:
-        call.hears("welcome").hears("menu").presses("1")
+        call.hears("welcome").hears("menu").presses("2")
         call.hears("ask_offender").presses("100234#")
 
 What a test waits for and does not hear fails with what was heard instead, and the last lines of the logs.

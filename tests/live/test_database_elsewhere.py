@@ -27,6 +27,6 @@ def test_the_service_runs_on_the_database_that_the_settings_name(cluster: str):
         line.imports("boone,400100,HILL,AMY,1990-07-31,Boone County Jail,in custody,2026-09-02 16:20")
         assert line.query("select count(*) from offender") == [(1,)]
         with line.phone() as phone, phone.calls("668267") as call:
-            call.hears("welcome").presses("1").hears("ask_offender").presses("400100#")
+            call.hears("welcome").presses("2").hears("ask_offender").presses("400100#")
             call.hears("is in custody").hangs_up()
         assert "All is well" in line.movans("doctor").stdout

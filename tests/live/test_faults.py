@@ -32,7 +32,7 @@ def _nothing_is_left(line: Line) -> Iterator[None]:
 
 def registers(call: Conversation, offender: str) -> Conversation:
     """Register, up to the last question, whether the PIN is to be asked for first."""
-    call.hears("welcome").presses("1").hears("ask_offender").presses(f"{offender}#")
+    call.hears("welcome").presses("2").hears("ask_offender").presses(f"{offender}#")
     call.hears("is in custody").presses("1")
     call.hears("ask_phone").presses(f"{NUMBER}#").hears("you_entered").presses("1").hears("ask_direct").presses("1")
     return call.hears("ask_pin").presses(PIN).hears("ask_pin_again").presses(PIN).hears("ask_pin_first")
@@ -175,7 +175,7 @@ def test_postgres_goes_while_the_dialer_waits_and_the_next_event_is_told(line: L
 def test_the_voice_hangs_and_callers_are_told_who_knows(line: Line, phone: Telephone):
     registered.in_custody(line, "600700", last="QUIET")
     with phone.calls("668267") as call:
-        call.hears("welcome").presses("1").hears("ask_offender")
+        call.hears("welcome").presses("2").hears("ask_offender")
         hung = line.kill("voice", signal.SIGSTOP)
         call.presses("600700#").hears("cannot_say", within=SILENCE).hears("assume_free", "status_menu", within=15)
     line.is_up_again("voice", hung)

@@ -130,7 +130,7 @@ def forwarded() -> Iterator[None]:
 @pytest.mark.usefixtures("_lan")
 def test_a_telephone_on_the_lan_calls_where_the_settings_name_an_address():
     with reaching(address=HERE) as line, on_the_lan(line) as phone, phone.calls("668267") as call:
-        call.hears("welcome").presses("1").hears("ask_offender").presses("999999#").hears("nobody_found")
+        call.hears("welcome").presses("2").hears("ask_offender").presses("999999#").hears("nobody_found")
 
 
 @pytest.mark.usefixtures("_lan")
@@ -143,7 +143,7 @@ def test_by_default_no_telephone_of_another_machine_reaches_it(line: Line):
 def test_where_ports_are_forwarded_telephones_are_told_the_address_outside():
     with forwarded(), reaching(address=FORWARDED, listen="0.0.0.0") as line, Cable() as cable:  # noqa: S104
         with on_the_lan(line) as phone, phone.calls("668267") as call:
-            call.hears("welcome").presses("1").hears("ask_offender")
+            call.hears("welcome").presses("2").hears("ask_offender")
         answer = cable.said("SIP/2.0 200")
     assert re.search(rf"^Contact: <sip:{re.escape(FORWARDED)}:{line.settings.sip.port}>", answer, re.MULTILINE)
     assert f"c=IN IP4 {FORWARDED}" in answer

@@ -32,7 +32,7 @@ def test_a_caller_chooses_spanish_registers_is_called_in_spanish_and_the_pin_end
     line.imports(row("in custody", "2026-09-02 16:20"))
     with phone.calls("668267") as call:
         call.hears("en/choose_language", "es/choose_language").presses("2")
-        call.hears("es/welcome", "es/in_danger", "es/not_alone", "es/menu", within=15).presses("1")
+        call.hears("es/welcome", "es/in_danger", "es/not_alone", "es/menu", within=15).presses("2")
         call.hears("es/ask_offender").presses("700100#").hears("Juan Perez está bajo custodia")
         call.hears("es/status_menu", within=30).presses("1").hears("es/ask_phone").presses(f"{NUMBER}#")
         call.hears("es/you_entered").hears_digits(NUMBER).hears("es/is_it_right").presses("1")

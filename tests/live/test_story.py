@@ -30,7 +30,7 @@ def release(line: Line, number: str, last: str = "SMITH", first: str = "JOHN") -
 def registers(phone: Telephone, offender: str, number: str = "5735550142", pin: str = "2580") -> None:
     """As somebody does who knows the way: every prompt is interrupted."""
     with phone.calls("668267") as call:
-        call.hears("welcome").presses("1").hears("ask_offender").presses(f"{offender}#")
+        call.hears("welcome").presses("2").hears("ask_offender").presses(f"{offender}#")
         call.hears("is in custody").presses("1").hears("ask_phone").presses(f"{number}#")
         call.hears("is_it_right", within=20).presses("1")
         call.hears("ask_direct").presses("1").hears("ask_pin").presses(pin).hears("ask_pin_again").presses(pin)
@@ -46,7 +46,7 @@ def confirms(phone: Telephone, pin: str = "2580", within: float = 15) -> None:
 def test_a_caller_hears_registers_is_called_and_the_pin_ends_it(line: Line, phone: Telephone):
     in_custody(line, "100234")
     with phone.calls("668267") as call:
-        call.hears("welcome", "in_danger", "not_alone", "menu").presses("1")
+        call.hears("welcome", "in_danger", "not_alone", "menu").presses("2")
         call.hears("ask_offender").presses("100234#").hears("status_menu", within=40).presses("1")
         call.hears("ask_phone").presses("5735550142#")
         call.hears("you_entered").hears_digits("5735550142").hears("is_it_right").presses("1")
@@ -75,6 +75,15 @@ def test_a_caller_hears_registers_is_called_and_the_pin_ends_it(line: Line, phon
         phone.wait_ringing(LONGEST_WAIT)
     assert states(line, "100234") == ["confirmed"]
     line.eventually(lambda: line.channels() == 0, 5)
+
+
+def test_a_caller_who_knows_the_name_finds_confirms_and_hears(line: Line, phone: Telephone):
+    in_custody(line, "200050", "QUIZON", "ZOE")
+    with phone.calls("668267") as call:
+        call.hears("welcome").presses("1").hears("ask_last_name").presses("784966#")
+        call.hears("ask_first_name").presses("96#").hears("is_it_this_person", within=20).presses("1")
+        call.hears("is in custody", "status_menu", within=30).presses("2")
+        call.hears("status_menu", within=40).is_never_silent().hangs_up()
 
 
 def test_three_wrong_pins_end_the_call_and_it_comes_again(line: Line, phone: Telephone):
@@ -110,7 +119,7 @@ def test_not_answered_busy_and_hung_up_early_come_again(line: Line, phone: Telep
 
 
 STEPS = (
-    ("welcome", "1"),
+    ("welcome", "2"),
     ("ask_offender", "200300#"),
     ("is in custody", "1"),
     ("ask_phone", "5735550143#"),
@@ -136,7 +145,7 @@ def test_hanging_up_at_any_prompt_registers_nobody(line: Line, phone: Telephone,
 def test_wrong_entries_are_answered_in_words(line: Line, phone: Telephone):
     in_custody(line, "200400", "GRAY", "EVE")
     with phone.calls("668267") as call:
-        call.hears("welcome").presses("1").hears("ask_offender").presses("999999#")
+        call.hears("welcome").presses("2").hears("ask_offender").presses("999999#")
         call.hears("nobody_found", "ask_offender").presses("99*")
         call.hears("ask_offender").presses("200400#").hears("is in custody").presses("7")
         call.hears("no_such_choice").hears("is in custody").presses("1")
