@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterator
 
-from agi import telephone
+from agi import spelling, telephone
 from agi.call import UNUSABLE, Back, Call
 from agi.channel import MissingSound
 from agi.service import Service
@@ -71,11 +71,24 @@ def say_custody(call: Call, service: Service, offender: Offender) -> None:
     """Say where the offender is; while one sentence is heard, the next is put into sound."""
     sentences = list(custody_sentences(service, offender))
     service.sounds.prepare(call.catalogue.utter(prompt, **values) for prompt, values in sentences[1:])
-    for prompt, values in sentences:
-        if not say_or(call, "cannot_say", prompt, **values):
-            if prompt.startswith("status_"):
-                call.say("assume_free")
-            return
+    try:
+        for prompt, values in sentences:
+            call.say(prompt, **values)
+    except (NoVoice, MissingSound) as error:
+        log.error("the status is spelled: %s", error)
+        spell_custody(call, service, offender)
+
+
+def spell_custody(call: Call, service: Service, offender: Offender) -> None:
+    """Say where the offender is from built sounds only."""
+    for prompt in spelling.status(offender):
+        call.say(prompt)
+    number = service.telephone(offender.agency, offender.facility)
+    if number:
+        call.say("facility_spelled")
+        call.spell(number, 3, 6)
+    else:
+        call.say("facility_unknown")
 
 
 def custody_sentences(service: Service, offender: Offender) -> Iterator[tuple[str, dict[str, str]]]:
@@ -84,10 +97,9 @@ def custody_sentences(service: Service, offender: Offender) -> Iterator[tuple[st
     yield status, {"name": name(offender), "since": since, "facility": facility}
     if offender.status not in ("in custody", "deceased"):
         yield "assume_free", {}
-    agency = service.settings.agencies.get(offender.agency)
-    known = agency and agency.facilities.get(facility)
-    if known:
-        yield "facility", {"facility": facility, "telephone": spoken.digits(known.telephone)}
+    number = service.telephone(offender.agency, facility)
+    if number:
+        yield "facility", {"facility": facility, "telephone": spoken.digits(number)}
     else:
         yield "facility_unknown", {}
 

@@ -31,6 +31,12 @@ class Service:
         """A time as people say it, in the service's time zone."""
         return spoken.when(at, self.settings.service.zone, self.clock(), self.catalogue.language)
 
+    def telephone(self, agency: str, facility: str) -> str | None:
+        """The facility's number, where the settings have it."""
+        known = self.settings.agencies.get(agency)
+        listed = known and known.facilities.get(facility)
+        return listed.telephone if listed else None
+
     def agency_name(self, agency: str) -> str:
         known = self.settings.agencies.get(agency)
         return known.name if known else agency
