@@ -5,8 +5,10 @@ import os
 import pwd
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import psycopg
@@ -18,7 +20,10 @@ from db.keys import NoKeys
 from movans import asterisk, settings
 from movans.settings import WrongSettings
 from movans.wiring import PARTS, House, now
-from prompts.catalogue import WrongCatalogue
+from prompts.catalogue import Catalogue, WrongCatalogue, WrongPrompt
+
+if TYPE_CHECKING:
+    from prompts.engines import Voices
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -31,6 +36,9 @@ def main() -> None:
         commands(prog_name="movans")
     except UNFORTUNATE as error:
         err.print(f"movans: {error}", markup=False, soft_wrap=True)
+        sys.exit(1)
+    except PermissionError as error:
+        err.print(f"movans: {error.filename}: {error.strerror}; run it with sudo", markup=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -220,27 +228,136 @@ def prompts() -> None:
 @click.pass_context
 def prompts_build(context: click.Context) -> None:
     """Make the sounds of all prompts that are new or changed."""
-    from prompts import build
-    from prompts.engines import Voices
+    from prompts import build, recordings
 
-    handler = RichHandler(console=err, show_time=False, show_path=False)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    _log_to_stderr()
     house = _house(context)
-    catalogue = house.catalogue()
-    voices = Voices(catalogue.language, house.settings.voices[catalogue.language])
+    catalogue, voices = _in_language(house)
     _become_service()
+    recordings.check(house.recordings, [catalogue.language])
+    recorded = recordings.find(house.recordings, catalogue)
     try:
         with _bar(f"sounds ({catalogue.language})") as progress:
-            built = build.build(catalogue.fixed(), voices, house.sounds, progress)
+            built = build.build(catalogue.fixed(), voices, house.sounds, progress, recorded)
     except build.NotBuilt as error:
         raise click.ClickException(str(error)) from None
-    spoken = ", ".join(f"{count} by {engine}" for engine, count in sorted(built.engines.items()))
+    people = built.engines.pop(build.RECORDING, 0)
+    spoken = [f"{count} by {engine}" for engine, count in sorted(built.engines.items())]
+    spoken.append(_many(people, "recording"))
     out.print(
         f"Sounds ({catalogue.language}): {len(built.made)} made, {built.kept} kept, {len(built.removed)} removed;"
-        f" {spoken}.",
+        f" {', '.join(spoken)}.",
         markup=False,
         soft_wrap=True,
     )
+
+
+@prompts.command("script")
+@click.option("--language", help="Another language than the service's.")
+@click.option("--csv", "file", type=click.Path(path_type=Path), help="Write it to this file, for a spreadsheet.")
+@click.pass_context
+def prompts_script(context: click.Context, language: str | None, file: Path | None) -> None:
+    """Print what can be recorded: id, words, length, and whether there is a recording."""
+    from movans.tables import script as table
+    from prompts import recordings, script
+
+    _log_to_stderr()
+    house = _house(context)
+    catalogue, voices = _in_language(house, language)
+    fixed = catalogue.fixed()
+    lines = script.script(fixed, voices, house.sounds, recordings.find(house.recordings, catalogue))
+    if file:
+        _write(file, lambda: script.write(lines, file))
+    else:
+        out.print(table(lines))
+    recorded = sum(1 for line in lines if line.recording)
+    others = len(catalogue.prompts) - len(fixed)
+    out.print(
+        f"{_many(len(lines), 'prompt')}{f' written to {file}' if file else ''}, {_many(recorded, 'recording')}."
+        f" {_many(others, 'other')} cannot be recorded: names, places or times are filled in when they are said.",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+@prompts.command("listen")
+@click.argument("prompt", metavar="ID")
+@click.option("--language", help="Another language than the service's.")
+@click.option("--value", "values", multiple=True, metavar="NAME=WORDS", help="What to fill in; once for each name.")
+@click.option("--to", "file", type=click.Path(path_type=Path), help="Write the sound to this WAV file instead.")
+@click.pass_context
+def prompts_listen(
+    context: click.Context, prompt: str, language: str | None, values: tuple[str, ...], file: Path | None
+) -> None:
+    """Play a prompt as callers hear it, or write it to a file."""
+    from prompts import playing
+    from prompts.sound import write
+    from prompts.sounds import NoVoice, built_at
+
+    _log_to_stderr()
+    house = _house(context)
+    catalogue, voices = _in_language(house, language)
+    try:
+        utterance = catalogue.utter(prompt, **_values(values))
+        with tempfile.TemporaryDirectory() as folder:
+            if utterance.prompt:
+                sound = built_at(house.sounds, utterance.language, utterance.prompt)
+                if not sound.exists():
+                    raise click.ClickException(
+                        f"prompt {prompt!r} has no sound yet; make it with: sudo script/movans prompts build"
+                    )
+            else:
+                sound = Path(folder) / "sound.wav"
+                write(sound, voices.speak(utterance.words)[0])
+            if file:
+                _write(file, lambda: shutil.copyfile(sound, file))
+            else:
+                playing.play(sound)
+    except WrongPrompt as error:
+        raise click.ClickException(f"{error}; what is filled in, is given as in --value name='John Smith'") from None
+    except NoVoice as error:
+        raise click.ClickException(str(error)) from None
+    except playing.NotPlayed as error:
+        raise click.ClickException(f"{error}; the sound can be written to a file: --to FILE.wav") from None
+    out.print(utterance.words, markup=False, soft_wrap=True)
+
+
+def _in_language(house: House, language: str | None = None) -> "tuple[Catalogue, Voices]":
+    """The words and the voices of a language; of the service's where none is named."""
+    from prompts.engines import Voices
+
+    language, known = language or house.settings.service.language, house.settings.voices
+    if language not in known:
+        raise click.ClickException(
+            f"no engine is set for the language {language!r} (setting voices): {', '.join(known)}"
+        )
+    return house.catalogue(language), Voices(language, known[language])
+
+
+def _values(given: tuple[str, ...]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for text in given:
+        name, mark, value = text.partition("=")
+        if not mark or name in values:
+            raise click.BadParameter(f"{text!r}: give each name once, as in name='John Smith'", param_hint="--value")
+        values[name] = value
+    return values
+
+
+def _write(file: Path, write: Callable[[], object]) -> None:
+    try:
+        write()
+    except OSError as error:
+        raise click.ClickException(f"{file}: cannot be written ({error.strerror}); name another file") from None
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _log_to_stderr() -> None:
+    handler = RichHandler(console=err, show_time=False, show_path=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
 
 
 def _become_service() -> None:

@@ -1,6 +1,8 @@
 """The tables that the command line prints."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection
@@ -12,8 +14,11 @@ from db import overview
 from db.keys import Keyring
 from feed.run import Report
 
+if TYPE_CHECKING:
+    from prompts.script import Line
+
 ROWS = 40
-FREE_TEXT = {"name", "about", "facility", "cause"}  # may be broken into lines
+FREE_TEXT = {"name", "about", "facility", "cause", "words"}  # may be broken into lines
 
 
 def changes(report: Report, zone: ZoneInfo) -> Table:
@@ -59,6 +64,14 @@ def attempts(conn: Connection, keyring: Keyring, zone: ZoneInfo) -> Table:
             _time(item.claimed_at, zone), _seconds(item.answered_at, item.ended_at),
             item.outcome or item.state, item.cause,
         )  # fmt: skip
+    return table
+
+
+def script(lines: "Sequence[Line]") -> Table:
+    """What can be recorded, all of it; a length with ~ is an estimate."""
+    table = _table("", "id", "words", "seconds", "recording")
+    for line in lines:
+        _row(table, line.prompt, line.words, f"{'~' if line.estimated else ''}{line.seconds:.1f}", line.recording)
     return table
 
 

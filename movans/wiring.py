@@ -52,6 +52,10 @@ class House:
         return self.settings.state / "sounds"
 
     @property
+    def recordings(self) -> Path:
+        return self.file.parent / self.settings.recordings
+
+    @property
     def voice_socket(self) -> Path:
         return self.settings.state / "run" / "voice.sock"
 
@@ -66,10 +70,11 @@ class House:
         """Raises NoKeys."""
         return keys.load(self.key_file)
 
-    def catalogue(self) -> Catalogue:
-        """Raises WrongCatalogue."""
+    def catalogue(self, language: str | None = None) -> Catalogue:
+        """The words of a language; of the service's where none is named. Raises WrongCatalogue."""
         service = self.settings.service
-        return Catalogue.load(service.language, service=service.name, number=service.number, operator=service.operator)
+        language = language or service.language
+        return Catalogue.load(language, service=service.name, number=service.number, operator=service.operator)
 
     def database(self) -> ConnectionPool:
         """A pool on a database that answers and is up to date. Raises OperationalError where none does in time."""
