@@ -24,3 +24,15 @@ def test_a_softphone_is_told_an_address_that_it_can_use(
     shown = capsys.readouterr().out
     assert told in shown
     assert EVERYWHERE not in shown
+
+
+def test_whoever_may_not_read_something_is_told_to_use_sudo(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def refused(**_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/var/lib/movans/sounds")
+
+    monkeypatch.setattr(cli, "commands", refused)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().err == "movans: /var/lib/movans/sounds: Permission denied; run it with sudo\n"
