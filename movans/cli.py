@@ -20,7 +20,7 @@ from db.keys import NoKeys
 from movans import asterisk, settings
 from movans.settings import WrongSettings
 from movans.wiring import PARTS, House, now
-from prompts.catalogue import Catalogue, WrongCatalogue, WrongPrompt
+from prompts.catalogue import Catalogue, UnknownPrompt, WrongCatalogue, WrongPrompt
 
 if TYPE_CHECKING:
     from prompts.engines import Voices
@@ -313,6 +313,8 @@ def prompts_listen(
                 _write(file, lambda: shutil.copyfile(sound, file))
             else:
                 playing.play(sound)
+    except UnknownPrompt as error:
+        raise click.ClickException(f"{error}; the ids stand in prompts/{catalogue.language}.yaml") from None
     except WrongPrompt as error:
         raise click.ClickException(f"{error}; what is filled in, is given as in --value name='John Smith'") from None
     except NoVoice as error:

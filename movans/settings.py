@@ -191,7 +191,7 @@ class Settings(_Part):
     trunk: Trunk | None
     calls: Calls
     voices: dict[str, Annotated[list[Engine], Field(min_length=1)]]
-    recordings: Path  # a relative one begins where the settings file lies
+    recordings: Text  # a path; a relative one begins where the settings file lies
     demo: bool
 
 

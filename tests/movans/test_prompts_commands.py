@@ -179,7 +179,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
         ["goodbye"],
         "none of aplay (package alsa-utils), paplay (pulseaudio-utils), ffplay (ffmpeg) and play",
     ),
-    "an unknown id": (["welcom", "--to", "x"], "there is no prompt 'welcom' in the language 'en'"),
+    "an unknown id": (["welcom", "--to", "x"], "there is no prompt 'welcom' in the language 'en'; the ids st"),
     "a missing value": (
         ["offered", "--value", "key=1"],
         "prompt 'offered' was given no {agency}, {name}; what is fill",

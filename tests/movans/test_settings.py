@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from movans.settings import EXAMPLE, Settings, WrongSettings, load
+from movans.wiring import House
+from tests.conftest import settings_for
 
 MISSING = object()
 ANYWHERE = "0.0.0.0"  # noqa: S104
@@ -117,6 +119,8 @@ WRONG: dict[str, tuple[str, Any, str, str]] = {
     "a wait of words": ("calls.again.busy", "soon", "must be hours:minutes:seconds", "00:30:00"),
     "an engine that is none": ("voices.en", ["festival"], "should be 'piper', 'espeak-ng' or 'gtts' (it says", "piper"),
     "no engine": ("voices.en", [], "should have at least 1 item", "[piper, espeak-ng]"),
+    "recordings as a list": ("recordings", ["welcome.wav"], "should be a valid string", "recordings"),
+    "recordings nowhere": ("recordings", "", "must be some words (it says '')", "recordings"),
     "no demo": ("demo", MISSING, "is missing", "true"),
 }  # fmt: skip
 
@@ -298,3 +302,11 @@ def test_a_password_never_stands_in_what_is_said_of_a_file_that_is_not_yaml(line
         load(path)
     assert PASSWORD not in str(wrong.value)
     assert wrong.value.__suppress_context__
+
+
+@pytest.mark.parametrize(
+    ("given", "found"), [("recordings", "/somewhere/recordings"), ("/srv/recordings", "/srv/recordings")]
+)
+def test_recordings_lie_beside_the_settings_file_unless_they_are_elsewhere(given: str, found: str):
+    house = House(Path("/somewhere/movans.yaml"), settings_for(Path("/nowhere"), recordings=given))
+    assert str(house.recordings) == found
