@@ -68,9 +68,10 @@ class Call:
         self._pressed = self.channel.play(utterance, keys)
         return not self._pressed
 
-    def say_all(self, prompt: str, **values: str) -> None:
-        """Say a prompt to its end, whatever is pressed."""
+    def say_all(self, prompt: str, **values: str) -> bool:
+        """Say a prompt to its end, whatever is pressed. So it is always True."""
         self.channel.play(self.catalogue.utter(prompt, **values), "")
+        return True
 
     def spell(self, digits: str, *groups: int) -> None:
         """Read digits back one by one, with a pause after each group. Built sounds only: no voice is told a number."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 
+from agi import spelling
 from agi.call import UNUSABLE, Back, Call
 from agi.channel import MissingSound
 from agi.service import Service
@@ -161,8 +162,12 @@ def pick(call: Call, service: Service, people: list[Offender], keyed: Name | Non
         choices = {str(key): one for key, one in enumerate(people, start=1)} | {"9": None}
 
     def question() -> None:
-        if say_in_turn(call, service, sentences) < len(sentences):
-            raise Back  # without a voice nobody can say who it is
+        try:
+            say_each(call, service, sentences)
+        except (NoVoice, MissingSound) as error:  # nobody can say who it is
+            log.error("who was found is not said: %s", error)
+            call.say("cannot_say")
+            raise Back from None
 
     return call.choose(question, choices)
 
@@ -212,9 +217,13 @@ def say_and_ask(
 
 
 def say_custody(call: Call, service: Service, offender: Offender) -> None:
-    """Say where the offender is and what is planned; where even the first cannot be said, assume the worst."""
-    if not say_in_turn(call, service, list(custody_sentences(call, service, offender))):
-        call.say("assume_free")
+    """Say where the offender is and what is planned; without a voice, spell what built sounds can say of it."""
+    try:
+        say_each(call, service, list(custody_sentences(call, service, offender)))
+    except (NoVoice, MissingSound) as error:
+        log.error("the status is spelled: %s", error)
+        for prompt in spelling.status(offender):
+            call.say(prompt)
 
 
 def custody_sentences(call: Call, service: Service, offender: Offender) -> Iterator[Sentence]:
@@ -245,16 +254,19 @@ def say_facility(call: Call, service: Service, offender: Offender) -> None:
     sentences = [("facility", {"facility": offender.facility, "telephone": spoken.digits(known.telephone)})]
     if known.address:
         sentences.append(("facility_address", {"address": known.address}))
-    say_in_turn(call, service, sentences)
+    try:
+        say_each(call, service, sentences)
+    except (NoVoice, MissingSound) as error:
+        log.error("the facility's number is spelled: %s", error)
+        call.say("facility_spelled")
+        call.spell(known.telephone, 3, 6)
 
 
-def say_in_turn(call: Call, service: Service, sentences: list[Sentence]) -> int:
-    """Say one after the other, and put the next into sound meanwhile. Returns how many could be said."""
+def say_each(call: Call, service: Service, sentences: list[Sentence]) -> None:
+    """Say one after the other, and put the next into sound meanwhile. Raises NoVoice, MissingSound."""
     service.sounds.prepare(call.catalogue.utter(prompt, **values) for prompt, values in sentences[1:])
-    for said, (prompt, values) in enumerate(sentences):
-        if not say_or(call, "cannot_say", prompt, **values):
-            return said
-    return len(sentences)
+    for prompt, values in sentences:
+        call.say(prompt, **values)
 
 
 def say_or(call: Call, instead: str, prompt: str, **values: str) -> bool:

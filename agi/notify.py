@@ -1,16 +1,19 @@
 """The notification call: who calls, what happened, the PIN. The call that proves a telephone is one without news."""
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 
+from agi import spelling
 from agi.call import UNUSABLE, Back, Call, GaveUp
-from agi.channel import Hangup
+from agi.channel import Hangup, MissingSound
 from agi.service import Service
 from db import attempts, notifications, proofs, registrants
 from db.notifications import News
 from db.pool import Unreachable
 from prompts import spoken
 from prompts.catalogue import Catalogue, Utterance
+from prompts.sounds import NoVoice
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +88,7 @@ class Telling:
         theirs = [item for item in self.news if self.registrant_id in item.registrant_ids]
         for item in theirs:
             if item.event_id not in self.heard:
-                self.call.say_all(f"news_{item.kind}", **values(self.service, item, self.call.language))
+                self.tell(item, self.call.say_all)
         return self.registrant_id, [item.event_id for item in theirs]
 
     def ask_pin(self) -> bool:
@@ -103,7 +106,7 @@ class Telling:
     def question(self) -> None:
         if not self.only_pin:
             for item in self.news:
-                if item.openly and self.call.say(f"news_{item.kind}", **values(self.service, item, self.call.language)):
+                if item.openly and self.tell(item, self.call.say):
                     self.heard.add(item.event_id)
             if not self.news:
                 self.call.say("proof")
@@ -113,6 +116,14 @@ class Telling:
                 self.call.say("not_you")
         self.only_pin = False
         self.call.say("ask_your_pin")
+
+    def tell(self, item: News, say: Callable[..., bool]) -> bool:
+        """Say one piece of news; spell it where no voice speaks. True if all of it was heard."""
+        try:
+            return say(f"news_{item.kind}", **values(self.service, item, self.call.language))
+        except (NoVoice, MissingSound) as error:
+            log.error("news_%s: spelled: %s", item.kind, error)
+            return all(say(prompt) for prompt in spelling.news(item))
 
     def check(self, pin: str) -> str | None:
         with self.service.db.connection() as conn:

@@ -5,24 +5,19 @@ import os
 import pwd
 import shutil
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 import psycopg
-from rich.console import Console
-from rich.logging import RichHandler
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from db.keys import NoKeys
 from movans import asterisk, settings
+from movans.console import Bar, err, out
+from movans.prompting import prompts
 from movans.settings import WrongSettings
 from movans.staff import registrant
 from movans.wiring import PARTS, House, now
-from prompts.catalogue import Catalogue, WrongCatalogue
-
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+from prompts.catalogue import WrongCatalogue
 
 UNFORTUNATE = (WrongSettings, WrongCatalogue, NoKeys, asterisk.NoAsterisk, psycopg.OperationalError)
 
@@ -32,6 +27,9 @@ def main() -> None:
         commands(prog_name="movans")
     except UNFORTUNATE as error:
         err.print(f"movans: {error}", markup=False, soft_wrap=True)
+        sys.exit(1)
+    except PermissionError as error:
+        err.print(f"movans: {error.filename}: {error.strerror}; run it with sudo", markup=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -179,7 +177,7 @@ def _import(house: House, file: Path, *, tell: bool) -> None:
     from movans.tables import changes, summary
 
     rules = Rules(frozenset(house.settings.agencies), house.settings.service.zone, now())
-    with house.database() as db, _bar("importing") as progress:
+    with house.database() as db, Bar("importing") as progress:
         try:
             report = run(db, file, rules, keep_calling=house.settings.calls.keep_calling, progress=progress)
         except Refused as refused:
@@ -196,72 +194,7 @@ def _import(house: House, file: Path, *, tell: bool) -> None:
         out.print(summary(report), markup=False, soft_wrap=True)
 
 
-class _bar:  # noqa: N801
-    """A progress bar, as a function of how far it is."""
-
-    def __init__(self, what: str) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._progress = Progress(*columns, console=err, transient=True)
-        self._task = self._progress.add_task(what, total=None)
-
-    def __enter__(self) -> Callable[..., None]:
-        self._progress.start()
-        return lambda done, of, *_: self._progress.update(self._task, completed=done, total=of)
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-
-@commands.group()
-def prompts() -> None:
-    """The words and their sounds."""
-
-
-@prompts.command("build")
-@click.pass_context
-def prompts_build(context: click.Context) -> None:
-    """Make the sounds of all prompts that are new or changed."""
-    from prompts.build import NotBuilt
-
-    handler = RichHandler(console=err, show_time=False, show_path=False)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
-    house = _house(context)
-    catalogues = house.catalogues()
-    _become_service()
-    missing = []
-    for catalogue in catalogues.values():
-        try:
-            _build(house, catalogue)
-        except NotBuilt as error:
-            missing += [f"{catalogue.language}: {line}" for line in str(error).splitlines()]
-    if missing:
-        raise click.ClickException("\n".join(missing))
-
-
-def _build(house: House, catalogue: Catalogue) -> None:
-    """The sounds of one language. Raises NotBuilt."""
-    from prompts.build import build
-
-    with _bar(f"sounds ({catalogue.language})") as progress:
-        built = build(catalogue.fixed(), house.voices(catalogue.language), house.sounds, progress)
-    spoken = ", ".join(f"{count} by {engine}" for engine, count in sorted(built.engines.items()))
-    out.print(
-        f"Sounds ({catalogue.language}): {len(built.made)} made, {built.kept} kept, {len(built.removed)} removed;"
-        f" {spoken}.",
-        markup=False,
-        soft_wrap=True,
-    )
-
-
-def _become_service() -> None:
-    """Sounds belong to the service, whoever asks for them."""
-    if os.geteuid() == 0:
-        service = pwd.getpwnam(asterisk.SERVICE_USER)
-        os.setgroups([])
-        os.setgid(service.pw_gid)
-        os.setuid(service.pw_uid)
-
-
+commands.add_command(prompts)
 commands.add_command(registrant)
 
 

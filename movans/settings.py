@@ -244,6 +244,7 @@ class Settings(_Part):
     alarms: Alarms
     voices: dict[str, Annotated[list[Engine], Field(min_length=1)]]
     piper_voices: Annotated[Path, AfterValidator(_absolute)]
+    recordings: Annotated[Path, AfterValidator(_absolute)]
     demo: bool
 
     @property

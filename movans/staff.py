@@ -9,15 +9,13 @@ import pwd
 
 import click
 from psycopg import Connection
-from rich.console import Console
 
 from agi import telephone
 from agi.pin import weakness
 from db import guard, staff
+from movans.console import out
 from movans.tables import registrants
 from movans.wiring import House, now
-
-out = Console(highlight=False)
 
 
 @click.group()

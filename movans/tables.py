@@ -1,6 +1,8 @@
 """The tables that the command line prints."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection
@@ -13,8 +15,11 @@ from db.keys import Keyring
 from db.staff import Known, Wanted
 from feed.run import Report
 
+if TYPE_CHECKING:
+    from prompts.script import Line
+
 ROWS = 40
-FREE_TEXT = {"name", "about", "facility", "cause"}  # may be broken into lines
+FREE_TEXT = {"name", "about", "facility", "cause", "words"}  # may be broken into lines
 
 
 def changes(report: Report, zone: ZoneInfo) -> Table:
@@ -79,6 +84,14 @@ def registrants(known: list[Known], wanted: list[Wanted], zone: ZoneInfo) -> Tab
             _row(table, *person, str(item.id), about)
         if not theirs:
             _row(table, *person, "none", "")
+    return table
+
+
+def script(lines: "Sequence[Line]") -> Table:
+    """What can be recorded, all of it; a length with ~ is an estimate."""
+    table = _table("", "id", "words", "seconds", "recording")
+    for line in lines:
+        _row(table, line.prompt, line.words, f"{'~' if line.estimated else ''}{line.seconds:.1f}", line.recording)
     return table
 
 

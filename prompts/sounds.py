@@ -16,7 +16,7 @@ from prompts.catalogue import Utterance
 
 log = logging.getLogger(__name__)
 
-PIPELINE = 1  # raised when the same words, spoken by the same engine, would become another sound
+PIPELINE = 2  # raised when the same words, spoken by the same engine, would become another sound
 MADE = "said"  # the folder of the sentences made at call time
 PATIENCE = 2.5  # seconds that a caller may wait for a sentence
 LONGEST_REQUEST = 16384  # bytes

@@ -223,12 +223,33 @@ def test_a_change_between_hearing_and_registering_is_told_at_once(
     caller.calls(hotline, service)
 
 
-def test_without_a_voice_callers_are_told_who_knows_and_can_register_all_the_same(
+def test_without_a_voice_the_status_is_spelled_and_callers_can_register_all_the_same(
     caller: Caller, service: Service, conn: psycopg.Connection
 ):
     caller.no_voice = True
-    caller.hears("press 2").presses("2").hears("offender number").presses("100234#")
-    caller.hears("cannot tell you this right now").hears("assume that this person is free")
+    caller.hears("press 2").presses("2").hears("offender number").presses("100234#").hears("We spell it")
     press(caller, TO_THE_END[2:]).hears("you are registered").hears("we will call you from").hangs_up()
     caller.calls(hotline, service)
+    assert (
+        "We cannot say the name now. We spell it. S M I T H is in custody. To be safe, assume that this person is free."
+    ) in " ".join(caller.heard)
     assert registrations(conn) == 1
+
+
+def test_without_a_voice_a_key_interrupts_the_spelling(caller: Caller, service: Service):
+    caller.no_voice = True
+    caller.hears("press 2").presses("2").hears("offender number").presses("100234#")
+    caller.hears("We spell it").hears("S").presses("1").hears("telephone number where").hangs_up()
+    caller.calls(hotline, service)
+    assert "M" not in caller.heard
+
+
+def test_without_a_voice_nobody_is_told_a_facilitys_number_that_is_not_known(
+    caller: Caller, service: Service, conn: psycopg.Connection, smith: Offender
+):
+    custody.update(conn, smith.id, smith.person, Custody("released", "Elsewhere", NOON), now=NOON)
+    caller.no_voice = True
+    caller.hears("press 2").presses("2").hears("offender number").presses("100234#")
+    caller.hears("was released.").hears("assume that this person is free").hears("to be called").presses("2")
+    caller.hears("do not have the telephone number").hangs_up()
+    caller.calls(hotline, service)

@@ -7,13 +7,14 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from agi.channel import KEYS, MissingSound
 from agi.legs import lose_interrupted
 from agi.notify import notify
 from agi.service import Service
 from db import attempts
 from db.custody import Offender
 from dialer.outcome import finish
-from prompts.catalogue import Catalogue
+from prompts.catalogue import Catalogue, Utterance
 from tests.conftest import NOON
 from tests.flow.conftest import Clock
 from tests.flow.telephone import Caller, HangsUpAt, Sometimes
@@ -198,15 +199,55 @@ def test_every_kind_of_event_that_is_told_has_its_words(conn: psycopg.Connection
         assert service.catalogue().utter(f"news_{kind}", name="N", facility="F", when="W").words
 
 
-def test_without_a_voice_the_person_is_told_so_and_the_call_comes_again_soon_after_it_is_over(
+SPELLED = "We spell it. S M I T H was released. We cannot say when and where now."
+
+
+def test_without_a_voice_the_news_is_spelled_and_confirmed(
     caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
 ):
     caller.no_voice = True
-    caller.hears("this is MOVANS").presses("2580").hears("cannot tell it now, so we will call you again")
+    caller.hears("this is MOVANS").hears("We spell it").hears("PIN now").presses("2580").hears("confirmed")
+    assert caller.calls(notify, service, ringing) == "over"
+    assert SPELLED in " ".join(caller.heard)
+    assert outcome(conn, service, ringing) == "confirmed"
+    assert states(conn) == ["confirmed"]
+
+
+def test_what_an_early_pin_cut_short_is_spelled_again_before_the_thanks(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.no_voice = True
+    caller.hears("We spell it").hears("S").hears("M").presses("2580").hears("We spell it").hears("confirmed")
+    caller.calls(notify, service, ringing)
+    assert SPELLED in " ".join(caller.heard)
+    assert states(conn) == ["confirmed"]
+
+
+def test_hanging_up_while_it_is_spelled_confirms_nothing_though_the_pin_was_right(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.no_voice = True
+    caller.hears("this is MOVANS").presses("2580").hears("We spell it").hears("S").hears("M").hangs_up()
+    assert caller.calls(notify, service, ringing) == "hung up"
+    assert states(conn) == ["open"]
+
+
+class OneSoundIsMissing(Caller):
+    def play(self, utterance: Utterance, keys: str = KEYS) -> str:
+        if utterance.prompt == "ask_your_pin":
+            raise MissingSound("ask_your_pin")
+        return super().play(utterance, keys)
+
+
+def test_when_something_is_broken_the_person_is_told_so_and_the_call_comes_again_soon_after_it_is_over(
+    english: Catalogue, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller = OneSoundIsMissing(english)
+    caller.hears("John Smith was released").hears("cannot tell it now, so we will call you again")
     assert caller.calls(notify, service, ringing) == "over"
     assert conn.execute("select state, outcome from call_attempt").fetchall() == [("answered", None)]
     assert outcome(conn, service, ringing) == "lost"
-    assert conn.execute("select cause from call_attempt").fetchall() == [("broke off: NoVoice",)]
+    assert conn.execute("select cause from call_attempt").fetchall() == [("broke off: MissingSound",)]
     assert next_calls(conn) == [timedelta(seconds=10)]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
+from agi import spelling
 from agi.hotline import hotline
 from agi.notify import utterances
 from agi.service import Service
@@ -25,6 +26,19 @@ def test_every_status_is_said(status: str, caller: Caller, service: Service, jai
     assert caller.calls(hotline, service) == "hung up"
 
 
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_status_is_said_without_a_voice_too(
+    status: str, caller: Caller, service: Service, jail: Callable[..., Offender]
+):
+    caller.no_voice = True
+    jail("100234", "JOHN", "SMITH", status=status)
+    caller.hears("press 2").presses("2").hears("offender number").presses("100234#").hears("We spell it")
+    caller.hears("assume that this person is free").hears("to be called").hangs_up()
+    assert caller.calls(hotline, service) == "hung up"
+    said = service.catalogue().utter(f"status_{status.replace(' ', '_')}_spelled").words
+    assert f"S M I T H {said} To be safe, assume that this person is free." in " ".join(caller.heard)
+
+
 @pytest.mark.parametrize("language", ["en", "es"])
 def test_every_kind_of_event_that_is_told_has_its_words(
     language: str, conn: psycopg.Connection, service: Service, catalogues: dict[str, Catalogue]
@@ -33,3 +47,29 @@ def test_every_kind_of_event_that_is_told_has_its_words(
     assert set(KINDS.values()) <= set(told)
     news = [News(1, kind, "JOHN", "SMITH", "Boone County Jail", NOON) for kind in told]
     assert all("John Smith" in utterance.words for utterance in utterances(service, news, catalogues[language]))
+    spelled = {prompt for item in news for prompt in spelling.news(item)}
+    assert len(spelled) > len(news)
+    assert spelled <= set(catalogues[language].fixed())
+
+
+def test_every_letter_and_digit_has_its_sound(service: Service):
+    assert len(spelling.SPELLED) == 36
+    assert set(spelling.letters(spelling.SPELLED)) <= set(service.catalogue().fixed())
+
+
+@pytest.mark.parametrize(
+    ("last_name", "said"),
+    [
+        ("SMITH", "We spell it. S M I T H"),
+        ("O'Brien-Núñez", "We spell it. O B R I E N N U N E Z"),
+        ("GROß", "We spell it. G R O S S"),
+        ("DOE, JOHN Q JR", "We spell it. D O E"),
+        ("DOE 3RD", "We spell it. D O E three R D"),
+        ("李", "This person"),
+        ("", "This person"),
+    ],
+)
+def test_a_name_is_spelled_from_built_sounds(last_name: str, said: str, service: Service):
+    prompts = [service.catalogue().utter(prompt) for prompt in spelling.person(last_name)]
+    assert all(utterance.prompt for utterance in prompts)
+    assert " ".join(utterance.words for utterance in prompts).removeprefix("We cannot say the name now. ") == said

@@ -172,24 +172,31 @@ def test_postgres_goes_while_the_dialer_waits_and_the_next_event_is_told(line: L
 # The voice
 
 
-def test_the_voice_hangs_and_callers_are_told_who_knows(line: Line, phone: Telephone):
+def letters(name: str) -> list[str]:
+    return ["spelled_name", *(f"letter_{letter}" for letter in name)]
+
+
+def test_the_voice_hangs_and_the_status_is_spelled(line: Line, phone: Telephone):
     registered.in_custody(line, "600700", last="QUIET")
     with phone.calls("668267") as call:
         call.hears("welcome").presses("2").hears("ask_offender")
         hung = line.kill("voice", signal.SIGSTOP)
-        call.presses("600700#").hears("cannot_say", within=SILENCE).hears("assume_free", "status_menu", within=15)
+        call.presses("600700#").hears(*letters("quiet"), within=SILENCE)
+        call.hears("status_in_custody_spelled", "assume_free", "facility_spelled").hears_digits("5735550111")
+        call.hears("status_menu")
     line.is_up_again("voice", hung)
 
 
-def test_without_a_voice_nobody_is_told_half_of_it_and_they_are_called_again(line: Line, phone: Telephone):
+def test_without_a_voice_the_news_is_spelled_and_confirmed_and_nobody_is_called_again(line: Line, phone: Telephone):
     registered.register(line, "600800", last="HUSH")
     with without(line, "voice"):
         release(line, "600800", last="HUSH")
         with phone.is_called() as call:
-            call.hears("who_calls", "apology_notify")
-    confirms(phone, within=30)
-    assert [outcome for outcome, _ in outcomes(line, "600800")][-1] == "confirmed"
-    assert outcomes(line, "600800")[0] == ("lost", "broke off: NoVoice")
+            call.hears("who_calls", *letters("hush"), "news_released_spelled", "details_unsaid", "ask_your_pin")
+            call.presses(PIN).hears("confirmed").is_hung_up()
+        rings_not(phone, 4)
+    assert states(line, "600800") == ["confirmed"]
+    assert [outcome for outcome, _ in outcomes(line, "600800")] == ["confirmed"]
 
 
 # The dialer

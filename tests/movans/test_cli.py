@@ -61,7 +61,7 @@ def test_the_sounds_of_every_language_are_built_with_a_line_for_each(built: Path
     assert spanish.startswith("Sounds (es): ")
     for line in (english, spanish):
         assert " made, 0 kept, 0 removed; " in line
-        assert line.endswith(" by espeak-ng.")
+        assert line.endswith(" by espeak-ng, 0 recordings.")
     assert len(list((built / "sounds" / "es").glob("*.wav"))) == int(spanish.split()[2])
 
 
@@ -71,3 +71,15 @@ def test_a_language_without_a_voice_stops_no_other_and_is_named_with_what_to_do(
     assert made.stdout.startswith("Sounds (en): ")
     assert "es: prompt 'welcome' has no sound: piper: piper has no voice for the language 'es'" in made.stderr
     assert f"put es.onnx and es.onnx.json into {built / 'voices'}" in made.stderr
+
+
+def test_whoever_may_not_read_something_is_told_to_use_sudo(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def refused(**_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/var/lib/movans/sounds")
+
+    monkeypatch.setattr(cli, "commands", refused)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert capsys.readouterr().err == "movans: /var/lib/movans/sounds: Permission denied; run it with sudo\n"

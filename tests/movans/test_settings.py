@@ -128,6 +128,7 @@ WRONG: dict[str, tuple[str, Any, str, str]] = {
     "hours without quotes": ("operator.hours", HOURS | {"until": 1020}, "must be hours:minutes in quotes", "'17:00'"),
     "a day that is none": ("operator.hours", HOURS | {"days": ["monday"]}, "should be 'mon', 'tue'", "mon"),
     "hours of no day": ("operator.hours", HOURS | {"days": []}, "should have at least 1 item", "[mon, tue, wed"),
+    "a relative folder of recordings": ("recordings", "mine", "must be an absolute path", "/etc/movans/recordings"),
     "no demo": ("demo", MISSING, "is missing", "true"),
 }  # fmt: skip
 

@@ -23,8 +23,23 @@ def espeak() -> Voices:
     return Voices("en", ["espeak-ng"])
 
 
+def in_a_room(speech: NDArray[np.generic], rate: int, level: float = 0.3) -> NDArray[np.float64]:
+    """As somebody records it at a desk: the mains hum, the room hisses, a mouse clicks, seconds pass. Two channels."""
+    generator = np.random.default_rng(1)
+    peak = np.abs(speech.astype(np.float64)).max()
+    samples = level * np.concatenate([np.zeros(2 * rate), speech / peak, np.zeros(3 * rate)])
+    at = np.arange(samples.size) / rate
+    for hertz, loud in ((60, 0.01), (120, 0.005), (180, 0.003)):
+        samples += loud * np.sin(2 * np.pi * hertz * at)
+    samples += 0.0005 * generator.standard_normal(samples.size)
+    for second in (0.2, 0.3, at[-1] - 0.4, at[-1] - 0.3):  # down and up again
+        click = slice(int(second * rate), int((second + 0.004) * rate))
+        samples[click] += 0.9 * generator.choice([-1, 1], at[click].size)
+    return np.stack([samples, 0.5 * samples], axis=1)
+
+
 class Tone:
-    """An engine that hums, counts what it was asked, and can be told to fail or to wait."""
+    """An engine that hums once, counts what it was asked, and can be told to fail or to wait."""
 
     def __init__(self, name: str = "tone") -> None:
         self.name = name
@@ -40,7 +55,7 @@ class Tone:
         assert self.goes_on.wait(10)
         if self.fails:
             raise self.fails
-        return 0.3 * np.sin(np.arange(8000) * 2 * np.pi * 440 / 16000), 16000
+        return 0.3 * np.hanning(8000) * np.sin(np.arange(8000) * 2 * np.pi * 440 / 16000), 16000
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from prompts import sound
 from prompts.engines import Espeak, Gtts, Piper, Voices
 from prompts.sounds import NoVoice
-from tests.prompts.conftest import Tone
+from tests.prompts.conftest import Tone, in_a_room
 
 SENTENCE = (
     "John Smith was released from the Boone County Jail on Sunday, November fifteenth, at nine forty in the morning."
@@ -55,11 +55,41 @@ def test_every_digit_is_long_enough_to_be_understood(engine: str, piper: Voices)
         assert 0.3 < seconds(voices.speak(digit)[0]) < 0.9, digit
 
 
-def test_twenty_prompts_of_both_engines_are_equally_loud_and_none_is_clipped(piper: Voices, espeak: Voices) -> None:
+def test_prompts_of_both_engines_and_recordings_are_equally_loud_and_none_is_clipped(
+    piper: Voices, espeak: Voices
+) -> None:
     made = [voices.speak(words)[0] for voices in (piper, espeak) for words in TWENTY]
+    for words in TWENTY:
+        speech, rate = piper.engines[0].speak(words)
+        made += [sound.for_telephone(in_a_room(speech, rate, level), rate) for level in (0.1, 0.9)]
     levels = [sound.active_level(samples / 32767) for samples in made]
-    assert max(levels) - min(levels) < 1
+    assert max(levels) - min(levels) < 0.2
     assert max(np.abs(samples).max() for samples in made) <= 32767 * 10 ** (sound.CEILING / 20) + 1
+
+
+@pytest.mark.parametrize("engine", ["piper", "espeak-ng"])
+def test_the_silence_before_and_after_the_speech_of_an_engine_is_short(engine: str, piper: Voices) -> None:
+    voices = piper if engine == "piper" else Voices("en", [engine])
+    for words in TWENTY:
+        samples = voices.speak(words)[0] / 32767
+        loudness = 10 * np.log10(np.square(samples[: samples.size // 80 * 80]).reshape(-1, 80).mean(axis=1) + 1e-12)
+        heard = np.flatnonzero(loudness > sound.LEVEL - 40)  # in frames of 10 ms
+        assert heard[0] <= 15, words
+        assert loudness.size - 1 - heard[-1] <= 15, words
+
+
+@pytest.mark.parametrize("engine", [Piper("en", Path("/nowhere")), Espeak("en")], ids=["piper", "espeak-ng"])
+def test_of_a_recording_hum_and_clicks_and_long_silence_are_cut_off_and_no_speech(engine: Piper | Espeak) -> None:
+    for words in TWENTY:
+        speech, rate = engine.speak(words)
+        alone, recorded = sound.for_telephone(speech, rate), sound.for_telephone(in_a_room(speech, rate), rate)
+        # Where in the recording does the speech alone fit? That has 0.1 s of silence on both sides.
+        around = np.pad(recorded, alone.size)
+        spectra = np.fft.rfft(around) * np.conj(np.fft.rfft(alone, around.size))
+        begins = (np.fft.irfft(spectra, around.size).argmax() - alone.size) / sound.RATE
+        ends = begins + (alone.size - recorded.size) / sound.RATE
+        assert -0.05 <= begins <= 0.05, words
+        assert -0.15 <= ends <= 0.15, words  # a soft last consonant may drown in the hiss
 
 
 def test_piper_takes_the_same_time_for_the_same_words(piper: Voices) -> None:

@@ -76,8 +76,20 @@ def test_peaks_are_turned_down_and_never_cut_off() -> None:
     assert (np.abs(made) >= ceiling - 1).sum() < 40  # a clipped sound stays at its ceiling
 
 
-@pytest.mark.parametrize("raw", [np.zeros(0), np.zeros(16000), np.full(16000, 0.5), np.array([0.1, np.nan] * 800)])
-def test_no_sound_is_an_error_and_not_an_empty_file(raw: NDArray[np.float64]) -> None:
+NO_SPEECH = {
+    "nothing": np.zeros(0),
+    "too short": np.ones(1),
+    "silence": np.zeros(16000),
+    "direct current": np.full(16000, 0.5),
+    "no numbers": np.array([0.1, np.nan] * 800),
+    "hiss": 0.01 * GENERATOR.standard_normal(32000),
+    "hum": 0.1 * np.sin(np.arange(32000) * 2 * np.pi * 120 / 16000),
+    "a click": np.pad(np.ones(40), 8000) + 0.001 * GENERATOR.standard_normal(16040),
+}
+
+
+@pytest.mark.parametrize("raw", NO_SPEECH.values(), ids=NO_SPEECH)
+def test_no_speech_is_an_error_and_not_an_empty_file(raw: NDArray[np.float64]) -> None:
     with pytest.raises(sound.Silent):
         sound.for_telephone(raw, 16000)
 

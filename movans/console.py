@@ -1,0 +1,33 @@
+"""What every command says to people, and how it shows how far it is."""
+
+import logging
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def log_to_stderr() -> None:
+    """Warnings, for a person who waits for a command."""
+    handler = RichHandler(console=err, show_time=False, show_path=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+
+
+class Bar:
+    """A progress bar, as a function of how far it is."""
+
+    def __init__(self, what: str) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=err, transient=True)
+        self._task = self._progress.add_task(what, total=None)
+
+    def __enter__(self) -> Callable[..., None]:
+        self._progress.start()
+        return lambda done, of, *_: self._progress.update(self._task, completed=done, total=of)
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
