@@ -11,6 +11,7 @@ from tests.bench import lookup as looking
 from tests.bench import memory as remembering
 from tests.bench import report, stopping
 from tests.bench import ring as ringing
+from tests.bench import talk as talking
 from tests.bench.load import Stuck
 
 
@@ -53,6 +54,13 @@ def memory(calls: int, scripts: int) -> None:
 def lookup(offenders: int, seconds: float) -> None:
     """Time to find somebody among 10 million (about 20 minutes, and 14 GB of disk in TMPDIR)."""
     looking.run(offenders, seconds)
+
+
+@commands.command()
+@click.option("--language", "languages", multiple=True, default=("en", "es"), help="One of prompts/*.yaml.")
+def talk(languages: tuple[str, ...]) -> None:
+    """Time from the answer to "you are registered", for each language (about 7 minutes)."""
+    talking.run(list(languages))
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Self
@@ -107,11 +107,11 @@ Content-Length: 0
 class BenchLine(Line):
     """The service, and beside it in the same Asterisk what it is compared with. Room for a thousand calls at a time."""
 
-    def __init__(self, **changes: object) -> None:
+    def __init__(self, languages: Sequence[str] = ("en",), /, **changes: object) -> None:
         from tests.live.softphone import free_port  # the ports of sound lie below those that it gives
 
         sip = {"address": "127.0.0.1", "port": free_port(), "rtp_ports": [12000, 15999]}
-        super().__init__(**({"sip": sip} | changes))
+        super().__init__(languages, **({"sip": sip} | changes))
 
     def __enter__(self) -> Self:
         super().__enter__()
