@@ -4,7 +4,7 @@ from agi import telephone
 from agi.call import UNUSABLE, Back, Call
 from agi.find import name, say_or
 from agi.language import choose_language
-from agi.notify import values
+from agi.notify import tell
 from agi.register import Visit, add_telephone, ask_pin, ask_telephone, prove_at
 from agi.service import Service
 from db import custody, guard, notifications, registrants, registrations
@@ -51,16 +51,16 @@ def hear_news(call: Call, service: Service, visit: Visit) -> None:
         return
     heard: set[int] = set()
 
-    def tell() -> None:
+    def question() -> None:
         for item in news:
-            if call.say(f"news_{item.kind}", **values(service, item, call.language)):
+            if tell(call, service, item, call.say):
                 heard.add(item.event_id)
         call.say("confirm_news")
 
-    if call.choose(tell, {"1": True, "2": False}):
+    if call.choose(question, {"1": True, "2": False}):
         for item in news:
             if item.event_id not in heard:
-                call.say_all(f"news_{item.kind}", **values(service, item, call.language))
+                tell(call, service, item, call.say_all)
         with service.db.connection() as conn:
             notifications.confirm(conn, who(visit), [item.event_id for item in news], now=service.clock())
         call.say("confirmed")

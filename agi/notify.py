@@ -88,7 +88,7 @@ class Telling:
         theirs = [item for item in self.news if self.registrant_id in item.registrant_ids]
         for item in theirs:
             if item.event_id not in self.heard:
-                self.tell(item, self.call.say_all)
+                tell(self.call, self.service, item, self.call.say_all)
         return self.registrant_id, [item.event_id for item in theirs]
 
     def ask_pin(self) -> bool:
@@ -106,7 +106,7 @@ class Telling:
     def question(self) -> None:
         if not self.only_pin:
             for item in self.news:
-                if item.openly and self.tell(item, self.call.say):
+                if item.openly and tell(self.call, self.service, item, self.call.say):
                     self.heard.add(item.event_id)
             if not self.news:
                 self.call.say("proof")
@@ -116,14 +116,6 @@ class Telling:
                 self.call.say("not_you")
         self.only_pin = False
         self.call.say("ask_your_pin")
-
-    def tell(self, item: News, say: Callable[..., bool]) -> bool:
-        """Say one piece of news; spell it where no voice speaks. True if all of it was heard."""
-        try:
-            return say(f"news_{item.kind}", **values(self.service, item, self.call.language))
-        except (NoVoice, MissingSound) as error:
-            log.error("news_%s: spelled: %s", item.kind, error)
-            return all(say(prompt) for prompt in spelling.news(item))
 
     def check(self, pin: str) -> str | None:
         with self.service.db.connection() as conn:
@@ -155,6 +147,15 @@ def confirm(call: Call, service: Service, attempt_id: int, registrant_id: int, h
     else:
         call.say_all("nothing_to_confirm")
     call.say_all("goodbye")
+
+
+def tell(call: Call, service: Service, item: News, say: Callable[..., bool]) -> bool:
+    """Say one piece of news; spell it where no voice speaks. True if all of it was heard."""
+    try:
+        return say(f"news_{item.kind}", **values(service, item, call.language))
+    except (NoVoice, MissingSound) as error:
+        log.error("news_%s: spelled: %s", item.kind, error)
+        return all(say(prompt) for prompt in spelling.news(item))
 
 
 def values(service: Service, item: News, language: str) -> dict[str, str]:

@@ -38,11 +38,11 @@ def register(call: Call, service: Service, offender: Offender, visit: Visit) -> 
         call.say("too_many_registrations")
         return
     service.sounds.prepare([call.catalogue.utter("registered", name=name(call, offender))])
-    same = visit.number and call.choose("ask_same_telephone", {"1": True, "2": False})
-    if not same:
-        visit.number = ask_telephone(call, service)
-        visit.pin = ask_pin(call, visit.number, offender.number)
-        visit.pin_first = call.choose("ask_pin_first", {"1": False, "2": True})
+    if not (visit.number and call.choose("ask_same_telephone", {"1": True, "2": False})):
+        number = ask_telephone(call, service)
+        pin = ask_pin(call, number, offender.number)
+        pin_first = call.choose("ask_pin_first", {"1": False, "2": True})
+        visit.number, visit.pin, visit.pin_first = number, pin, pin_first  # only now, when all is complete
     kept = keep(call, service, offender, visit)
     visit.registrant_id = kept.registrant_id
     visit.proves(kept.proof_id)

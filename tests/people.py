@@ -1,6 +1,7 @@
 """Registrants who are there before a test begins."""
 
 from datetime import datetime
+from typing import Any
 
 from psycopg import Connection
 
@@ -35,27 +36,10 @@ def leave(
 
 
 def register(
-    conn: Connection,
-    keyring: Keyring,
-    *,
-    number: str,
-    offender_id: int,
-    now: datetime,
-    pin: str = "2580",
-    language: str = "en",
-    pin_first: bool = False,
+    conn: Connection, keyring: Keyring, *, number: str, offender_id: int, now: datetime, **choices: Any
 ) -> Registered:
     """Somebody leaves a telephone number, and has proven it."""
-    done = leave(
-        conn,
-        keyring,
-        number=number,
-        offender_id=offender_id,
-        now=now,
-        pin=pin,
-        language=language,
-        pin_first=pin_first,
-    )
+    done = leave(conn, keyring, number=number, offender_id=offender_id, now=now, **choices)
     if done.registrant_id is not None:
         proofs.prove(conn, done.registrant_id, keyring.hash(number), now=now)
     return done

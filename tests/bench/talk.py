@@ -42,8 +42,8 @@ def run(languages: list[str]) -> None:
     report.out.print(table)
     report.explain(
         """One call each, with a softphone that recognises what it hears. Who knows the way presses the keys of an
-        answer as soon as the question, or what leads to it, has begun; who listens hears everything to its end and thinks no
-        time at all. Both press keys as fast as a quick person, four a second."""
+        answer as soon as the question, or what leads to it, has begun; who listens hears everything to its end and
+        thinks no time at all. Both press keys as fast as a quick person, four a second."""
     )
 
 

@@ -81,6 +81,18 @@ def test_news_that_was_cut_short_is_said_before_it_is_confirmed(
 
 
 @pytest.mark.usefixtures("registered")
+def test_news_is_spelled_and_confirmed_where_no_voice_speaks(
+    caller: Caller, service: Service, conn: psycopg.Connection, smith: Offender, happens: Callable[..., int]
+):
+    happens(smith, "released")
+    caller.no_voice = True
+    comes_back(caller).hears("news that waits").presses("1").hears("we spell it").hears("was released")
+    caller.hears("to confirm that you heard this").presses("1").hears("this is confirmed").hangs_up()
+    caller.calls(hotline, service)
+    assert conn.execute("select state from notification").fetchall() == [("confirmed",)]
+
+
+@pytest.mark.usefixtures("registered")
 def test_without_news_they_are_told_so(caller: Caller, service: Service):
     comes_back(caller).hears("news that waits").presses("1").hears("no news that waits").hears("test call").hangs_up()
     caller.calls(hotline, service)

@@ -135,6 +135,17 @@ def test_for_another_person_nothing_is_asked_twice(
     assert conn.execute("select count(*) from registrant").fetchone() == (1,)
 
 
+def test_who_goes_back_in_the_middle_is_asked_for_everything_again(
+    caller: Caller, service: Service, conn: psycopg.Connection, jail: Callable[..., Offender]
+):
+    jail("55", "JANE", "DOE")
+    press(caller, TO_THE_PIN).hears("make up a pin").presses("9#").hears("to find a person").presses("2")
+    caller.hears("offender number").presses("55#").hears("to be called").presses("1")
+    press(caller, TO_THE_END[3:]).hears("you are registered to be told about Jane Doe").hangs_up()
+    caller.calls(hotline, service)
+    assert registrations(conn) == 1
+
+
 def test_a_second_telephone_is_called_after_the_first(caller: Caller, service: Service, conn: psycopg.Connection):
     press(caller, TO_THE_END).hears("just hang up").presses("2").hears("telephone number where").presses("5735550143#")
     caller.hears("if this is right").presses("1").hears("answers that telephone directly").presses("1")
