@@ -56,7 +56,7 @@ def tried(conn: Connection, *, most: int) -> list[Tried]:
     """The last call attempts, the newest first."""
     cursor = conn.cursor(row_factory=class_row(Tried))
     return cursor.execute(
-        """select a.id, number_cipher, key_id, claimed_at, answered_at, ended_at, state, outcome, cause
+        """select a.id, number_cipher, key_id, claimed_at, answered_at, a.ended_at, state, outcome, cause
            from call_attempt a join telephone t on t.id = telephone_id
            order by a.id desc limit %s""",
         [most],
