@@ -92,6 +92,15 @@ class Event:
     source_key: str
 
 
+@dataclass(frozen=True)
+class _Searched:
+    """What an offender is found by, besides the numbers in their own row."""
+
+    names: set[tuple[str, str]]
+    birth_year: int | None
+    case_numbers: tuple[str, ...]
+
+
 OFFENDER = """
     select id, agency, number, first_name, middle_name, last_name, birth_date, status, facility, since, known_at,
            booking_number, aliases, case_numbers, release_date, court_at, court_place
@@ -167,9 +176,8 @@ def add(
     ).fetchone()  # fmt: skip
     if row is None:
         raise LookupError(f"{agency} {number} was not kept")
-    offender = get(conn, row[0])
-    _write_searched(conn, offender)
-    return offender
+    _add_searched(conn, row[0], _searched(person, details))
+    return get(conn, row[0])
 
 
 def update(
@@ -195,12 +203,8 @@ def update(
          details.booking_number, list(details.aliases), list(details.case_numbers),
          details.release_date, details.court_at, details.court_place, offender_id],
     )  # fmt: skip
-    if (person, details.aliases, details.case_numbers) != (
-        before.person,
-        tuple(before.aliases),
-        tuple(before.case_numbers),
-    ):
-        _write_searched(conn, get(conn, offender_id))
+    if _searched(person, details) != _searched(before.person, before.details):
+        _write_searched(conn, offender_id, person, details)
 
 
 def make_searchable(conn: Connection, *, most: int) -> int:
@@ -208,7 +212,7 @@ def make_searchable(conn: Connection, *, most: int) -> int:
     cursor = conn.cursor(row_factory=class_row(Offender))
     waiting = cursor.execute(OFFENDER + "where not searchable order by id limit %s for update", [most]).fetchall()
     for offender in waiting:
-        _write_searched(conn, offender)
+        _write_searched(conn, offender.id, offender.person, offender.details)
     return len(waiting)
 
 
@@ -251,24 +255,28 @@ def amend(conn: Connection, event_id: int, custody: Custody) -> None:
     )
 
 
-def _write_searched(conn: Connection, offender: Offender) -> None:
+def _searched(person: Person, details: Details) -> _Searched:
+    names = name_keys(person.last_name, person.first_name).union(*map(name_keys, details.aliases))
+    return _Searched(names, person.birth_date.year if person.birth_date else None, details.case_numbers)
+
+
+def _write_searched(conn: Connection, offender_id: int, person: Person, details: Details) -> None:
     """Write what the offender is found by, instead of what there was."""
-    names = name_keys(offender.last_name, offender.first_name).union(*map(name_keys, offender.aliases))
+    conn.execute("delete from offender_name where offender_id = %s", [offender_id])
+    conn.execute("delete from offender_case where offender_id = %s", [offender_id])
+    _add_searched(conn, offender_id, _searched(person, details))
+    conn.execute("update offender set searchable = true where id = %s and not searchable", [offender_id])
+
+
+def _add_searched(conn: Connection, offender_id: int, searched: _Searched) -> None:
+    last_keys, first_keys = [last for last, _ in searched.names], [first for _, first in searched.names]
     conn.execute(
-        """with old_names as (delete from offender_name where offender_id = %(id)s),
-                old_cases as (delete from offender_case where offender_id = %(id)s),
-                names as (
-                    insert into offender_name (offender_id, last_keys, first_keys, birth_year)
-                    select %(id)s, *, %(year)s from unnest(%(last)s::text[], %(first)s::text[])),
-                cases as (
-                    insert into offender_case (offender_id, keys)
-                    select distinct %(id)s::bigint, keyed(number) from unnest(%(cases)s::text[]) number)
-           update offender set searchable = true where id = %(id)s and not searchable""",
-        {
-            "id": offender.id,
-            "year": offender.birth_date.year if offender.birth_date else None,
-            "last": [last for last, _ in names],
-            "first": [first for _, first in names],
-            "cases": offender.case_numbers,
-        },
+        """insert into offender_name (offender_id, last_keys, first_keys, birth_year)
+           select %s, last_keys, first_keys, %s from unnest(%s::text[], %s::text[]) as keys (last_keys, first_keys)""",
+        [offender_id, searched.birth_year, last_keys, first_keys],
     )
+    if searched.case_numbers:
+        conn.execute(
+            "insert into offender_case (offender_id, keys) select distinct %s::bigint, keyed(unnest(%s::text[]))",
+            [offender_id, list(searched.case_numbers)],
+        )

@@ -52,7 +52,7 @@ def memory(calls: int, scripts: int) -> None:
 @click.option("--offenders", type=click.IntRange(5000, 100_000_000), default=10_000_000, help="How many there are.")
 @click.option("--seconds", type=click.FloatRange(5, 3600), default=60, help="How long callers look somebody up.")
 def lookup(offenders: int, seconds: float) -> None:
-    """Time to find somebody among 10 million (about 20 minutes, and 14 GB of disk in TMPDIR)."""
+    """Time to find somebody among 10 million (about 10 minutes, and 14 GB of disk in TMPDIR)."""
     looking.run(offenders, seconds)
 
 

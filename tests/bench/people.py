@@ -1,8 +1,7 @@
 """Made-up offenders by the million: US and Spanish names about as frequent as they are, aliases, double entries.
 
 The most frequent names stand in tables with their weights, after the US Census (surnames of 2010) and the Social
-Security Administration (first names). The many rare ones, which hold about half of all people, are put together of
-pieces.
+Security Administration (first names). The many rare ones, which most people have, are put together of pieces.
 """
 
 from collections.abc import Iterator, Sequence
@@ -42,20 +41,26 @@ _PRIMERO = """
     JOSE 30 JUAN 25 LUIS 22 CARLOS 18 JESUS 15 MIGUEL 14 JORGE 12 FRANCISCO 10 ALEJANDRO 8 MANUEL 8 ANTONIO 8 RICARDO 7
     FERNANDO 6 EDUARDO 6 ROBERTO 6 OSCAR 5 JAVIER 5 RAFAEL 5 PEDRO 5 MARIA 8 ANA 3 GUADALUPE 2 ROSA 2 CARMEN 2
     JUAN.CARLOS 4 JOSE.LUIS 4 MARIA.ELENA 1 XIOMARA 0.2 ÁNGEL 5 ÓSCAR 1"""
-# The pieces of rare names: one of each line makes about 35,000 last and 1,400 first names.
+# The pieces of rare names, one of each group: about 70,000 English and 6,000 Spanish last names, 3,000 first names.
 _RARE_LAST = (
     """ASH BAR BECK BEL BLACK BRAD BROOK BUCK BUR CAL CARL CHES CLAY COL CRAN DAL DEN DUN EAST EDEN EL FAIR FEN FULL
     GOLD GRAN HAL HAM HART HAY HEN HOL HUNT KEN KING LANG LIN LOCK LONG MAR MAY MID NEW NOR OAK OLD PEN RED RICH ROCK
     ROS SAND SHEL SHER SOUTH STAN STRAT SUM SUT TAL THORN TRE WAL WAR WATER WEL WEST WHIT WIN WOOD YARD ZEL MCALL MCCOR
     MCGIN KOWAL PAW LEWAN WIS NOWA DOM GUTT HIRSCH EISEN ROSEN SCHWARZ VOGEL SANTI MONTE VILLA CASTA BENA""",
-    "· EN ER IN EL A ING",
+    "· EN ER IN EL A ING LING BER DEN TER STER O LE",
     """AM BERG BERGER BORNE BRIDGE BURN BURY BY COMBE COTT DALE DEN ER FIELD FORD GATE GROVE HAM HILL HURST ING KINS
     LAND LER LEY LOCK LOW MAN MANN MER MORE NELL NER NESS RIDGE ROW SEY SHAW SKI SON STEAD STEIN STER STONE STROM TON
     VER VILLE WAY WELL WICK WOOD WORTH YER NOS LLAS RIO""",
 )
+_RARE_SPANISH = (
+    """ACE ALMO ALVA ARE ARRI BALLES BARRE BENA CABA CALDE CANTU CARDE CARRAN CASTA CERVAN CIS CORO ESPI ESTRA FONSE
+    GALVA GAMBO HINO IBA LEDES LUNA MALDO MARIS MIRAN MONTE NAVA OCHO OLIVA ORNE PACHE PALO QUIÑO RENTE SALDI VILLA""",
+    "· DI RA LLE SO NA GO",
+    "LES NOS DO ZA EZ VEDO RES TES SA RIA LLO NDO QUE JAS RRA TA BAR LVO MAN ÑO ROS CHO",
+)
 _RARE_FIRST = (
     "DA DE JA KA KE LA LE MA NA QUA RA SHA TA TE TRE TY",
-    "· MAR VON DRA",
+    "· MAR VON DRA LIN JO RI SHO BRI AN",
     "CORIUS DARIUS KEITH KIA LON MARCUS MARION METRIUS NARD NELL NISHA QUAN RELL RICK RON SEAN SHAWN TAVIUS VANTE Y",
 )
 _NICKNAMES = ["SHORTY", "RED", "LITTLE JOE", "GHOST", "DUTCH", "TREY", "FLACO", "CHINO", "GÜERO", "SMOKEY"]
@@ -85,9 +90,9 @@ class _Weighted:
         weights = [float(weight) for weight in cells[1::2]]
         if rare:
             made = ["".join(pieces).replace("·", "") for pieces in product(*(line.split() for line in rare))]
-            # The n-th has a weight of 1/n, as surnames do (Zipf's law); in an order without a pattern, or those that
-            # begin alike would all be rare or all be frequent.
-            harmonic = [1 / place for place in range(20, 20 + len(made))]
+            # Weights fall with the place (Zipf's law), in an order without a pattern, or those that begin alike would
+            # all be rare or all be frequent.
+            harmonic = [1 / place for place in range(500, 500 + len(made))]
             scale = sum(weights) * share / (1 - share) / sum(harmonic)
             names += Random(SEED).sample(made, len(made))  # noqa: S311 - no secret
             weights += [each * scale for each in harmonic]
@@ -102,8 +107,8 @@ class _Weighted:
 def people(many: int) -> Iterator[Made]:
     """The same ones every time. One in twelve is somebody who was there before, under another number."""
     random = Random(SEED)  # noqa: S311 - no secret
-    english, spanish = _Weighted(_ENGLISH, _RARE_LAST, 0.5), _Weighted(_SPANISH, _RARE_LAST, 0.1)
-    first, primero = _Weighted(_FIRST, _RARE_FIRST, 0.15), _Weighted(_PRIMERO)
+    english, spanish = _Weighted(_ENGLISH, _RARE_LAST, 0.8), _Weighted(_SPANISH, _RARE_SPANISH, 0.4)
+    first, primero = _Weighted(_FIRST, _RARE_FIRST, 0.3), _Weighted(_PRIMERO, _RARE_FIRST, 0.1)
     seen: list[Made] = []
     for number in range(many):
         chance = random.random()

@@ -88,6 +88,9 @@ WRONG: dict[str, tuple[str, Any, str, str]] = {
     "a facility's number": (
         "agencies.boone.facilities.Farm", {"telephone": "1"}, "not a US telephone number", "573-555-0111",
     ),
+    "a facility's address": (
+        "agencies.boone.facilities.Farm", {"telephone": 5735550113, "address": " "}, "must be some words", "12 Court",
+    ),
     "a relative path": ("state", "var/movans", "must be an absolute path, beginning with /", "/var/lib/movans"),
     "a database as a number": ("database", 5432, "should be a valid string", "host=db.example.net dbname=movans"),
     "a host as an address": ("sip.address", "localhost", "is not a valid IPv4 address (it says 'localhost')", "127.0"),
