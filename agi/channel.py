@@ -163,6 +163,7 @@ class AsteriskChannel:
         try:
             self._execute("EXEC", "Dial", self._agi._quote(f"{where},{seconds},r"))
         except AGIAppError:
+            self.flow_ended()  # the other side may have hung up, and this one not: it is not to hear an apology
             raise Hangup from None
         self._execute("SET VARIABLE", "TIMEOUT(absolute)", limit)
 

@@ -40,7 +40,7 @@ def test_a_caller_chooses_spanish_registers_is_called_in_spanish_and_the_pin_end
         call.hears("es/ask_pin_first").presses("1").hears("es/proof_comes", "es/what_will_happen", within=30)
         call.hears("es/never_told", "es/another_menu", within=30).is_never_silent().hangs_up()
     with phone.is_called() as call:
-        call.hears("es/who_proves", "es/proof").hears("es/ask_your_pin", within=20).presses(PIN)
+        call.hears("es/who_proves", "es/proof").hears("es/ask_your_pin", within=40).presses(PIN)
         call.hears("es/proven", "es/goodbye").is_hung_up()
     line.imports(row("released", "2026-11-20 09:40"))
     with phone.is_called() as call:
