@@ -102,10 +102,14 @@ def prove_at(service: Service) -> datetime:
 
 
 def call_for_proof(service: Service, visit: Visit) -> None:
-    """The caller has hung up: their telephone is free to be called."""
-    if visit.proof_ids:
+    """The caller has hung up: their telephone is free to be called. Where that cannot be noted, it is called later."""
+    if not visit.proof_ids:
+        return
+    try:
         with service.db.connection() as conn:
             proofs.hurry(conn, visit.proof_ids, now=service.clock())
+    except Unreachable as error:
+        log.error("a call for a proof comes later: the database is away: %s", type(error).__name__)
 
 
 def keep(call: Call, service: Service, offender: Offender, visit: Visit) -> Registered:

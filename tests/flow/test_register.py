@@ -15,7 +15,7 @@ from db.custody import Offender
 from tests import people
 from tests.conftest import KEYS, NOON
 from tests.flow.conftest import Clock
-from tests.flow.telephone import Caller
+from tests.flow.telephone import Caller, Sometimes
 from tests.flow.test_hotline import TO_THE_END, TO_THE_PIN, press, registrations
 
 pytestmark = pytest.mark.usefixtures("smith")
@@ -89,6 +89,18 @@ def test_the_telephone_is_called_for_its_proof_when_the_caller_has_hung_up(
     caller.calls(hotline, service)
     assert at_the_end == [[service.settings.calls.longest]]
     assert proof_calls(conn) == [timedelta(minutes=1)]
+
+
+def test_where_the_end_of_the_call_cannot_be_noted_nobody_is_told_otherwise_and_the_proof_call_comes_later(
+    caller: Caller, service: Service, conn: psycopg.Connection
+):
+    away = Sometimes(conn)
+    press(caller, TO_THE_END).hears("just hang up").meanwhile(away.goes)
+    for _ in range(2):
+        caller.hears("did not get that").hears("just hang up")
+    caller.hears("goodbye")
+    assert caller.calls(hotline, replace(service, db=away)) == "gave up"
+    assert proof_calls(conn) == [service.settings.calls.longest]
 
 
 def test_a_barred_number_is_not_registered_and_hears_the_same_words(
