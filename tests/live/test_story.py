@@ -14,6 +14,8 @@ from tests.live.softphone import NoSuchThing
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, whose parts run as users of their own")
 
 JAIL = "Boone County Jail"
+EVERYTHING = """select query_to_xml('select * from ' || quote_ident(table_name), true, false, '')::text
+                from information_schema.tables where table_schema = 'public'"""
 LONGEST_WAIT = 6  # seconds: the settings of the tests call again after three
 
 
@@ -158,7 +160,7 @@ def test_wrong_entries_are_answered_in_words(line: Line, phone: Telephone):
 
 
 def test_no_number_and_no_pin_is_in_any_log_file_name_or_process_title(line: Line, phone: Telephone):
-    """Canaries: a number and a PIN that are nowhere else, sent through both calls."""
+    """Canaries: a number and a PIN that are nowhere else, sent through every call."""
     in_custody(line, "200500", "BLACK", "SAM")
     registers(phone, "200500", number="5735550199", pin="7391")
     release(line, "200500", "BLACK", "SAM")
@@ -171,6 +173,13 @@ def test_no_number_and_no_pin_is_in_any_log_file_name_or_process_title(line: Lin
             except OSError:
                 continue  # it ended meanwhile
         call.hears("confirmed").is_hung_up()
+    with phone.calls("668267") as call:
+        call.hears("welcome").presses("4").hears("ask_your_number").presses("5735550199#").hears("ask_the_pin")
+        call.presses("7391").hears("manage_menu", within=15).hangs_up()
+    cells = "".join(str(table) for (table,) in line.query(EVERYTHING))
+    assert "<telephone_id>" in cells
+    assert "5735550199" not in cells
+    assert ">7391<" not in cells
     state = line.settings.state
     names = "\n".join(str(path) for path in state.rglob("*"))
     assert "5735550199" not in names
