@@ -159,7 +159,7 @@ def test_wrong_entries_are_answered_in_words(line: Line, phone: Telephone):
     assert line.query("select 1 from registration join offender o on o.id = offender_id where number = '200400'") == []
 
 
-def test_no_number_and_no_pin_is_in_any_log_file_name_or_process_title(line: Line, phone: Telephone):
+def test_no_number_and_no_pin_is_in_any_log_file_name_process_title_or_column(line: Line, phone: Telephone):
     """Canaries: a number and a PIN that are nowhere else, sent through every call."""
     in_custody(line, "200500", "BLACK", "SAM")
     registers(phone, "200500", number="5735550199", pin="7391")
