@@ -12,6 +12,8 @@ from typing import Self
 SO_ATTACH_FILTER, SO_RCVBUFFORCE, SO_TIMESTAMPNS, ETH_P_IP = 26, 33, 35, 0x0800  # Linux's, not in the socket module
 SOUND_PORTS = range(33000, 49000, 2)  # even ones: the control packets of a call go to the odd port above
 SILENCE = bytes([0xFF]) * 160  # 20 ms, PCMU
+KEY = 101  # the payload type of keys that softphones offer and Asterisk takes
+PAUSE = 40_000_000  # nanoseconds without a packet of sound
 
 
 @dataclass
@@ -128,6 +130,62 @@ class Telephones:
             call.answered = at
             header = struct.pack("!BBHII", 0x80, 0, 1, 160, call.port)
             self._ears[call.port].sendto(header + SILENCE, ("127.0.0.1", int(media[1])))
+
+
+class Reactions:
+    """How long a caller waits: from the end of a key (RFC 4733) to the sound that answers it. Used with `with`.
+
+    Of what was being said when the key came, a packet or two still follow; so it is the first sound after a silence.
+    """
+
+    def __init__(self, ports: range) -> None:
+        self._ports = ports  # of the service's sound
+        self.waits: list[float] = []  # milliseconds
+        self._event = b""  # the RTP time of the key that was seen last
+        self._key_at: int | None = None
+        self._sound_at = 0
+        self._silent = False
+
+    def __enter__(self) -> Self:
+        self._tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+        self._tap.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._tap.bind(("lo", ETH_P_IP))
+        self._tap.settimeout(0.2)
+        self._listening = True
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listening = False
+        self._thread.join()
+        self._tap.close()
+
+    def _listen(self) -> None:
+        while self._listening:
+            try:
+                packet, at, _ = stamped(self._tap)
+            except TimeoutError:
+                continue
+            if packet[9] == socket.IPPROTO_UDP:
+                self._note(packet[(packet[0] & 15) * 4 :], at)
+
+    def _note(self, datagram: bytes, at: int) -> None:
+        source, target = struct.unpack("!HH", datagram[:4])
+        sound, kind = datagram[20:], datagram[9] & 0x7F if len(datagram) > 20 else None
+        if target in self._ports and kind == KEY and sound[1] & 0x80 and datagram[12:16] != self._event:
+            self._event, self._key_at, self._silent = datagram[12:16], at, False
+        elif source in self._ports and kind == 0:
+            self._hear(sound, at)
+
+    def _hear(self, sound: bytes, at: int) -> None:
+        # Nothing is sent while nothing is said. Below 2 steps of PCMU's exponent it is silence: -38 dB of full scale.
+        loud = any(~sample & 0x70 >= 0x20 for sample in sound)
+        self._silent |= not loud or at - self._sound_at > PAUSE
+        self._sound_at = at
+        if loud and self._silent and self._key_at:
+            self.waits.append((at - self._key_at) / 1e6)
+            self._key_at = None
 
 
 def tap(port: int) -> socket.socket:
