@@ -244,6 +244,15 @@ def test_without_a_voice_a_key_interrupts_the_spelling(caller: Caller, service: 
     assert "M" not in caller.heard
 
 
+def test_without_a_voice_the_facilitys_number_is_spelled(caller: Caller, service: Service):
+    caller.no_voice = True
+    press(caller, TO_THE_STATUS).hears("to be called").presses("2").hears("telephone number of the facility is")
+    for digit in ["five", "seven", "three", "five", "five", "five", "zero", "one", "one", "one"]:
+        caller.hears(digit)
+    caller.hears("to be called").hangs_up()
+    caller.calls(hotline, service)
+
+
 def test_without_a_voice_nobody_is_told_a_facilitys_number_that_is_not_known(
     caller: Caller, service: Service, conn: psycopg.Connection, smith: Offender
 ):

@@ -182,8 +182,7 @@ def test_the_voice_hangs_and_the_status_is_spelled(line: Line, phone: Telephone)
         call.hears("welcome").presses("2").hears("ask_offender")
         hung = line.kill("voice", signal.SIGSTOP)
         call.presses("600700#").hears(*letters("quiet"), within=SILENCE)
-        call.hears("status_in_custody_spelled", "assume_free", "facility_spelled").hears_digits("5735550111")
-        call.hears("status_menu")
+        call.hears("status_in_custody_spelled", "assume_free", "status_menu")
     line.is_up_again("voice", hung)
 
 
