@@ -91,8 +91,15 @@ def close_all(line: Line) -> None:
 
 def stop_part(line: Line, part: str) -> None:
     """Stop a part of the service, until it is started again or the whole is. One that has just died starts first."""
-    line.eventually(lambda: line.pid(part), 10)
-    supervision._call(line.settings, "stopProcess", part, False)  # noqa: FBT003 - do not wait: a recovery takes a while
+
+    def told_to_stop() -> bool:
+        try:
+            supervision._call(line.settings, "stopProcess", part, False)  # noqa: FBT003 - a recovery takes a while
+        except supervision.NoSupervisor:
+            return False
+        return True
+
+    line.eventually(told_to_stop, 10)
     line.eventually(lambda: line.pid(part) == 0, 60)
 
 
