@@ -117,7 +117,8 @@ class Callee:
         until = time.monotonic() + 10
         while not self._listens():
             if self._process.poll() is not None or time.monotonic() > until:
-                said = "\n".join((self.directory / name).read_text(errors="replace")[-1500:] for name in ("screen",))
+                told = [self.directory / name for name in ("errors", "screen")]
+                said = "\n".join(file.read_text(errors="replace")[-1500:] for file in told if file.exists())
                 self.__exit__()
                 raise NoSuchThing(f"SIPp did not start:\n{said}")
             time.sleep(0.02)

@@ -53,8 +53,8 @@ def test_a_caller_hears_registers_is_called_and_the_pin_ends_it(line: Line, phon
     with phone.calls("668267") as call:
         call.hears("welcome", "in_danger", "not_alone", "menu").presses("2")
         call.hears("ask_offender").presses("100234#").hears("status_menu", within=40).presses("1")
-        call.hears("ask_phone").presses("5735550121#")
-        call.hears("you_entered").hears_digits("5735550121").hears("is_it_right").presses("1")
+        call.hears("ask_phone").presses("5735550124#")
+        call.hears("you_entered").hears_digits("5735550124").hears("is_it_right").presses("1")
         call.hears("ask_direct").presses("1").hears("ask_pin").presses("2580").hears("ask_pin_again").presses("2580")
         call.hears("ask_pin_first").presses("1").hears("proof_comes", "what_will_happen", "never_told", within=30)
         call.hears("another_menu", within=15).is_never_silent().hangs_up()
