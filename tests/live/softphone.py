@@ -326,7 +326,7 @@ class Softphone:
         mode = "auto" if self._auto_answer else "manual"
         while True:
             if self._known:
-                self._command("uadel", account)
+                self._forget(account)
             with self._changed:
                 self.registered = False
             self._command(
@@ -342,6 +342,19 @@ class Softphone:
                     raise NoSuchThing(f"{self.user} could not register at port {self.port}") from None
             else:
                 return
+
+    def _forget(self, account: str) -> None:
+        """Take the account away. baresip 1.0 now and then dies of that: then it is switched on again."""
+        try:
+            self._command("uadel", account)
+        except NoSuchThing:
+            if self._alive:
+                raise
+            self._process.kill()
+            self._process.wait()
+            self._control.close()
+            self._reader.join(5)
+            self._start()
 
     @property
     def current(self) -> Call | None:
