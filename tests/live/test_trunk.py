@@ -86,20 +86,25 @@ def test_there_are_never_more_calls_at_once_than_lines(trunk: Trunk):
     seconds = 3
     with trunk.to("answers and hangs up", seconds) as network:
         release(trunk, *people)
-        network.wait_rang(len(people), 30)
-        first = network.rang[: len(people)]
-    assert {call.number for call in first} == set(people.values())
-    for call in first:
-        assert sum(call.at <= other.at < call.at + seconds for other in first) <= LINES
+        trunk.eventually(lambda: {call.number for call in network.rang} >= set(people.values()), 30)
+        # Without those of an earlier test, see below.
+        rang = [call for call in network.rang if call.number in people.values()]
+    for call in rang:
+        assert sum(call.at <= other.at < call.at + seconds for other in rang) <= LINES
+
+
+def rings_a_person(trunk: Trunk, network: Callee) -> None:
+    """Somebody of an earlier test may still be rung: SIP asks again for half a minute where nobody answered."""
+    trunk.eventually(lambda: any(call.number == "5735550100" for call in network.rang), 10)
 
 
 def test_zero_on_the_hotline_rings_a_person_and_who_is_not_answered_comes_back(trunk: Trunk):
     with trunk.phone() as phone:
         with trunk.to("busy") as network, phone.calls("668267") as call:
             call.hears("welcome").presses("0").hears("operator_rings")
-            assert network.wait_rang().number == "5735550100"
+            rings_a_person(trunk, network)
             call.hears("operator_away", "menu", within=15).hangs_up()
         with trunk.to("answers and hangs up") as network, phone.calls("668267") as call:
             call.hears("welcome").presses("0").hears("operator_rings")
-            assert network.wait_rang().number == "5735550100"
+            rings_a_person(trunk, network)
             call.is_hung_up(within=20)
