@@ -25,9 +25,7 @@ class Registered:
 @dataclass(frozen=True)
 class Registrant:
     id: int
-    language: str
     pin_first: bool
-    telephones: int
     proven: bool  # the telephone by which they were found
 
 
@@ -75,11 +73,7 @@ def add_telephone(
     """
     if not _is_free(conn, keyring, registrant_id, number, pin):
         return None
-    row = conn.execute(
-        "select id from telephone where registrant_id = %s and number_hash = any(%s) and ended_at is null",
-        [registrant_id, keyring.hashes(number)],
-    ).fetchone()
-    if row is None:
+    if _has_telephone(conn, keyring, registrant_id, number) is None:
         if telephones(conn, registrant_id) >= MOST_TELEPHONES:
             return None
         _add_telephone(conn, keyring, registrant_id, number)
@@ -98,10 +92,7 @@ def change_number(
     now: datetime,
 ) -> int | None:
     """Call another number instead of an old one, in the same place; the proof to be called for. None as above."""
-    taken = conn.execute(
-        "select from telephone where registrant_id = %s and number_hash = any(%s) and ended_at is null",
-        [registrant_id, keyring.hashes(new)],
-    ).fetchone()
+    taken = _has_telephone(conn, keyring, registrant_id, new) is not None
     if taken or not _is_free(conn, keyring, registrant_id, new, pin):
         return None
     telephone_id, sealed = _telephone(conn, keyring, registrant_id, old), keyring.seal(new)
@@ -170,7 +161,7 @@ def enter(conn: Connection, keyring: Keyring, *, number: str, pin: str, now: dat
 def get(conn: Connection, registrant_id: int, number_hashes: list[bytes]) -> Registrant | None:
     cursor = conn.cursor(row_factory=class_row(Registrant))
     return cursor.execute(
-        """select r.id, language, pin_first, count(t.id) as telephones,
+        """select r.id, pin_first,
                   coalesce(bool_or(proven_at is not null) filter (where number_hash = any(%s)), false) as proven
            from registrant r left join telephone t on t.registrant_id = r.id and t.ended_at is null
            where r.id = %s group by r.id""",
@@ -260,10 +251,16 @@ def _add_telephone(conn: Connection, keyring: Keyring, registrant_id: int, numbe
 
 
 def _telephone(conn: Connection, keyring: Keyring, registrant_id: int, number: str) -> int:
+    telephone_id = _has_telephone(conn, keyring, registrant_id, number)
+    if telephone_id is None:
+        raise LookupError("the registrant has no such telephone")
+    return telephone_id
+
+
+def _has_telephone(conn: Connection, keyring: Keyring, registrant_id: int, number: str) -> int | None:
+    """The registrant's telephone with this number, as long as it is called."""
     row = conn.execute(
         "select id from telephone where registrant_id = %s and number_hash = any(%s) and ended_at is null",
         [registrant_id, keyring.hashes(number)],
     ).fetchone()
-    if row is None:
-        raise LookupError("the registrant has no such telephone")
-    return row[0]
+    return row[0] if row else None
