@@ -90,7 +90,7 @@ def _patiently(record: Callable[[], None]) -> None:
 
 def _finish(service: Service, attempt_id: int, outcome: str | None, cause: str) -> None:
     with service.db.connection() as conn:
-        known = finish(conn, attempt_id, outcome, cause, again=service.settings.calls.again, now=service.clock())
+        known = finish(conn, attempt_id, outcome, cause, settings=service.settings, now=service.clock())
     if known:
         log.info("attempt %s: %s %s", attempt_id, known, cause)
 

@@ -1,8 +1,25 @@
 """Alerts: what a person must know now. A row is committed with its cause; the alarm part tells it."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
+from psycopg.rows import class_row
+
+
+HANDED_OVER = "notification %s"
+UNCONFIRMED = "notification %s unconfirmed"
+"""The keys of what is raised of a notification."""
+
+
+@dataclass(frozen=True)
+class Alert:
+    id: int
+    key: str
+    says: str
+    raised_at: datetime
+    told_at: datetime | None
 
 
 def add(conn: Connection, key: str, says: str, *, now: datetime) -> bool:
@@ -20,3 +37,56 @@ def add(conn: Connection, key: str, says: str, *, now: datetime) -> bool:
 def over(conn: Connection, key: str, *, now: datetime) -> bool:
     """What it was about is well again; False where nothing was wrong."""
     return conn.execute("update alert set over_at = %s where key = %s and over_at is null", [now, key]).rowcount > 0
+
+
+def untold(conn: Connection, *, most: int, but: Iterable[int] = ()) -> list[Alert]:
+    """What nobody was told of yet, the oldest first; what is over by now needs no telling."""
+    cursor = conn.cursor(row_factory=class_row(Alert))
+    return cursor.execute(
+        """select id, key, says, raised_at, told_at from alert
+           where told_at is null and over_at is null and id <> all(%s) order by raised_at, id limit %s""",
+        [list(but), most],
+    ).fetchall()
+
+
+def told(conn: Connection, alert_id: int, *, now: datetime) -> None:
+    conn.execute("update alert set told_at = %s where id = %s and told_at is null", [now, alert_id])
+
+
+def still(conn: Connection) -> list[Alert]:
+    """What is not over, the oldest first."""
+    cursor = conn.cursor(row_factory=class_row(Alert))
+    return cursor.execute(
+        "select id, key, says, raised_at, told_at from alert where over_at is null order by raised_at, id"
+    ).fetchall()
+
+
+def unconfirmed(conn: Connection, *, now: datetime) -> int:
+    """Raise, once, what is called for so long that staff are to know of it; return how many."""
+    return conn.execute(
+        """insert into alert (key, says, raised_at)
+           select format(%(key)s, n.id), format(%(says)s, n.id, kind, agency, number), %(now)s
+           from notification n join custody_event e on e.id = event_id join offender o on o.id = offender_id
+           where state = 'open' and handed_over_at is null and staff_at <= %(now)s
+             and not exists (select from alert where key = format(%(key)s, n.id))
+           on conflict (key) where over_at is null do nothing""",
+        {
+            "key": UNCONFIRMED,
+            "says": "Notification %s (%s, %s %s) is not confirmed yet, and calls go on: movans report",
+            "now": now,
+        },
+    ).rowcount
+
+
+def settle(conn: Connection, *, now: datetime) -> int:
+    """What was raised of notifications that have ended since is over; return how many."""
+    return conn.execute(
+        """update alert set over_at = %s from notification n
+           where over_at is null and state <> 'open' and n.id = substring(key from '^notification ([0-9]+)')::bigint""",
+        [now],
+    ).rowcount
+
+
+def end(conn: Connection, alert_id: int, *, now: datetime) -> bool:
+    """A person says that it is over; False where it was, or never was."""
+    return conn.execute("update alert set over_at = %s where id = %s and over_at is null", [now, alert_id]).rowcount > 0

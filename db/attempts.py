@@ -8,15 +8,17 @@ from psycopg.rows import class_row
 
 from db import notifications, proofs
 from db.keys import Keyring
+from db.notifications import Subject
 
 _LINES = 0x4C494E  # "LIN": the advisory lock under which lines are counted (FACTS: SKIP LOCKED alone exceeds the limit)
 
 
 @dataclass(frozen=True)
-class Carried:
+class Carried(Subject):
     """A notification that is still open after an attempt that carried it."""
 
     notification_id: int
+    first_call_at: datetime
     give_up_at: datetime
     place: int
     places: int
@@ -155,7 +157,7 @@ def end(conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, n
         return None
     cursor = conn.cursor(row_factory=class_row(Carried))
     carried = cursor.execute(
-        """select n.id as notification_id, give_up_at,
+        """select n.id as notification_id, kind, class as urgency, agency, first_call_at, give_up_at,
                   coalesce((select place from telephone t where t.registrant_id = r.registrant_id
                             and t.number_hash = this.number_hash and t.ended_at is null), next_place) as place,
                   (select coalesce(max(place), 1) from telephone t
@@ -167,6 +169,7 @@ def end(conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, n
            from call_attempt this join attempt_carries on attempt_id = this.id
            join notification n on n.id = notification_id
            join registration r on r.id = registration_id
+           join custody_event e on e.id = n.event_id join event_kind using (kind) join offender o on o.id = e.offender_id
            where this.id = %s and n.state = 'open' and next_call_at is not null
            order by n.id for update of n""",
         [attempt_id],

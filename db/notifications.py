@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from psycopg import Connection
 from psycopg.rows import class_row
+
+from db import alerts
 
 
 @dataclass(frozen=True)
@@ -22,30 +24,77 @@ class News:
     openly: bool = True  # whether it may be said to whoever picks up, before a PIN was entered
 
 
-def make(conn: Connection, event_id: int, *, late: bool, keep_calling: timedelta, now: datetime) -> int:
+@dataclass(frozen=True)
+class Subject:
+    """What the policy goes by: the kind of an event, its class, and whose offender it is about."""
+
+    kind: str
+    urgency: str
+    agency: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a notification begins with: its place among others, when it is called first, and when no more."""
+
+    priority: int
+    first_call_at: datetime
+    staff_at: datetime | None  # from when staff are told of it while calls go on
+    give_up_at: datetime
+
+
+def subject(conn: Connection, event_id: int) -> Subject:
+    cursor = conn.cursor(row_factory=class_row(Subject))
+    found = cursor.execute(
+        """select kind, class as urgency, agency from custody_event e join event_kind using (kind)
+           join offender o on o.id = offender_id where e.id = %s""",
+        [event_id],
+    ).fetchone()
+    if found is None:
+        raise LookupError(f"there is no event {event_id}")
+    return found
+
+
+def make(conn: Connection, event_id: int, *, late: bool, plan: Plan, now: datetime) -> int:
     """Make the event's notifications, one for each live registration of its offender; return how many.
 
     What is open of the same registrations is superseded, unless the event came late and the others are the newer news.
+    What supersedes is called no later, nor after more others, than what it supersedes would have been: news that is
+    held is joined, and nobody who waits for a call waits longer because there is more to tell.
     Nobody is called of an event whose kind is untold.
     """
     made = [
         registration_id
         for (registration_id,) in conn.execute(
-            """insert into notification (registration_id, event_id, created_at, give_up_at, next_call_at)
-               select r.id, e.id, %(now)s, %(now)s + %(keep_calling)s, %(now)s
+            """insert into notification (registration_id, event_id, created_at, priority, first_call_at, next_call_at,
+                                         staff_at, give_up_at)
+               select r.id, e.id, %(now)s, %(priority)s, %(first_call_at)s, %(first_call_at)s, %(staff_at)s, %(give_up_at)s
                from custody_event e
                join event_kind using (kind)
                join registration r on r.offender_id = e.offender_id and r.ended_at is null
                where e.id = %(event)s and class <> 'untold'
                returning registration_id""",
-            {"event": event_id, "now": now, "keep_calling": keep_calling},
+            {"event": event_id, "now": now, **vars(plan)},
         )
     ]
     if made and not late:
         conn.execute(
-            """update notification set state = 'superseded', ended_at = %s, next_call_at = null
-               where state = 'open' and registration_id = any(%s) and event_id <> %s""",
-            [now, made, event_id],
+            """with superseded as (
+                   update notification n set state = 'superseded', ended_at = %(now)s, next_call_at = null
+                   from notification was
+                   where was.id = n.id and n.state = 'open' and n.registration_id = any(%(made)s)
+                     and n.event_id <> %(event)s
+                   returning n.registration_id, was.next_call_at, n.priority, n.staff_at),
+               before as (
+                   select registration_id, min(next_call_at) as next_call_at, min(priority) as priority,
+                          min(staff_at) as staff_at
+                   from superseded group by registration_id)
+               update notification n set
+                   first_call_at = least(n.first_call_at, before.next_call_at),
+                   next_call_at = least(n.next_call_at, before.next_call_at),
+                   priority = least(n.priority, before.priority), staff_at = least(n.staff_at, before.staff_at)
+               from before where n.event_id = %(event)s and n.registration_id = before.registration_id""",
+            {"now": now, "made": made, "event": event_id},
         )
     return len(made)
 
@@ -117,9 +166,61 @@ def call_next(conn: Connection, notification_id: int, at: datetime, place: int) 
     )
 
 
-def hand_over(conn: Connection, notification_id: int, *, now: datetime) -> None:
-    """The time for calling is up: from now on it is the staff's."""
-    conn.execute(
-        "update notification set next_call_at = null, handed_over_at = %s where id = %s and state = 'open'",
-        [now, notification_id],
+def due(conn: Connection, *, now: datetime) -> list[Subject]:
+    """What is due to be called is about these."""
+    cursor = conn.cursor(row_factory=class_row(Subject))
+    return cursor.execute(
+        """select distinct kind, class as urgency, agency
+           from notification n join custody_event e on e.id = event_id join event_kind using (kind)
+           join offender o on o.id = offender_id where next_call_at <= %s""",
+        [now],
+    ).fetchall()
+
+
+def put_off(conn: Connection, subject: Subject, until: datetime, *, now: datetime) -> list[int]:
+    """Call what is due of the subject later; return that of which the time for calling is up by then.
+
+    What an import holds at the moment stays: nobody waits here.
+    """
+    rows = conn.execute(
+        """update notification set next_call_at = %(until)s
+           where id in (select n.id from notification n join custody_event e on e.id = event_id
+                        join offender o on o.id = offender_id
+                        where kind = %(kind)s and agency = %(agency)s and next_call_at <= %(now)s
+                        for update of n skip locked)
+           returning id, give_up_at""",
+        {"until": until, "now": now, **vars(subject)},
     )
+    return [notification_id for notification_id, give_up_at in rows if give_up_at < until]
+
+
+def hand_over(conn: Connection, notification_id: int, *, alert: bool, now: datetime) -> None:
+    """The time for calling is up: from now on it is the staff's, who are told at once, or find it when they look."""
+    about = conn.execute(
+        """update notification n set next_call_at = null, handed_over_at = %s
+           from custody_event e join offender o on o.id = offender_id
+           where n.id = %s and n.state = 'open' and e.id = event_id returning kind, agency, number""",
+        [now, notification_id],
+    ).fetchone()
+    if about is None:
+        return
+    alerts.over(conn, alerts.UNCONFIRMED % notification_id, now=now)
+    if alert:
+        says = "Notification {} ({}, {} {}) was not confirmed in time and is no longer called: movans report"
+        alerts.add(conn, alerts.HANDED_OVER % notification_id, says.format(notification_id, *about), now=now)
+
+
+def close(conn: Connection, notification_id: int, *, now: datetime) -> int | None:
+    """A person has seen to it; return whose it was, None where it was not open."""
+    row = conn.execute(
+        """update notification n set state = 'closed', ended_at = %s, next_call_at = null from registration r
+           where n.id = %s and n.state = 'open' and r.id = registration_id returning registrant_id""",
+        [now, notification_id],
+    ).fetchone()
+    alerts.settle(conn, now=now)
+    return row[0] if row else None
+
+
+def state(conn: Connection, notification_id: int) -> str | None:
+    row = conn.execute("select state from notification where id = %s", [notification_id]).fetchone()
+    return row[0] if row else None

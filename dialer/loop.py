@@ -12,9 +12,9 @@ import psycopg
 
 from db import attempts
 from db.pool import Database, Unreachable
-from dialer import callfile
+from dialer import callfile, policy
 from dialer.outcome import finish
-from movans.settings import Calls
+from movans.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ TICK = 0.5  # seconds between two looks when nothing wakes the loop; deadlines a
 @dataclass(frozen=True)
 class Dialer:
     db: Database
-    calls: Calls
+    settings: Settings
     spool: Path
     asterisk: Path  # its control socket
     caller: str
@@ -37,9 +37,10 @@ class Dialer:
         """Find what was lost, then dial what is due; return how many calls were asked for.
 
         1. End every attempt whose deadline has passed as lost, and schedule what it carried.
-        2. Claim what is due, as far as lines are free, and commit that; nothing while Asterisk is away, which empties
+        2. Put off what is due at a time of day at which it may not be called.
+        3. Claim what is due, as far as lines are free, and commit that; nothing while Asterisk is away, which empties
            its spool before it starts.
-        3. Write a call file for each; one that cannot be written has failed on our side and is lost.
+        4. Write a call file for each; one that cannot be written has failed on our side and is lost.
         """
         with self.db.connection() as conn:
             overdue = attempts.overdue(conn, now=now)
@@ -52,13 +53,16 @@ class Dialer:
         if not self.asterisk.exists():
             return 0
         with self.db.connection() as conn:
-            claimed = attempts.claim(conn, lines=self.calls.lines, host=self.host, begin_within=BEGIN_WITHIN, now=now)
+            policy.keep_hours(conn, self.settings, now=now)
+        with self.db.connection() as conn:
+            claimed = attempts.claim(
+                conn, lines=self.settings.calls.lines, host=self.host, begin_within=BEGIN_WITHIN, now=now
+            )
         for attempt_id in claimed:
             self.beat()
             try:
-                callfile.write(
-                    self.spool, attempt_id, caller=self.caller, ring_seconds=int(self.calls.ring.total_seconds())
-                )
+                ring_seconds = int(self.settings.calls.ring.total_seconds())
+                callfile.write(self.spool, attempt_id, caller=self.caller, ring_seconds=ring_seconds)
             except OSError as error:
                 log.error("attempt %s: no call file: %s", attempt_id, os.strerror(error.errno or 0))
                 self._lose(attempt_id, "no call file", now)
@@ -68,7 +72,7 @@ class Dialer:
 
     def _lose(self, attempt_id: int, why: str, now: datetime) -> None:
         with self.db.connection() as conn:
-            lost = finish(conn, attempt_id, "lost", why, again=self.calls.again, now=now)
+            lost = finish(conn, attempt_id, "lost", why, settings=self.settings, now=now)
         if lost:
             log.warning("attempt %s: lost: %s", attempt_id, why)
 

@@ -1,12 +1,13 @@
 """The end of a call attempt, and what follows from it for the notifications that it carried."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from psycopg import Connection
 
 from db import attempts, notifications, proofs
-from dialer.schedule import next_call
+from dialer import policy
+from dialer.schedule import next_call, waits
+from movans.settings import Settings
 
 # Asterisk's words for how a Dial ended (Dial application, DIALSTATUS); an answered call is judged by its confirmation.
 OUTCOMES = {
@@ -28,7 +29,7 @@ def finish(
     outcome: str | None,
     cause: str,
     *,
-    again: Mapping[str, timedelta],
+    settings: Settings,
     now: datetime,
 ) -> str | None:
     """End the attempt and schedule what it left open; return its outcome, None where it had ended already.
@@ -39,6 +40,9 @@ def finish(
     if ended is None:
         return None
     for item in ended.carried:
+        if item.first_call_at > now:  # it came along with something else, and its own first call is still to come
+            continue
+        rules = policy.rules_of(settings, item)
         following = next_call(
             ended.outcome,
             ended_at=now,
@@ -46,19 +50,19 @@ def finish(
             places=item.places,
             lost_in_a_row=item.lost_in_a_row,
             give_up_at=item.give_up_at,
-            again=again,
+            again=waits(rules, first_call_at=item.first_call_at, at=now),
+            hours=rules.hours,
+            zone=settings.zone(item.agency),
         )
         if following:
             notifications.call_next(conn, item.notification_id, following.at, following.place)
         else:
-            notifications.hand_over(conn, item.notification_id, now=now)
-    _prove_again(conn, attempt_id, ended.outcome, again=again, now=now)
+            policy.give_up(conn, item.notification_id, rules, now=now)
+    _prove_again(conn, attempt_id, ended.outcome, settings, now=now)
     return ended.outcome
 
 
-def _prove_again(
-    conn: Connection, attempt_id: int, outcome: str, *, again: Mapping[str, timedelta], now: datetime
-) -> None:
+def _prove_again(conn: Connection, attempt_id: int, outcome: str, settings: Settings, *, now: datetime) -> None:
     """Call once more for what is still to be proven at this telephone, or give it up; nobody is troubled for a day."""
     for proof in proofs.due_after(conn, attempt_id):
         following = next_call(
@@ -68,7 +72,9 @@ def _prove_again(
             places=1,
             lost_in_a_row=proof.lost_in_a_row,
             give_up_at=proof.created_at + proofs.DAY,
-            again=again,
+            again=settings.policy.proofs,
+            hours=None,  # it follows a call of somebody who is awake
+            zone=settings.service.zone,
         )
         if following and proof.calls < proofs.CALLS_A_DAY:
             proofs.call_next(conn, proof.id, following.at)

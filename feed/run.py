@@ -4,17 +4,19 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 
-from db import custody, feed_runs, notifications
+from db import custody, feed_runs
 from db.custody import Custody, Details, Event, Offender
 from db.pool import Database, take_time
+from dialer import policy
 from feed.compare import Change, compare, overtaking
 from feed.custody_csv import File, Record, Refused, Rules, content, read
+from movans.settings import Settings
 
 _ONE_AT_A_TIME = 0x46454544  # "FEED": two imports at once would both find a new offender missing
 CHUNK = 500  # rows between two reports of progress
@@ -60,7 +62,7 @@ class _Run:
     conn: Connection
     id: int
     now: datetime
-    keep_calling: timedelta
+    settings: Settings
     zone: ZoneInfo
 
 
@@ -69,7 +71,7 @@ def run(
     path: Path,
     rules: Rules,
     *,
-    keep_calling: timedelta,
+    settings: Settings,
     progress: Callable[[int, int], None] = lambda _done, _rows: None,
 ) -> Report:
     """Import a custody file. Raises Refused where it has mistakes; then nothing of it took effect."""
@@ -81,7 +83,7 @@ def run(
             take_time(conn)
             conn.execute("select pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
             run_id = feed_runs.add(conn, path.name, sha256, "applied", now=rules.now)
-            return _apply(_Run(conn, run_id, rules.now, keep_calling, rules.zone), file, path.name, progress)
+            return _apply(_Run(conn, run_id, rules.now, settings, rules.zone), file, path.name, progress)
     except Refused:
         with db.connection() as conn:
             feed_runs.add(conn, path.name, sha256, "refused", now=rules.now)
@@ -224,7 +226,7 @@ def _apply_change(run: _Run, here: _Known | None, record: Record, change: Change
             feed_run_id=run.id,
             now=now,
         )
-        made = notifications.make(conn, event_id, late=change.late, keep_calling=run.keep_calling, now=now)
+        made = policy.notify(conn, event_id, late=change.late, settings=run.settings, now=now)
     history = custody.history(conn, offender.id)
     if here:
         latest = history[-1]

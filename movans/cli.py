@@ -179,7 +179,7 @@ def _import(house: House, file: Path, *, tell: bool) -> None:
     rules = Rules(frozenset(house.settings.agencies), house.settings.service.zone, now())
     with house.database() as db, Bar("importing") as progress:
         try:
-            report = run(db, file, rules, keep_calling=house.settings.calls.keep_calling, progress=progress)
+            report = run(db, file, rules, settings=house.settings, progress=progress)
         except Refused as refused:
             for mistake in refused.mistakes:
                 err.print(mistake, markup=False, soft_wrap=True)

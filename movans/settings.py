@@ -24,8 +24,10 @@ INSTALLED = Path("/etc/movans/movans.yaml")
 Engine = Literal["piper", "espeak-ng", "gtts"]
 _TRUNK = {"host": "sip.example.net", "port": 5060, "username": "movans", "password": "secret"}
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_MAIL = ["mail", "-s", "MOVANS", "duty@example.net"]
+_PING = ["curl", "-fsS", "-m", "10", "-o", "/dev/null", "https://ping.example.net/movans"]
 _HOURS = {"days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "until": "17:00"}
-AGAIN = {"not confirmed", "busy", "no answer", "congestion", "failed", "lost"}
+AGAIN = {"not confirmed", "machine", "busy", "no answer", "congestion", "failed", "lost"}
 
 
 class WrongSettings(Exception):
@@ -140,6 +142,10 @@ def _beside_a_real_address(listen: IPv4Address | None, others: ValidationInfo) -
 
 Telephone = Annotated[str, BeforeValidator(_telephone)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
+Clock = Annotated[time, BeforeValidator(_clock)]
+Since = Annotated[Clock, Field(alias="from")]
+Waits = Annotated[dict[str, Duration], AfterValidator(_every_outcome)]
+Command = list[Annotated[str, _looks(r"(?s)[^\0]+", "words, each not empty")]]
 Port = Annotated[int, Field(ge=1, le=65535)]
 # What is written into Asterisk's configuration must not be able to end a line or a value there.
 Plain = Annotated[str, _looks(r"[A-Za-z0-9._@+-]+", "one word of letters, digits and . _ @ + -")]
@@ -172,8 +178,8 @@ class Hours(_Part):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     days: Annotated[list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]], Field(min_length=1)]
-    since: Annotated[time, BeforeValidator(_clock), Field(alias="from")]
-    until: Annotated[time, BeforeValidator(_clock)]
+    since: Since
+    until: Clock
 
     def hold(self, at: datetime) -> bool:
         """Whether they hold at this local time."""
@@ -199,6 +205,7 @@ class Facility(_Part):
 
 class Agency(_Part):
     name: Text
+    time_zone: Annotated[str, AfterValidator(_zone)] | None = None  # where it is not the service's
     facilities: dict[str, Facility] = {}
 
 
@@ -221,13 +228,85 @@ class Calls(_Part):
     lines: Annotated[int, Field(ge=1, le=10000)]
     ring: Annotated[Duration, AfterValidator(_as_long_as_somebody_waits)]
     longest: Duration
-    again: Annotated[dict[str, Duration], AfterValidator(_every_outcome)]
-    keep_calling: Duration
+
+
+class Daytime(_Part):
+    """When calls may begin, by a local clock; until the next day where ``until`` is not after ``from``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    since: Since
+    until: Clock
+
+    def hold(self, at: time) -> bool:
+        if self.since < self.until:
+            return self.since <= at < self.until
+        return at >= self.since or at < self.until
+
+
+class Phase(_Part):
+    """How long it lasts, and the wait after each outcome in it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    length: Annotated[Duration, Field(alias="for")]
+    again: Waits
+
+
+Priority = Annotated[int, Field(ge=1, le=9)]
+Phases = Annotated[list[Phase], Field(min_length=1)]
+End = Literal["alert", "report"]
+
+
+class Rules(_Part):
+    """How a registrant is called about an event."""
+
+    priority: Priority
+    hours: Daytime | None
+    hold: Duration | None
+    phases: Phases
+    staff_after: Duration | None
+    then: End
+
+
+class OfKind(_Part):
+    """What is different for one kind of event: only what is given counts."""
+
+    priority: Priority = 1
+    hours: Daytime | None = None
+    hold: Duration | None = None
+    phases: Phases = []
+    staff_after: Duration | None = None
+    then: End = "alert"
+
+
+class Policy(_Part):
+    critical: Rules
+    routine: Rules
+    kinds: dict[Annotated[str, _looks("[a-z_]+", "a kind of event, as movans policy explain names them")], OfKind]
+    proofs: Waits
+
+    def rules(self, kind: str, urgency: str) -> Rules:
+        """What holds for a kind of event of this class."""
+        rules = self.critical if urgency == "critical" else self.routine
+        own = self.kinds.get(kind)
+        return rules.model_copy(update={name: getattr(own, name) for name in own.model_fields_set}) if own else rules
 
 
 class Alarms(_Part):
     registrations: Annotated[int, Field(ge=1)]
     withheld: Annotated[int, Field(ge=1)]
+
+
+class Alive(_Part):
+    command: Command
+    every: Duration
+
+
+class Alerts(_Part):
+    command: Command
+    within: Annotated[Duration, AfterValidator(_as_long_as_somebody_waits)]
+    alive: Alive
 
 
 class Settings(_Part):
@@ -241,11 +320,18 @@ class Settings(_Part):
     test_phone: bool
     trunk: Trunk | None
     calls: Calls
+    policy: Policy
     alarms: Alarms
+    alerts: Alerts
     voices: dict[str, Annotated[list[Engine], Field(min_length=1)]]
     piper_voices: Annotated[Path, AfterValidator(_absolute)]
     recordings: Annotated[Path, AfterValidator(_absolute)]
     demo: bool
+
+    def zone(self, agency: str) -> ZoneInfo:
+        """By whose clock the hours count in which an agency's news is told."""
+        known = self.agencies.get(agency)
+        return ZoneInfo(known.time_zone) if known and known.time_zone else self.service.zone
 
     @property
     def own_telephones(self) -> set[str]:
@@ -341,6 +427,12 @@ def _example(where: Sequence[str | int]) -> str:
     value = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     value |= {"trunk": _TRUNK, "database": "host=db.example.net dbname=movans user=movans"}
     value["operator"]["hours"] = _HOURS
+    value["agencies"]["boone"]["time_zone"] = "America/Denver"
+    policy = value["policy"]
+    policy["critical"] |= {"hours": policy["routine"]["hours"], "hold": "02:00:00"}
+    policy["routine"] |= {"hold": "02:00:00", "staff_after": "24:00:00"}
+    policy["kinds"] = {"transferred": policy["routine"]}
+    value["alerts"] |= {"command": _MAIL, "alive": {"command": _PING, "every": "00:05:00"}}
     value["sip"]["listen"] = "0.0.0.0"  # noqa: S104  an example
     for number, part in enumerate(where):
         if isinstance(value, dict):

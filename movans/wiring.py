@@ -148,7 +148,7 @@ def dial(house: House) -> None:
     with house.database() as db:
         dialer = Dialer(
             db,
-            house.settings.calls,
+            house.settings,
             house.spool,
             asterisk.control_socket(house.settings),
             house.settings.service.number,

@@ -50,7 +50,7 @@ def imports(db: ConnectionPool, tmp_path: Path) -> Callable[..., Report]:
     def write_and_run(*rows: str, header: str = HEADER, now: datetime = NOON) -> Report:
         path = tmp_path / "custody.csv"
         path.write_text(header + "".join(rows), encoding="utf-8")
-        return run(db, path, rules(now), keep_calling=timedelta(days=1))
+        return run(db, path, rules(now), settings=settings.load(settings.EXAMPLE))
 
     return write_and_run
 

@@ -27,7 +27,7 @@ def states(conn: psycopg.Connection) -> list[str]:
 
 
 def outcome(conn: psycopg.Connection, service: Service, attempt_id: int) -> str | None:
-    return finish(conn, attempt_id, None, "", again=service.settings.calls.again, now=NOON)
+    return finish(conn, attempt_id, None, "", settings=service.settings, now=NOON)
 
 
 def next_calls(conn: psycopg.Connection) -> list[timedelta]:
@@ -345,7 +345,7 @@ def test_a_database_that_goes_away_in_the_middle_makes_the_call_a_lost_one(
     caller.hears("cannot tell it now, so we will call you again").meanwhile(away.comes_back)
     assert caller.calls(notify, replace(service, db=away), ringing) == "over"
     assert outcome(conn, service, ringing) == "lost"
-    assert next_calls(conn) == [service.settings.calls.again["lost"]]
+    assert next_calls(conn) == [service.settings.policy.critical.phases[0].again["lost"]]
 
 
 def test_a_pin_that_has_nothing_more_to_confirm_is_thanked_for_and_confirms_nothing(

@@ -24,7 +24,7 @@ def left(smith: Offender, leave: Callable[..., None]) -> None:
 
 
 def ends(conn: psycopg.Connection, service: Service, attempt_id: int, outcome: str | None = None) -> str | None:
-    return finish(conn, attempt_id, outcome, "", again=service.settings.calls.again, now=NOON)
+    return finish(conn, attempt_id, outcome, "", settings=service.settings, now=NOON)
 
 
 def proof(conn: psycopg.Connection) -> list[tuple[str, timedelta | None]]:
