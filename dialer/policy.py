@@ -20,7 +20,7 @@ def notify(conn: Connection, event_id: int, *, late: bool, settings: Settings, n
 
 
 def keep_hours(conn: Connection, settings: Settings, *, now: datetime) -> None:
-    """Put off what is due but may not be called at this time of day: until now it waited for a line, or for Asterisk."""
+    """Put off what is due and may not be called at this time of day: it waited for a line until its hours were over."""
     for subject in notifications.due(conn, now=now):
         rules = rules_of(settings, subject)
         opening = schedule.opening(rules.hours, settings.zone(subject.agency), now)

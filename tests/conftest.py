@@ -1,7 +1,7 @@
 """What the layers of tests share: a settings file, a PostgreSQL of their own, the words."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +23,19 @@ def settings_for(state: Path, **changes: object) -> Settings:
     """The commented example's settings, with another state directory and whatever else is changed."""
     content = yaml.safe_load(settings.EXAMPLE.read_text(encoding="utf-8")) | {"state": str(state)} | changes
     return Settings.model_validate(content)
+
+
+SETTINGS = settings_for(Path("/nowhere"))
+
+
+def policy_that_waits(waits: Mapping[str, object]) -> dict[str, object]:
+    """The example's policy, as it stands in a settings file, but at any hour and with these waits throughout."""
+    policy = yaml.safe_load(settings.EXAMPLE.read_text(encoding="utf-8"))["policy"]
+    for rules in (policy["critical"], policy["routine"]):
+        rules["hours"] = None
+        for phase in rules["phases"]:
+            phase["again"] = dict(waits)
+    return policy | {"proofs": dict(waits)}
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,15 @@ from typing import Self
 
 import psycopg
 
-from db import custody, feed_runs, notifications
+from db import custody, feed_runs
 from db.custody import Custody, Person
+from dialer import policy
+from movans.settings import AGAIN
 from tests import people
 from tests.bench import report
 from tests.bench.load import BenchLine
 from tests.bench.wire import SO_TIMESTAMPNS, stamped
+from tests.conftest import policy_that_waits
 
 AIM_MEDIAN, AIM_P99 = 100, 1000  # milliseconds
 PATIENCE = 10  # seconds
@@ -82,12 +85,11 @@ def run(events: int) -> None:
     files: list[float | None] = []
     with report.progress() as progress:
         starting = progress.add_task("starting the service", total=None)
-        hour = timedelta(hours=1)
-        again = dict.fromkeys(("not confirmed", "busy", "no answer", "congestion", "failed", "lost"), "01:00:00")
-        calls = {"lines": 4, "ring": 10, "longest": 60, "again": again, "keep_calling": "24:00:00"}
+        calls = {"lines": 4, "ring": 10, "longest": 60}
+        hourly = policy_that_waits(dict.fromkeys(AGAIN, "01:00:00"))
         with (
             BusyNetwork() as network,
-            BenchLine(trunk={"host": "127.0.0.1", "port": network.port}, calls=calls) as line,
+            BenchLine(trunk={"host": "127.0.0.1", "port": network.port}, calls=calls, policy=hourly) as line,
             psycopg.connect(line.house.dsn) as conn,
         ):
             progress.remove_task(starting)
@@ -100,7 +102,7 @@ def run(events: int) -> None:
                     conn, offender, "released", Custody("released", "Boone County Jail", _now()),
                     source="bench", source_key=str(turn), feed_run_id=1, now=_now(),
                 )  # fmt: skip
-                notifications.make(conn, event, late=False, keep_calling=24 * hour, now=_now())
+                policy.notify(conn, event, late=False, settings=line.settings, now=_now())
                 before = time.time_ns()
                 conn.commit()
                 after = time.time_ns()

@@ -31,8 +31,9 @@ INTERRUPTED = {"menu": "welcome", "status_menu": "status", "is_it_right": "you_e
 def run(languages: list[str]) -> None:
     report.machine()
     table = report.table("From the answer to “you are registered”", "language", *AIMS, "aim", "reached")
-    calls = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["calls"]
-    with BenchLine(languages, calls=calls) as line, _reactions(line) as reactions, report.progress() as shown:
+    usual = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    usual = {part: usual[part] for part in ("calls", "policy")}
+    with BenchLine(languages, **usual) as line, _reactions(line) as reactions, report.progress() as shown:
         task = shown.add_task("calling", total=2 * len(languages))
         for language in languages:
             seconds = []

@@ -1,19 +1,19 @@
 """A database of each test's own, committed for real, for what only shows between connections."""
 
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, datetime
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from db import custody, feed_runs, notifications
+from db import custody, feed_runs
 from db.custody import Custody, Offender, Person
 from db.migrate import migrate
+from dialer import policy
 from tests import people
-from tests.conftest import KEYS, NOON
-from tests.db import DAY
+from tests.conftest import KEYS, NOON, SETTINGS
 
 
 @pytest.fixture
@@ -54,14 +54,14 @@ def register(shared: psycopg.Connection, offender: Offender) -> Callable[..., in
 
 @pytest.fixture
 def happens(shared: psycopg.Connection, offender: Offender) -> Callable[..., int]:
-    def event(kind: str = "released", *, late: bool = False, status: str = "released") -> int:
+    def event(kind: str = "released", *, late: bool = False, status: str = "released", at: datetime = NOON) -> int:
         with shared.transaction():
             run = feed_runs.add(shared, "test.csv", "", "applied", now=NOON)
             event_id = custody.record(
-                shared, offender.id, kind, Custody(status, "Boone County Jail", NOON),
-                source="boone", source_key=f"{kind} {run}", feed_run_id=run, now=NOON,
+                shared, offender.id, kind, Custody(status, "Boone County Jail", at),
+                source="boone", source_key=f"{kind} {run}", feed_run_id=run, now=at,
             )  # fmt: skip
-            notifications.make(shared, event_id, late=late, keep_calling=DAY, now=NOON)
+            policy.notify(shared, event_id, late=late, settings=SETTINGS, now=at)
         return event_id
 
     return event

@@ -9,14 +9,16 @@ import pytest
 from psycopg import sql
 from psycopg.errors import CheckViolation, UniqueViolation
 
-from db import attempts, notifications
+from db import attempts
 from db.attempts import Confirmed
+from dialer import policy
 from dialer.outcome import finish
-from tests.conftest import KEYS, NOON, settings_for
+from tests.conftest import KEYS, NOON, SETTINGS
 from tests.db import DAY
 
 SOON = timedelta(seconds=20)
 CALL = timedelta(minutes=5)
+LOST = SETTINGS.policy.critical.phases[0].again["lost"]
 
 
 def claim(conn: psycopg.Connection, lines: int = 10, after: timedelta = timedelta(0)) -> list[int]:
@@ -26,11 +28,6 @@ def claim(conn: psycopg.Connection, lines: int = 10, after: timedelta = timedelt
 
 def begin(conn: psycopg.Connection, attempt: int, after: timedelta = timedelta(0)) -> str | None:
     return attempts.begin(conn, KEYS, attempt, end_within=CALL, now=NOON + after)
-
-
-@pytest.fixture
-def again(tmp_path):
-    return settings_for(tmp_path).calls.again
 
 
 def test_racing_dialers_never_exceed_the_lines_and_never_call_a_telephone_twice(
@@ -59,14 +56,14 @@ def test_racing_dialers_never_exceed_the_lines_and_never_call_a_telephone_twice(
 
 
 def test_a_line_is_free_again_when_a_call_has_ended(
-    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int], again
+    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int]
 ):
     register("5735550142")
     register("5735550143")
     happens()
     first = claim(shared, lines=1)
     assert claim(shared, lines=1) == []
-    finish(shared, first[0], "busy", "SIP 486 Busy Here", again=again, now=NOON)
+    finish(shared, first[0], "busy", "SIP 486 Busy Here", settings=SETTINGS, now=NOON)
     second = claim(shared, lines=1)
     assert len(second) == 1
     assert second != first
@@ -102,13 +99,13 @@ def test_the_database_itself_refuses_a_second_live_attempt_of_a_telephone(
 
 
 def test_what_has_ended_stays_ended(
-    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int], again
+    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int]
 ):
     register("5735550142")
     happens()
     attempt = claim(shared)[0]
-    finish(shared, attempt, "lost", "", again=again, now=NOON)
-    assert finish(shared, attempt, "busy", "", again=again, now=NOON) is None
+    finish(shared, attempt, "lost", "", settings=SETTINGS, now=NOON)
+    assert finish(shared, attempt, "busy", "", settings=SETTINGS, now=NOON) is None
     with pytest.raises(CheckViolation, match="has ended"):
         shared.execute("update call_attempt set state = 'dialling', outcome = null, ended_at = null")
     shared.execute("update notification set state = 'closed', ended_at = %s, next_call_at = null", [NOON])
@@ -122,7 +119,7 @@ def test_an_event_notifies_a_registration_once(
     register("5735550142")
     event = happens()
     with pytest.raises(UniqueViolation, match="an_event_once_per_registration"):
-        notifications.make(shared, event, late=False, keep_calling=DAY, now=NOON)
+        policy.notify(shared, event, late=False, settings=SETTINGS, now=NOON)
 
 
 def test_an_attempt_is_begun_once_and_only_before_its_deadline(
@@ -138,7 +135,7 @@ def test_an_attempt_is_begun_once_and_only_before_its_deadline(
 
 
 def test_an_attempt_past_its_deadline_is_found_and_its_telephone_called_again(
-    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int], again
+    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int]
 ):
     register("5735550142")
     happens()
@@ -146,24 +143,24 @@ def test_an_attempt_past_its_deadline_is_found_and_its_telephone_called_again(
     assert attempts.overdue(shared, now=NOON) == []
     late = NOON + SOON
     assert attempts.overdue(shared, now=late) == [attempt]
-    assert finish(shared, attempt, "lost", "its deadline passed", again=again, now=late) == "lost"
+    assert finish(shared, attempt, "lost", "its deadline passed", settings=SETTINGS, now=late) == "lost"
     assert claim(shared, after=SOON) == []
-    assert len(claim(shared, after=SOON + again["lost"])) == 1
+    assert len(claim(shared, after=SOON + LOST)) == 1
 
 
 def test_when_the_time_for_calling_is_up_staff_take_over_and_nothing_has_ended(
-    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int], again
+    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int]
 ):
     register("5735550142")
     happens()
     attempt = claim(shared)[0]
-    finish(shared, attempt, "busy", "", again=again, now=NOON + DAY)
+    finish(shared, attempt, "busy", "", settings=SETTINGS, now=NOON + 2 * DAY)
     row = shared.execute("select state, next_call_at, handed_over_at from notification").fetchone()
-    assert row == ("open", None, NOON + DAY)
+    assert row == ("open", None, NOON + 2 * DAY)
 
 
 def test_a_confirmed_call_stays_confirmed_however_it_ended(
-    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int], again
+    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int]
 ):
     register("5735550142")
     event = happens()
@@ -173,7 +170,7 @@ def test_a_confirmed_call_stays_confirmed_however_it_ended(
     registrant = shared.execute("select id from registrant").fetchone()
     assert registrant
     assert attempts.confirm(shared, attempt, registrant[0], [event], now=NOON) == Confirmed(notifications=1, proofs=0)
-    assert finish(shared, attempt, "lost", "Asterisk went away", again=again, now=NOON) == "confirmed"
+    assert finish(shared, attempt, "lost", "Asterisk went away", settings=SETTINGS, now=NOON) == "confirmed"
     assert claim(shared, after=2 * DAY) == []
 
 

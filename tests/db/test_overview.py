@@ -6,17 +6,17 @@ import psycopg
 
 from db import attempts, overview, staff
 from dialer.outcome import finish
-from tests.conftest import KEYS, NOON, settings_for
+from tests.conftest import KEYS, NOON, SETTINGS
 from tests.db import DAY
 
 
 def test_who_waits_and_what_was_tried_are_shown_with_masked_numbers(
-    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int], tmp_path
+    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int]
 ):
     register("5735550142")
     happens()
     (attempt,) = attempts.claim(shared, lines=1, host="here", begin_within=DAY, now=NOON)
-    finish(shared, attempt, "busy", "SIP 486 Busy Here", again=settings_for(tmp_path).calls.again, now=NOON)
+    finish(shared, attempt, "busy", "SIP 486 Busy Here", settings=SETTINGS, now=NOON)
     (waits,) = overview.waiting(shared, most=5)
     (tried,) = overview.tried(shared, most=5)
     assert (waits.kind, waits.last_name, waits.attempts, waits.live) == ("released", "SMITH", 1, False)

@@ -6,12 +6,12 @@ from threading import Barrier, Thread
 
 import psycopg
 
-from db import custody, feed_runs, notifications, registrants
+from db import custody, feed_runs, registrants
 from db.custody import Custody, Offender
 from db.keys import Keyring
+from dialer import policy
 from tests import people
-from tests.conftest import KEYS, NOON
-from tests.db import DAY
+from tests.conftest import KEYS, NOON, SETTINGS
 
 
 def test_only_the_right_pin_finds_the_registrant(shared: psycopg.Connection, register: Callable[..., int]):
@@ -50,7 +50,7 @@ def test_a_registration_races_a_feed_run_and_nothing_falls_between(
                 conn, offender.id, "released", released,
                 source="boone", source_key=str(number), feed_run_id=run, now=NOON,
             )  # fmt: skip
-            notifications.make(conn, event, late=False, keep_calling=DAY, now=NOON)
+            policy.notify(conn, event, late=False, settings=SETTINGS, now=NOON)
 
     heard: list[Custody] = []
 

@@ -16,8 +16,9 @@ from db import attempts
 from db.pool import open_pool
 from dialer.loop import BEGIN_WITHIN, Dialer, run
 from dialer.outcome import finish
-from movans.settings import Calls
-from tests.conftest import KEYS, NOON, settings_for
+from tests.conftest import KEYS, NOON, SETTINGS
+
+TWO_LINES = SETTINGS.model_copy(update={"calls": SETTINGS.calls.model_copy(update={"lines": 2})})
 
 Register = Callable[..., int]
 Happens = Callable[..., int]
@@ -30,15 +31,10 @@ def pool(database: str) -> Iterator[ConnectionPool]:
 
 
 @pytest.fixture
-def calls() -> Calls:
-    return settings_for(Path("/nowhere")).calls
-
-
-@pytest.fixture
-def dialer(pool: ConnectionPool, calls: Calls, spool: Path) -> Dialer:
+def dialer(pool: ConnectionPool, spool: Path) -> Dialer:
     asterisk = spool.parent / "asterisk.ctl"
     asterisk.touch()
-    return Dialer(pool, calls.model_copy(update={"lines": 2}), spool, asterisk, "8665550182", "here", lambda: None)
+    return Dialer(pool, TWO_LINES, spool, asterisk, "8665550182", "here", lambda: None)
 
 
 def called(spool: Path) -> list[int]:
@@ -100,13 +96,13 @@ def test_no_number_stands_in_spool_or_log(
 
 
 def test_no_more_is_called_at_once_than_there_are_lines(
-    dialer: Dialer, spool: Path, register: Register, happens: Happens, shared: psycopg.Connection, calls: Calls
+    dialer: Dialer, spool: Path, register: Register, happens: Happens, shared: psycopg.Connection
 ):
     for line in range(5):
         register(f"57355501{line:02}")
     happens()
     assert (dialer.look(NOON), dialer.look(NOON)) == (2, 0)
-    finish(shared, called(spool)[0], "busy", "SIP 486 Busy Here", again=calls.again, now=NOON)
+    finish(shared, called(spool)[0], "busy", "SIP 486 Busy Here", settings=SETTINGS, now=NOON)
     assert (dialer.look(NOON), dialer.look(NOON)) == (1, 0)
     assert len(called(spool)) == 3
     lines = shared.execute("select count(distinct number_hash) from call_attempt").fetchone()
@@ -172,7 +168,7 @@ def test_when_the_time_for_calling_is_up_nobody_is_called_and_staff_take_over(
     register("5735550142")
     happens()
     (spool / "outgoing").rmdir()
-    late = NOON + timedelta(days=1)
+    late = NOON + timedelta(days=2)
     dialer.look(late)
     row = shared.execute("select state, next_call_at, handed_over_at from notification").fetchone()
     assert row == ("open", None, late)
@@ -232,7 +228,6 @@ def test_the_end_of_a_call_wakes_the_loop_for_whoever_waits_for_a_line(
     register: Register,
     happens: Happens,
     shared: psycopg.Connection,
-    calls: Calls,
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr("dialer.loop.TICK", 300)
@@ -243,7 +238,7 @@ def test_the_end_of_a_call_wakes_the_loop_for_whoever_waits_for_a_line(
         assert becomes(lambda: looks)
         assert len(called(spool)) == 2
         with shared.transaction():
-            finish(shared, called(spool)[0], "confirmed", "", again=calls.again, now=NOON)
+            finish(shared, called(spool)[0], "confirmed", "", settings=SETTINGS, now=NOON)
         assert becomes(lambda: len(called(spool)) == 3)
 
 

@@ -1,7 +1,7 @@
 """A database of each test's own behind a real pool, and files to import into it."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from feed.custody_csv import Rules
 from feed.run import Report, run
 from movans import settings
 from tests import people
-from tests.conftest import KEYS, NOON
+from tests.conftest import KEYS, NOON, SETTINGS
 from tests.db.conftest import database, shared  # noqa: F401  (fixtures)
 
 HEADER = "agency,offender_number,last_name,first_name,date_of_birth,facility,status,changed_at,event_id\n"
@@ -50,7 +50,7 @@ def imports(db: ConnectionPool, tmp_path: Path) -> Callable[..., Report]:
     def write_and_run(*rows: str, header: str = HEADER, now: datetime = NOON) -> Report:
         path = tmp_path / "custody.csv"
         path.write_text(header + "".join(rows), encoding="utf-8")
-        return run(db, path, rules(now), settings=settings.load(settings.EXAMPLE))
+        return run(db, path, rules(now), settings=SETTINGS)
 
     return write_and_run
 

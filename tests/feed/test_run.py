@@ -14,7 +14,7 @@ from db.custody import Details
 from feed.custody_csv import Refused
 from feed.run import Report, run
 from movans import settings
-from tests.conftest import NOON
+from tests.conftest import NOON, SETTINGS
 from tests.feed.conftest import HEADER, row, rules
 
 Imports = Callable[..., Report]
@@ -79,7 +79,7 @@ def test_what_is_due_is_due_at_once(imports: Imports, register: Register, shared
     register()
     imports(RELEASED)
     due = shared.execute("select next_call_at, give_up_at from notification").fetchone()
-    assert due == (NOON, NOON + timedelta(days=1))
+    assert due == (NOON, NOON + timedelta(days=2))
 
 
 def test_the_same_file_again_changes_nothing(imports: Imports, register: Register, shared: Connection):
@@ -122,7 +122,7 @@ def test_a_failure_half_way_changes_nothing(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(db, path, rules(), keep_calling=timedelta(days=1), progress=stop_at_the_first)
+        run(db, path, rules(), settings=SETTINGS, progress=stop_at_the_first)
     assert everything(shared) == [[], [], []]
     assert runs(shared) == []
     assert imports(row()).kinds == {"listed": 1}
@@ -135,13 +135,13 @@ def test_progress_is_told_every_so_many_rows_and_at_the_end(
     path = tmp_path / "five.csv"
     path.write_text(HEADER + "".join(row(number=str(number)) for number in range(1, 6)), encoding="utf-8")
     told: list[tuple[int, int]] = []
-    run(db, path, rules(), keep_calling=timedelta(days=1), progress=lambda *how_far: told.append(how_far))
+    run(db, path, rules(), settings=SETTINGS, progress=lambda *how_far: told.append(how_far))
     assert told == [(2, 5), (4, 5), (5, 5)]
 
 
 def test_a_missing_file_is_refused_and_leaves_no_trace(db: ConnectionPool, tmp_path: Path, shared: Connection):
     with pytest.raises(Refused, match="cannot be read"):
-        run(db, tmp_path / "none.csv", rules(), keep_calling=timedelta(days=1))
+        run(db, tmp_path / "none.csv", rules(), settings=SETTINGS)
     assert runs(shared) == []
 
 
@@ -434,7 +434,7 @@ def test_racing_imports_of_the_same_file_make_one_event(
 
     def race() -> None:
         ready.wait()
-        reports.append(run(db, path, rules(), keep_calling=timedelta(days=1)))
+        reports.append(run(db, path, rules(), settings=SETTINGS))
 
     racers = [Thread(target=race) for _ in range(4)]
     for racer in racers:
@@ -461,7 +461,7 @@ def test_an_import_may_take_longer_than_a_caller_may_wait_and_only_it(
 
 
 def test_the_demo_files_are_imported_and_release_somebody(db: ConnectionPool, shared: Connection, register: Register):
-    first = run(db, CHECKOUT / "demo" / "custody.csv", rules(), keep_calling=timedelta(days=1))
+    first = run(db, CHECKOUT / "demo" / "custody.csv", rules(), settings=SETTINGS)
     assert set(first.kinds) == {"listed"}
     assert 8 <= first.rows <= 12
     facilities = {
@@ -472,5 +472,5 @@ def test_the_demo_files_are_imported_and_release_somebody(db: ConnectionPool, sh
     assert set(shared.execute("select agency, facility from offender").fetchall()) <= facilities
     assert known(shared, "100561")[0] == "in custody"
     register()
-    second = run(db, CHECKOUT / "demo" / "release.csv", rules(), keep_calling=timedelta(days=1))
+    second = run(db, CHECKOUT / "demo" / "release.csv", rules(), settings=SETTINGS)
     assert (second.kinds, second.notifications) == ({"released": 1}, 1)

@@ -3,21 +3,20 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from agi.service import Service
-from db import attempts, custody, feed_runs, notifications
+from db import attempts, custody, feed_runs
 from db.custody import Custody, Details, Offender, Person
+from dialer import policy
 from prompts.catalogue import Catalogue, Utterance
 from tests import people
-from tests.conftest import KEYS, NOON, settings_for
+from tests.conftest import KEYS, NOON, SETTINGS
 from tests.flow.telephone import Caller, OneConnection
 
-DAY = timedelta(days=1)
 SINCE = datetime(2026, 11, 3, 20, 5, tzinfo=UTC)
 NO_DETAILS = Details()
 
@@ -48,8 +47,7 @@ def clock() -> Clock:
 @pytest.fixture
 def service(conn: psycopg.Connection, english: Catalogue, clock: Clock) -> Service:
     """One that speaks English only, so that nobody is asked for the language."""
-    settings = settings_for(Path("/nowhere"))
-    return Service(OneConnection(conn), KEYS, settings, {"en": english}, Silence(), clock)
+    return Service(OneConnection(conn), KEYS, SETTINGS, {"en": english}, Silence(), clock)
 
 
 @pytest.fixture
@@ -113,7 +111,7 @@ def happens(conn: psycopg.Connection) -> Callable[..., int]:
         event_id = custody.record(
             conn, offender.id, kind, what, source="boone", source_key=key, feed_run_id=run, now=NOON
         )
-        notifications.make(conn, event_id, late=False, keep_calling=DAY, now=NOON)
+        policy.notify(conn, event_id, late=False, settings=SETTINGS, now=NOON)
         return event_id
 
     return event

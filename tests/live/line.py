@@ -16,9 +16,10 @@ import psycopg
 import yaml
 
 from movans import asterisk, supervision
-from movans.settings import EXAMPLE, Settings, load
+from movans.settings import AGAIN, EXAMPLE, Settings, load
 from movans.wiring import House
 from prompts.sounds import made_at
+from tests.conftest import policy_that_waits
 from tests.live.conversation import Telephone
 from tests.live.listening import Library
 from tests.live.softphone import free_port
@@ -26,7 +27,7 @@ from tests.live.softphone import free_port
 CHECKOUT = EXAMPLE.parent
 # Sounds take a minute to build; they are kept from run to run, and built again where words or engines have changed.
 KEPT_SOUNDS = Path("/var/cache/movans-tests/sounds")
-SOON = {"not confirmed": 3, "busy": 3, "no answer": 3, "congestion": 3, "failed": 3, "lost": 1}  # seconds
+SOON = dict.fromkeys(AGAIN, 3) | {"lost": 1}  # seconds
 HEADER = "agency,offender_number,last_name,first_name,date_of_birth,facility,status,changed_at\n"
 
 
@@ -68,7 +69,8 @@ class Line:
         content |= {"state": str(self.directory / "state"), "agi_port": free_port(), "demo": False}
         content["service"] |= {"languages": self.languages}
         content["sip"] |= {"port": free_port(), "rtp_ports": [self._rtp(), self._rtp() + 99]}
-        content["calls"] |= {"ring": 5, "longest": 120, "again": SOON}
+        content["calls"] |= {"ring": 5, "longest": 120}
+        content["policy"] = policy_that_waits(SOON)
         return content | self.changes
 
     def _rtp(self) -> int:
@@ -105,9 +107,8 @@ class Line:
 
     @property
     def logs(self) -> list[Path]:
-        return [
-            self.settings.state / "log" / f"{part}.log" for part in ("serve", "dial", "voice", "watchdog", "asterisk")
-        ]
+        parts = ("serve", "dial", "alarm", "voice", "watchdog", "asterisk")
+        return [self.settings.state / "log" / f"{part}.log" for part in parts]
 
     def last_lines(self) -> str:
         return "\n".join(
