@@ -7,7 +7,6 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.rows import class_row
 
-
 HANDED_OVER = "notification %s"
 UNCONFIRMED = "notification %s unconfirmed"
 """The keys of what is raised of a notification."""
@@ -20,6 +19,10 @@ class Alert:
     says: str
     raised_at: datetime
     told_at: datetime | None
+
+    @property
+    def is_of_notification(self) -> bool:
+        return self.key.startswith(HANDED_OVER % "")
 
 
 def add(conn: Connection, key: str, says: str, *, now: datetime) -> bool:

@@ -169,7 +169,8 @@ def end(conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, n
            from call_attempt this join attempt_carries on attempt_id = this.id
            join notification n on n.id = notification_id
            join registration r on r.id = registration_id
-           join custody_event e on e.id = n.event_id join event_kind using (kind) join offender o on o.id = e.offender_id
+           join custody_event e on e.id = n.event_id join event_kind using (kind)
+           join offender o on o.id = e.offender_id
            where this.id = %s and n.state = 'open' and next_call_at is not null
            order by n.id for update of n""",
         [attempt_id],

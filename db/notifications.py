@@ -68,7 +68,8 @@ def make(conn: Connection, event_id: int, *, late: bool, plan: Plan, now: dateti
         for (registration_id,) in conn.execute(
             """insert into notification (registration_id, event_id, created_at, priority, first_call_at, next_call_at,
                                          staff_at, give_up_at)
-               select r.id, e.id, %(now)s, %(priority)s, %(first_call_at)s, %(first_call_at)s, %(staff_at)s, %(give_up_at)s
+               select r.id, e.id, %(now)s, %(priority)s, %(first_call_at)s, %(first_call_at)s,
+                      %(staff_at)s, %(give_up_at)s
                from custody_event e
                join event_kind using (kind)
                join registration r on r.offender_id = e.offender_id and r.ended_at is null

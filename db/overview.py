@@ -36,6 +36,23 @@ class Tried:
     cause: str
 
 
+@dataclass(frozen=True)
+class ForStaff:
+    id: int
+    registrant_id: int
+    kind: str
+    first_name: str
+    last_name: str
+    agency: str
+    number: str
+    created_at: datetime
+    handed_over_at: datetime | None
+    next_call_at: datetime | None
+    attempts: int
+    ciphers: list[bytes]
+    key_ids: list[str]
+
+
 def waiting(conn: Connection, *, most: int) -> list[Waiting]:
     """The open notifications, in the order in which they will be called; those handed to staff first."""
     cursor = conn.cursor(row_factory=class_row(Waiting))
@@ -61,6 +78,40 @@ def tried(conn: Connection, *, most: int) -> list[Tried]:
            order by a.id desc limit %s""",
         [most],
     ).fetchall()
+
+
+def for_staff(conn: Connection, *, now: datetime) -> list[ForStaff]:
+    """What a person must see to: what was handed over, then what is called for so long that staff are to know."""
+    cursor = conn.cursor(row_factory=class_row(ForStaff))
+    return cursor.execute(
+        """select n.id, r.registrant_id, kind, first_name, last_name, agency, number, n.created_at, n.handed_over_at,
+                  n.next_call_at, (select count(*) from attempt_carries where notification_id = n.id) as attempts,
+                  array(select number_cipher from telephone t
+                        where t.registrant_id = r.registrant_id and t.ended_at is null order by place) as ciphers,
+                  array(select key_id from telephone t
+                        where t.registrant_id = r.registrant_id and t.ended_at is null order by place) as key_ids
+           from notification n
+           join registration r on r.id = registration_id
+           join custody_event e on e.id = event_id
+           join offender o on o.id = e.offender_id
+           where n.state = 'open' and (n.handed_over_at is not null or n.staff_at <= %s)
+           order by n.handed_over_at, n.created_at, n.id""",
+        [now],
+    ).fetchall()
+
+
+def kinds(conn: Connection) -> dict[str, tuple[str, str]]:
+    """The kinds of events: class and meaning of each."""
+    return {
+        kind: (urgency, meaning)
+        for kind, urgency, meaning in conn.execute("select kind, class, meaning from event_kind order by kind")
+    }
+
+
+def clear(keyring: Keyring, cipher: bytes, key_id: str) -> str:
+    """A telephone number in clear, for a person who will dial it: whoever shows it records that."""
+    number = keyring.open(cipher, key_id)
+    return f"{number[:3]}-{number[3:6]}-{number[6:]}"
 
 
 def masked(keyring: Keyring, cipher: bytes, key_id: str) -> str:

@@ -1,6 +1,6 @@
 """When to call first, when to call again, and when to give up: functions of policy and history alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -80,3 +80,26 @@ def next_call(
         following = NextCall(ended_at + again["not confirmed" if outcome == "confirmed" else outcome], 1)
     following = NextCall(opening(hours, zone, following.at), following.place)
     return following if following.at <= give_up_at else None
+
+
+def course(
+    rules: Rules, outcome: str, *, places: int, zone: ZoneInfo, now: datetime
+) -> tuple[Plan, Sequence[NextCall]]:
+    """The calls about what becomes known now, as if each ended at once, and always with this outcome."""
+    begin = plan(rules, zone=zone, now=now)
+    calls: list[NextCall] = []
+    following: NextCall | None = NextCall(begin.first_call_at, 1)
+    while following:
+        calls.append(following)
+        following = next_call(
+            outcome,
+            ended_at=following.at,
+            place=following.place,
+            places=places,
+            lost_in_a_row=len(calls),
+            give_up_at=begin.give_up_at,
+            again=waits(rules, first_call_at=begin.first_call_at, at=following.at),
+            hours=rules.hours,
+            zone=zone,
+        )
+    return begin, calls

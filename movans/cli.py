@@ -13,7 +13,9 @@ import psycopg
 from db.keys import NoKeys
 from movans import asterisk, settings
 from movans.console import Bar, err, out
+from movans.explain import policy
 from movans.prompting import prompts
+from movans.report import report
 from movans.settings import WrongSettings
 from movans.staff import registrant
 from movans.wiring import PARTS, House, now
@@ -66,6 +68,7 @@ def _part(name: str, says: str) -> None:
 
 _part("serve", "Answer Asterisk's calls (FastAGI). Started by the supervisor.")
 _part("dial", "Make the outbound calls. Started by the supervisor.")
+_part("alarm", "Tell people what they must know at once. Started by the supervisor.")
 _part("voice", "Turn words into sound. Started by the supervisor.")
 
 
@@ -179,7 +182,7 @@ def _import(house: House, file: Path, *, tell: bool) -> None:
     rules = Rules(frozenset(house.settings.agencies), house.settings.service.zone, now())
     with house.database() as db, Bar("importing") as progress:
         try:
-            report = run(db, file, rules, settings=house.settings, progress=progress)
+            done = run(db, file, rules, settings=house.settings, progress=progress)
         except Refused as refused:
             for mistake in refused.mistakes:
                 err.print(mistake, markup=False, soft_wrap=True)
@@ -189,13 +192,15 @@ def _import(house: House, file: Path, *, tell: bool) -> None:
                 "Correct what is named above and import it again."
             ) from None
     if tell:
-        if report.lines:
-            out.print(changes(report, house.settings.service.zone))
-        out.print(summary(report), markup=False, soft_wrap=True)
+        if done.lines:
+            out.print(changes(done, house.settings.service.zone))
+        out.print(summary(done), markup=False, soft_wrap=True)
 
 
 commands.add_command(prompts)
 commands.add_command(registrant)
+commands.add_command(report)
+commands.add_command(policy)
 
 
 @commands.command()

@@ -6,14 +6,14 @@ from pathlib import Path
 
 class Heartbeat:
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
 
     def beat(self) -> None:
         """Say "I am alive"; call it each quarter or half second, never from a thread of its own."""
         try:
-            os.utime(self._path)
+            os.utime(self.path)
         except FileNotFoundError:
-            self._path.touch(mode=0o644)
+            self.path.touch(mode=0o644)
 
 
 def last_beat(path: Path) -> int:

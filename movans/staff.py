@@ -41,7 +41,7 @@ def show(context: click.Context) -> None:
         if guard.locked(conn, hashes, now=now()):
             out.print("It is locked: too many wrong PINs were tried within a day. movans registrant lift")
         for one in found:
-            staff.record(conn, _who(), "looked up by number", one.id, now=now())
+            staff.record(conn, who(), "looked up by number", one.id, now=now())
 
 
 @registrant.command()
@@ -56,7 +56,7 @@ def end(context: click.Context, registrant_id: int, registration: int | None, *,
         if not yes:
             what = "all their registrations" if registration is None else f"registration {registration}"
             click.confirm(f"End {what} of registrant {registrant_id}? They are not called any more", abort=True)
-        ended = staff.end(conn, registrant_id, registration, who=_who(), now=now())
+        ended = staff.end(conn, registrant_id, registration, who=who(), now=now())
     if not ended:
         raise click.ClickException("there was nothing to end; movans registrant show lists what there is")
     out.print(f"{ended} ended.")
@@ -76,7 +76,7 @@ def pin(context: click.Context, registrant_id: int) -> None:
     if weakness(new):
         raise click.ClickException("this PIN is easy to guess; let the registrant make up another. Nothing was changed")
     with house.database() as db, db.connection() as conn:
-        if not staff.set_pin(conn, house.keyring(), registrant_id, new, who=_who(), now=now()):
+        if not staff.set_pin(conn, house.keyring(), registrant_id, new, who=who(), now=now()):
             raise click.ClickException("this PIN cannot be taken at their telephone; let them make up another")
     out.print("The PIN is set; their telephones are being called.")
 
@@ -89,7 +89,7 @@ def lift(context: click.Context) -> None:
     hashes = house.keyring().hashes(_ask_number())
     with house.database() as db, db.connection() as conn:
         refusals, wrong_pins = guard.lift(conn, hashes, now=now())
-        staff.record(conn, _who(), f"lifted {refusals} refusals and {wrong_pins} wrong PINs of a number", now=now())
+        staff.record(conn, who(), f"lifted {refusals} refusals and {wrong_pins} wrong PINs of a number", now=now())
     out.print(f"{refusals} refusals and {wrong_pins} wrong PINs no longer count.")
 
 
@@ -107,6 +107,6 @@ def _ask_number() -> str:
     return given
 
 
-def _who() -> str:
+def who() -> str:
     """The person, also behind sudo."""
     return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name

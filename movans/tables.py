@@ -11,15 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 from db import overview
+from db.alerts import Alert
 from db.keys import Keyring
+from db.notifications import Plan
+from db.overview import ForStaff
 from db.staff import Known, Wanted
+from dialer.schedule import NextCall
 from feed.run import Report
 
 if TYPE_CHECKING:
     from prompts.script import Line
 
 ROWS = 40
-FREE_TEXT = {"name", "about", "facility", "cause", "words"}  # may be broken into lines
+FREE_TEXT = {"name", "about", "facility", "cause", "words", "says"}  # may be broken into lines
 
 
 def changes(report: Report, zone: ZoneInfo) -> Table:
@@ -87,6 +91,42 @@ def registrants(known: list[Known], wanted: list[Wanted], zone: ZoneInfo) -> Tab
     return table
 
 
+def to_do(items: Sequence[ForStaff], keyring: Keyring, zone: ZoneInfo, *, reveal: bool) -> Table:
+    """What staff must see to, all of it."""
+    table = _table(
+        "To be told by a person", "notification", "telephone", "about", "what", "since", "calls", "next call"
+    )
+    show = overview.clear if reveal else overview.masked
+    for item in items:
+        numbers = [show(keyring, cipher, key_id) for cipher, key_id in zip(item.ciphers, item.key_ids, strict=True)]
+        soon = f"none: handed over {_time(item.handed_over_at, zone)}" if item.handed_over_at else ""
+        _row(
+            table, str(item.id), "\n".join(numbers),
+            f"{item.last_name}, {item.first_name} ({item.agency} {item.number})", item.kind,
+            _time(item.created_at, zone), str(item.attempts), soon or _time(item.next_call_at, zone),
+        )  # fmt: skip
+    return table
+
+
+def still_alerts(alerts: Sequence[Alert], zone: ZoneInfo) -> Table:
+    table = _table("Alerts", "alert", "since", "told", "says")
+    for alert in alerts:
+        _row(table, str(alert.id), _time(alert.raised_at, zone), _time(alert.told_at, zone) or "not yet", alert.says)
+    return table
+
+
+def timeline(plan: Plan, calls: Sequence[NextCall], known_at: datetime, zone: ZoneInfo) -> Table:
+    """The calls about one event, and when staff are told while they go on."""
+    table = _table("", "call", "at", "after", "telephone")
+    staff_at = plan.staff_at
+    for number, call in enumerate(calls, start=1):
+        if staff_at and staff_at < call.at:
+            _row(table, "", _moment(staff_at, zone), _since(known_at, staff_at), "staff are told; calls go on")
+            staff_at = None
+        _row(table, str(number), _moment(call.at, zone), _since(known_at, call.at), str(call.place))
+    return table
+
+
 def script(lines: "Sequence[Line]") -> Table:
     """What can be recorded, all of it; a length with ~ is an estimate."""
     table = _table("", "id", "words", "seconds", "recording")
@@ -111,6 +151,15 @@ def _row(table: Table, *cells: str) -> None:
 def _seconds(answered_at: datetime | None, ended_at: datetime | None) -> str:
     """How long somebody or something was on the line."""
     return str(round((ended_at - answered_at).total_seconds())) if answered_at and ended_at else ""
+
+
+def _moment(at: datetime, zone: ZoneInfo) -> str:
+    return at.astimezone(zone).strftime("%a %b %d %H:%M %Z")
+
+
+def _since(begin: datetime, at: datetime) -> str:
+    minutes = round((at - begin).total_seconds() / 60)
+    return f"{minutes // 60}:{minutes % 60:02}"
 
 
 def _time(at: datetime | None, zone: ZoneInfo) -> str:

@@ -6,7 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,6 +158,31 @@ def dial(house: House) -> None:
         run(dialer, house.dsn, clock=now, stopping=lambda: bool(told_to_stop))
 
 
+def alarm(house: House) -> None:
+    """What is done again and again beside the calls, until SIGTERM."""
+    from movans.alarm import TICK, Alive, Commands, Duty, Pulse, Teller, run, watch_notifications
+
+    told_to_stop: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: told_to_stop.append(number))
+    chosen = house.settings.alerts
+    commands = Commands(chosen.within)
+    pulse = Pulse({part: house.heartbeat(part).path for part in PARTS if part != "alarm"})
+    tick = timedelta(seconds=TICK)
+    with house.database() as db:
+        duties = [
+            Duty(tick, commands.look),
+            Duty(tick, pulse.look),
+            Duty(tick, Teller(db, chosen.command, commands).look),
+            Duty(timedelta(seconds=5), watch_notifications(db)),
+        ]
+        if chosen.alive.command:
+            duties.append(Duty(chosen.alive.every, Alive(db, chosen.alive.command, commands, pulse).look))
+        try:
+            run(duties, beat=house.heartbeat("alarm").beat, clock=now, stopping=lambda: bool(told_to_stop))
+        finally:
+            commands.stop()
+
+
 def voice(house: House) -> None:
     """The voice process, until SIGTERM."""
     from prompts import voice as process
@@ -173,4 +198,4 @@ def _end_at_sigterm() -> None:
     signal.signal(signal.SIGTERM, end)
 
 
-PARTS: dict[str, Callable[[House], None]] = {"serve": serve, "dial": dial, "voice": voice}
+PARTS: dict[str, Callable[[House], None]] = {"serve": serve, "dial": dial, "alarm": alarm, "voice": voice}

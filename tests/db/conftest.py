@@ -12,6 +12,7 @@ from db import custody, feed_runs
 from db.custody import Custody, Offender, Person
 from db.migrate import migrate
 from dialer import policy
+from movans.settings import Settings
 from tests import people
 from tests.conftest import KEYS, NOON, SETTINGS
 
@@ -54,14 +55,21 @@ def register(shared: psycopg.Connection, offender: Offender) -> Callable[..., in
 
 @pytest.fixture
 def happens(shared: psycopg.Connection, offender: Offender) -> Callable[..., int]:
-    def event(kind: str = "released", *, late: bool = False, status: str = "released", at: datetime = NOON) -> int:
+    def event(
+        kind: str = "released",
+        *,
+        late: bool = False,
+        status: str = "released",
+        at: datetime = NOON,
+        settings: Settings = SETTINGS,
+    ) -> int:
         with shared.transaction():
             run = feed_runs.add(shared, "test.csv", "", "applied", now=NOON)
             event_id = custody.record(
                 shared, offender.id, kind, Custody(status, "Boone County Jail", at),
                 source="boone", source_key=f"{kind} {run}", feed_run_id=run, now=at,
             )  # fmt: skip
-            policy.notify(shared, event_id, late=late, settings=SETTINGS, now=at)
+            policy.notify(shared, event_id, late=late, settings=settings, now=at)
         return event_id
 
     return event

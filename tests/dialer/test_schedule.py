@@ -1,4 +1,4 @@
-"""When a telephone rings, and when it rings again, case by case. America/Chicago is at UTC-6, and at UTC-5 in summer."""
+"""When a telephone rings, and rings again, case by case. America/Chicago is at UTC-6, and at UTC-5 in summer."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
