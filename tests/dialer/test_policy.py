@@ -1,6 +1,6 @@
 """What the policy makes of events, on a real database: first calls, holding and joining, hours, and who takes over."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import psycopg
@@ -22,7 +22,7 @@ MORNING = NOON + 19 * HOUR  # seven
 HELD = {"transferred": {"hold": "08:00:00"}}
 
 
-def with_kinds(kinds: dict[str, dict[str, object]]) -> Settings:
+def with_kinds(kinds: Mapping[str, Mapping[str, object]]) -> Settings:
     of_kind = {kind: OfKind.model_validate(own) for kind, own in kinds.items()}
     return SETTINGS.model_copy(update={"policy": SETTINGS.policy.model_copy(update={"kinds": of_kind})})
 

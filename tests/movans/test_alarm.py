@@ -1,0 +1,233 @@
+"""The alarm part: real small commands, a real database, and a clock that the test moves."""
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg_pool import ConnectionPool
+
+from db import alerts
+from db.pool import open_pool
+from movans.alarm import AT_ONCE, Alive, Commands, Duty, Pulse, Teller, run
+from movans.heartbeat import Heartbeat
+from tests.conftest import NOON
+
+SECOND = timedelta(seconds=1)
+WITHIN = 30 * SECOND
+
+
+@pytest.fixture
+def db(database: str) -> Iterator[ConnectionPool]:
+    with open_pool(database) as pool:
+        yield pool
+
+
+@pytest.fixture
+def commands() -> Iterator[Commands]:
+    made = Commands(WITHIN)
+    yield made
+    made.stop()
+
+
+def script(tmp_path: Path, text: str) -> list[str]:
+    """A command; $0 is a directory for what it leaves."""
+    return ["sh", "-c", text, str(tmp_path)]
+
+
+def tells(tmp_path: Path) -> list[str]:
+    return script(tmp_path, 'cat >>"$0/said"; echo "$MOVANS_ALERT" >>"$0/keys"')
+
+
+def said(tmp_path: Path) -> list[str]:
+    file = tmp_path / "said"
+    return file.read_text().splitlines() if file.exists() else []
+
+
+def becomes(what: Callable[[], object], look: Callable[[], object], seconds: float = 20) -> bool:
+    """Look until it is so, all at one time of the test's clock: real commands take a moment."""
+    until = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > until:
+            return False
+        look()
+        time.sleep(0.01)
+    return True
+
+
+def looks(teller: Teller, now: datetime) -> Callable[[], None]:
+    def look() -> None:
+        teller.commands.look(now)
+        teller.look(now)
+
+    return look
+
+
+def untold(shared: psycopg.Connection) -> list[str]:
+    return [alert.key for alert in alerts.untold(shared, most=100)]
+
+
+def test_each_alert_is_given_to_the_command_once(
+    db: ConnectionPool, shared: psycopg.Connection, commands: Commands, tmp_path: Path
+):
+    alerts.add(shared, "trunk main", "The trunk is down.", now=NOON)
+    alerts.add(shared, "disk", "The disk is full.", now=NOON)
+    look = looks(Teller(db, tells(tmp_path), commands), NOON)
+    assert becomes(lambda: not untold(shared), look)
+    look()
+    assert sorted(said(tmp_path)) == ["The disk is full.", "The trunk is down."]
+    assert sorted((tmp_path / "keys").read_text().splitlines()) == ["disk", "trunk main"]
+    told = shared.execute("select distinct told_at from alert").fetchall()
+    assert told == [(NOON,)]
+
+
+def test_what_fails_is_tried_again_after_pauses_that_grow(
+    db: ConnectionPool,
+    shared: psycopg.Connection,
+    commands: Commands,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+):
+    alerts.add(shared, "disk", "The disk is full.", now=NOON)
+    teller = Teller(db, script(tmp_path, 'cat >>"$0/said"; test -e "$0/well"'), commands)
+    for count, at in enumerate((0, 15, 45, 105), start=1):
+        if count > 1:
+            looks(teller, NOON + (at - 0.1) * SECOND)()
+            assert len(said(tmp_path)) == count - 1
+        look = looks(teller, NOON + at * SECOND)
+        assert becomes(lambda count=count: caplog.text.count("failed with exit code 1") == count, look)
+    assert untold(shared) == ["disk"]
+    (tmp_path / "well").touch()
+    assert becomes(lambda: not untold(shared), looks(teller, NOON + 400 * SECOND))
+    assert len(said(tmp_path)) == 5
+    assert "the alert command for 'disk'" in caplog.text
+
+
+def test_a_command_that_hangs_is_killed_with_what_it_started_and_holds_up_nobody(
+    db: ConnectionPool,
+    shared: psycopg.Connection,
+    commands: Commands,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+):
+    hangs = 'case $MOVANS_ALERT in hang*) sleep 600 & echo $! >"$0/child"; wait;; *) cat >>"$0/said";; esac'
+    alerts.add(shared, "hangs", "Nobody hears this.", now=NOON)
+    alerts.add(shared, "disk", "The disk is full.", now=NOON + SECOND)
+    teller = Teller(db, script(tmp_path, hangs), commands)
+    assert becomes(lambda: untold(shared) == ["hangs"] and (tmp_path / "child").exists(), looks(teller, NOON))
+    child = int((tmp_path / "child").read_text() or 0)
+    assert said(tmp_path) == ["The disk is full."]
+    commands.look(NOON + WITHIN - SECOND)
+    assert Path(f"/proc/{child}").exists()
+    commands.look(NOON + WITHIN)
+    assert becomes(lambda: not Path(f"/proc/{child}").exists(), lambda: None)
+    assert "the alert command for 'hangs': killed, it took longer than 30 s" in caplog.text
+    assert untold(shared) == ["hangs"]
+
+
+def test_only_so_many_are_told_at_the_same_time_and_those_that_fail_let_others_go_first(
+    db: ConnectionPool, shared: psycopg.Connection, commands: Commands, tmp_path: Path
+):
+    for number in range(AT_ONCE + 3):
+        alerts.add(shared, f"{number}", f"{number}", now=NOON + number * SECOND)
+    command = script(tmp_path, 'test "$MOVANS_ALERT" -ge 8 && cat >>"$0/said"')
+    teller = Teller(db, command, commands)
+    teller.look(NOON)
+    assert len(commands._running) == AT_ONCE
+    assert becomes(lambda: len(said(tmp_path)) == 3, looks(teller, NOON))
+
+
+def test_without_a_command_the_log_is_all_that_can_be_told(
+    db: ConnectionPool, shared: psycopg.Connection, commands: Commands, caplog: pytest.LogCaptureFixture
+):
+    alerts.add(shared, "disk", "The disk is full.", now=NOON)
+    looks(Teller(db, [], commands), NOON)()
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+        (logging.WARNING, "The disk is full.")
+    ]
+    assert untold(shared) == []
+
+
+def test_a_command_that_is_not_there_is_a_failure(
+    db: ConnectionPool,
+    shared: psycopg.Connection,
+    commands: Commands,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+):
+    alerts.add(shared, "disk", "The disk is full.", now=NOON)
+    teller = Teller(db, [str(tmp_path / "nothing")], commands)
+    assert becomes(lambda: "failed with exit code" in caplog.text, looks(teller, NOON))
+    assert untold(shared) == ["disk"]
+
+
+@pytest.fixture
+def pulse(tmp_path: Path) -> Pulse:
+    return Pulse({part: tmp_path / f"{part}.beat" for part in ("serve", "dial")})
+
+
+def beat(pulse: Pulse, now: datetime, *parts: str) -> None:
+    for part in parts:
+        Heartbeat(pulse.beats[part]).beat()
+        stamp = now.timestamp()
+        os.utime(pulse.beats[part], (stamp, stamp))
+    pulse.look(now)
+
+
+def test_the_sign_that_all_is_well_is_given_as_long_as_every_part_lives(
+    db: ConnectionPool, commands: Commands, pulse: Pulse, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    alive = Alive(db, script(tmp_path, 'cat >>"$0/said"'), commands, pulse)
+    beat(pulse, NOON, "serve", "dial")
+    assert not alive.look(NOON)  # they may be signs of long ago
+    beat(pulse, NOON + SECOND, "serve", "dial")
+    assert alive.look(NOON + SECOND)
+    assert becomes(lambda: said(tmp_path) == ["All is well."], lambda: commands.look(NOON + SECOND))
+    beat(pulse, NOON + 9 * SECOND, "serve")
+    assert alive.look(NOON + 11 * SECOND)
+    assert not alive.look(NOON + 12 * SECOND)
+    assert not alive.look(NOON + 13 * SECOND)
+    assert caplog.text.count("no sign of life from dial") == 1
+    beat(pulse, NOON + 14 * SECOND, "serve", "dial")
+    assert alive.look(NOON + 14 * SECOND)
+
+
+def test_a_duty_that_cannot_be_done_is_tried_at_every_look_and_one_that_was_done_has_time() -> None:
+    done: list[datetime] = []
+    well = False
+
+    def do(now: datetime) -> bool:
+        done.append(now)
+        return well
+
+    duty = Duty(timedelta(minutes=5), do)
+    for second in range(3):
+        duty.look(NOON + second * SECOND)
+    assert len(done) == 3
+    well = True
+    for second in range(3, 303):
+        duty.look(NOON + second * SECOND)
+    assert done[3:] == [NOON + 3 * SECOND]
+    duty.look(NOON + 303 * SECOND)
+    assert len(done) == 5
+    duty.look(NOON - timedelta(hours=1))  # the clock was set back
+    assert len(done) == 6
+
+
+def test_a_database_that_is_away_stops_no_other_duty_and_gives_no_sign_that_all_is_well(
+    commands: Commands, pulse: Pulse, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    beat(pulse, NOON, "serve", "dial")
+    beat(pulse, NOON + SECOND, "serve", "dial")
+    others: list[datetime] = []
+    with open_pool(f"host={tmp_path} dbname=movans") as nowhere:
+        alive = Alive(nowhere, script(tmp_path, 'cat >>"$0/said"'), commands, pulse)
+        duties = [Duty(SECOND, alive.look), Duty(SECOND, others.append)]
+        run(duties, beat=lambda: None, clock=lambda: NOON + SECOND, stopping=lambda: bool(others))
+    assert others == [NOON + SECOND]
+    assert "the database is away" in caplog.text
+    assert not commands._running
