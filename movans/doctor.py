@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from db import overview
 from db.keys import NoKeys
 from db.migrate import MIGRATIONS
 from movans import asterisk, supervision
@@ -80,6 +81,7 @@ def _checks(house: House) -> list[tuple[str, Callable[[], str], str]]:
             "start again: the start sets owners and modes; keep the spool on one filesystem",
         ),
         ("database", lambda: _database(house), f"{START}: {state / 'log' / 'postgres.log'}"),
+        ("policy", lambda: _policy(house), f"correct the name under policy.kinds in {house.file}"),
         ("keys", lambda: _keys(house), f"restore {house.key_file} from its backup, owner movans, mode 0600"),
         ("prompts", lambda: _prompts(house), "script/movans prompts build"),
         ("voice", lambda: _voice(house), f"{START}: {state / 'log' / 'voice.log'}"),
@@ -140,6 +142,14 @@ def _database(house: House) -> str:
         if missing := sorted({file.name for file in MIGRATIONS.glob("*.sql")} - applied):
             raise Sick(f"not applied: {', '.join(missing)}")
         return f"PostgreSQL {conn.info.server_version // 10000}, {len(applied)} migration(s)"
+
+
+def _policy(house: House) -> str:
+    with psycopg.connect(house.dsn, connect_timeout=5) as conn:
+        known = overview.kinds(conn)
+    if unknown := sorted(set(house.settings.policy.kinds) - set(known)):
+        raise Sick(f"there is no kind of event {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    return f"{len(known)} kinds of events"
 
 
 def _keys(house: House) -> str:

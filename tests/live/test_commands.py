@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from db import lookup
+from db import alerts, lookup
 from movans.wiring import now
 from tests import people
 from tests.live.line import CHECKOUT, Line
@@ -36,6 +36,17 @@ def test_status_shows_who_waits_and_what_was_tried_and_no_number(line: Line):
     assert "failed" in shown  # no test phone is registered
     assert "•••-•••-••87" in shown
     assert "5735550187" not in shown.replace("-", "")
+
+
+def test_an_alert_is_told_and_listed_until_a_person_says_that_it_is_over(line: Line):
+    with line.house.database() as db, db.connection() as conn:
+        alerts.add(conn, "disk", "The disk is full.", now=now())
+    line.eventually(lambda: line.query("select 1 from alert where key = 'disk' and told_at is not null"), 20)
+    assert "WARNING movans.alarm: The disk is full." in (line.settings.state / "log" / "alarm.log").read_text()
+    assert "The disk is full." in line.movans("report").stdout
+    alert = str(line.query("select id from alert where key = 'disk'")[0][0])
+    assert line.movans("report", "over", alert).returncode == 0
+    assert "The disk is full." not in line.movans("report").stdout
 
 
 def test_doctor_finds_a_healthy_service_well(line: Line):

@@ -4,6 +4,7 @@ import os
 import pwd
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -13,6 +14,7 @@ from db import keys
 from movans import doctor
 from movans.asterisk import SERVICE_USER
 from movans.doctor import Finding, examine
+from movans.settings import OfKind
 from movans.wiring import House
 from prompts.catalogue import WrongCatalogue
 from prompts.sounds import built_at
@@ -66,6 +68,15 @@ def test_keys_are_compared_with_a_database_that_answers(house: Callable[[str], H
     finding = found(at_home, "keys")
     assert not finding.well
     assert finding.found == "the database needs key 7, which is not in the key file"
+
+
+def test_a_kind_of_the_policy_that_there_is_not_is_named(house: Callable[[str], House], database: str):  # noqa: F811
+    at_home = house(database)
+    assert found(at_home, "policy").well
+    policy = at_home.settings.policy.model_copy(update={"kinds": {"moved": OfKind(), "died": OfKind()}})
+    finding = found(replace(at_home, settings=at_home.settings.model_copy(update={"policy": policy})), "policy")
+    assert not finding.well
+    assert finding.found.startswith("there is no kind of event moved; known are corrected, court_cancelled,")
 
 
 def test_missing_sounds_are_named_for_each_language(house: Callable[[str], House]):
