@@ -1,4 +1,4 @@
-"""A part's sign of life: a file that its own main loop touches, and that the watchdog looks at."""
+"""A part's sign of life: a file that its own main loop touches, and that watchdog and alarm look at."""
 
 import os
 from pathlib import Path

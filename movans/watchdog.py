@@ -3,8 +3,8 @@
 Everything is judged by one rule: its sign of life must change within a number of the watchdog's own looks. Looks are
 counted and not seconds, so that a machine that was paused, or a watchdog that was held up, kills nobody.
 
-The sign of a part of ours is its heartbeat. Asterisk and PostgreSQL have none: each is asked something twice a second,
-and its sign is the number of its answers.
+The sign of a part is its heartbeat. Asterisk and PostgreSQL have none of their own: each is asked something twice a
+second, and each answer is a beat. The watchdog's own is looked at by the alarm part.
 """
 
 import os
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from movans import asterisk, supervision
-from movans.heartbeat import last_beat
+from movans.heartbeat import Heartbeat, last_beat
 from movans.settings import Settings
 from movans.supervision import NoSupervisor, Process
 
@@ -81,23 +81,17 @@ class Watch:
         return due
 
 
-class Asking:
-    """Asks again and again, in a thread of its own because an answer may not come; counts the answers."""
+def keep_asking(ask: Callable[[], object], heartbeat: Heartbeat) -> None:
+    """Ask again and again, in a thread of its own because an answer may not come; each answer is a beat."""
 
-    def __init__(self, ask: Callable[[], object]) -> None:
-        self._ask = ask
-        self.answers = 0
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self) -> None:
+    def run() -> None:
         while True:
-            try:
-                self._ask()
-            except (OSError, asterisk.NoAsterisk):
-                pass  # no answer is what the count shows
-            else:
-                self.answers += 1
+            with suppress(OSError, asterisk.NoAsterisk):
+                ask()
+                heartbeat.beat()
             time.sleep(EVERY)
+
+    threading.Thread(target=run, daemon=True).start()
 
 
 def ask_postgres(path: Path) -> None:
@@ -114,12 +108,14 @@ def watch(settings: Settings, say: Callable[[str], None]) -> None:
     """Look twice a second, for ever; `say` what was done and why."""
     run = settings.state / "run"
     names = {part.name for part in supervision.parts(settings)}
-    asked = {"asterisk": Asking(lambda: asterisk.cli(settings, "core show channels count", ANSWER))}
+    beats = {name: Heartbeat(run / f"{name}.beat") for name in names}
+    keep_asking(lambda: asterisk.cli(settings, "core show channels count", ANSWER), beats["asterisk"])
     if "postgres" in names:
-        asked["postgres"] = Asking(lambda: ask_postgres(run / ".s.PGSQL.5432"))
+        keep_asking(lambda: ask_postgres(run / ".s.PGSQL.5432"), beats["postgres"])
     seen = Watch()
     while True:
         time.sleep(EVERY)
+        beats["watchdog"].beat()
         try:
             processes = supervision.processes(settings)
             for name in seen.to_start(processes):
@@ -128,9 +124,7 @@ def watch(settings: Settings, say: Callable[[str], None]) -> None:
         except NoSupervisor as error:
             say(str(error))
             continue
-        signs = {name: last_beat(run / f"{name}.beat") for name in names} | {
-            name: asking.answers for name, asking in asked.items()
-        }
+        signs = {name: last_beat(beat.path) for name, beat in beats.items()}
         for name, reason in seen.look(processes, signs).items():
             say(f"{name} (process {processes[name].pid}) is killed: {reason}")
             _kill(processes[name].pid)

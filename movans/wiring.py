@@ -17,7 +17,7 @@ from db import custody, keys, registrants
 from db.keys import Keyring
 from db.migrate import migrate
 from db.pool import Database, open_pool, take_time
-from movans import asterisk, postgres, settings
+from movans import asterisk, postgres, settings, supervision
 from movans.heartbeat import Heartbeat
 from movans.settings import Settings
 from prompts.catalogue import Catalogue, load_all
@@ -166,7 +166,8 @@ def alarm(house: House) -> None:
     signal.signal(signal.SIGTERM, lambda number, _: told_to_stop.append(number))
     chosen = house.settings.alerts
     commands = Commands(chosen.within)
-    pulse = Pulse({part: house.heartbeat(part).path for part in PARTS if part != "alarm"})
+    others = [part.name for part in supervision.parts(house.settings) if part.name != "alarm"]
+    pulse = Pulse({part: house.heartbeat(part).path for part in others})
     tick = timedelta(seconds=TICK)
     with house.database() as db:
         duties = [
