@@ -71,7 +71,23 @@ class Line:
         content["sip"] |= {"port": free_port(), "rtp_ports": [self._rtp(), self._rtp() + 99]}
         content["calls"] |= {"ring": 5, "longest": 120}
         content["policy"] = policy_that_waits(SOON)
+        writes = ["sh", "-c", 'cat >>"$0"']
+        content["alerts"] = {
+            "command": [*writes, str(self.told)],
+            "within": 30,
+            "alive": {"command": [*writes, str(self.signs)], "every": 1},
+        }
         return content | self.changes
+
+    @property
+    def told(self) -> Path:
+        """What the alert command was given."""
+        return self.directory / "state" / "run" / "told"
+
+    @property
+    def signs(self) -> Path:
+        """What the command was given that is run as long as all is well."""
+        return self.directory / "state" / "run" / "signs"
 
     def _rtp(self) -> int:
         return 22000 + os.getpid() % 40 * 100

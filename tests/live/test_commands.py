@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from db import alerts, lookup
+from db import lookup
 from movans.wiring import now
 from tests import people
 from tests.live.line import CHECKOUT, Line
@@ -38,15 +38,31 @@ def test_status_shows_who_waits_and_what_was_tried_and_no_number(line: Line):
     assert "5735550187" not in shown.replace("-", "")
 
 
-def test_an_alert_is_told_and_listed_until_a_person_says_that_it_is_over(line: Line):
+@pytest.mark.usefixtures("registered")
+def test_what_nobody_confirms_in_time_is_told_and_listed_until_a_person_closes_it(line: Line):
+    ((number,),) = line.query(
+        """select n.id from notification n join custody_event e on e.id = event_id join offender o on o.id = offender_id
+           where o.number = '300100' and n.state = 'open'"""
+    )
     with line.house.database() as db, db.connection() as conn:
-        alerts.add(conn, "disk", "The disk is full.", now=now())
-    line.eventually(lambda: line.query("select 1 from alert where key = 'disk' and told_at is not null"), 20)
-    assert "WARNING movans.alarm: The disk is full." in (line.settings.state / "log" / "alarm.log").read_text()
-    assert "The disk is full." in line.movans("report").stdout
-    alert = str(line.query("select id from alert where key = 'disk'")[0][0])
-    assert line.movans("report", "over", alert).returncode == 0
-    assert "The disk is full." not in line.movans("report").stdout
+        conn.execute("update notification set give_up_at = %s where id = %s", [now(), number])
+    said = f"Notification {number} (released, boone 300100) was not confirmed in time"
+    line.eventually(lambda: line.told.exists() and said in line.told.read_text(), 30)
+    assert line.query("select 1 from notification where id = %s and handed_over_at is not null", number)
+    assert "GREEN, PAT (boone 300100)" in line.movans("report").stdout
+    assert line.movans("report", "close", str(number), "--how", "told in person", "--yes").returncode == 0
+    assert "GREEN, PAT" not in line.movans("report").stdout
+    assert line.query("select 1 from alert where key = %s and over_at is null", f"notification {number}") == []
+
+
+def test_the_sign_that_all_is_well_is_given_again_and_again_by_an_alarm_part_that_was_killed_too(line: Line):
+    def comes() -> None:
+        line.signs.unlink(missing_ok=True)
+        line.eventually(lambda: line.signs.exists() and line.signs.read_text().count("All is well.") > 2, 30)
+
+    comes()
+    line.is_up_again("alarm", line.kill("alarm"))
+    comes()
 
 
 def test_doctor_finds_a_healthy_service_well(line: Line):
