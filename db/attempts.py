@@ -157,7 +157,7 @@ def end(conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, n
         return None
     cursor = conn.cursor(row_factory=class_row(Carried))
     carried = cursor.execute(
-        """select n.id as notification_id, kind, class as urgency, agency, first_call_at, give_up_at,
+        """select n.id as notification_id, k.kind, class as urgency, agency, first_call_at, give_up_at,
                   coalesce((select place from telephone t where t.registrant_id = r.registrant_id
                             and t.number_hash = this.number_hash and t.ended_at is null), next_place) as place,
                   (select coalesce(max(place), 1) from telephone t
@@ -169,8 +169,8 @@ def end(conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, n
            from call_attempt this join attempt_carries on attempt_id = this.id
            join notification n on n.id = notification_id
            join registration r on r.id = registration_id
-           join custody_event e on e.id = n.event_id join event_kind using (kind)
-           join offender o on o.id = e.offender_id
+           join event_kind k on k.kind = n.called_as
+           join custody_event e on e.id = n.event_id join offender o on o.id = e.offender_id
            where this.id = %s and n.state = 'open' and next_call_at is not null
            order by n.id for update of n""",
         [attempt_id],

@@ -26,7 +26,7 @@ class News:
 
 @dataclass(frozen=True)
 class Subject:
-    """What the policy goes by: the kind of an event, its class, and whose offender it is about."""
+    """What the policy goes by: a kind of event, its class, and whose offender it is about."""
 
     kind: str
     urgency: str
@@ -59,17 +59,17 @@ def make(conn: Connection, event_id: int, *, late: bool, plan: Plan, now: dateti
     """Make the event's notifications, one for each live registration of its offender; return how many.
 
     What is open of the same registrations is superseded, unless the event came late and the others are the newer news.
-    What supersedes is called no later, nor after more others, than what it supersedes would have been: news that is
-    held is joined, and nobody who waits for a call waits longer because there is more to tell.
+    What supersedes is called no later than what it supersedes would have been, and by the policy of the more urgent of
+    the two: news that is held is joined, and nobody who waits for a call waits longer because there is more to tell.
     Nobody is called of an event whose kind is untold.
     """
     made = [
         registration_id
         for (registration_id,) in conn.execute(
-            """insert into notification (registration_id, event_id, created_at, priority, first_call_at, next_call_at,
-                                         staff_at, give_up_at)
-               select r.id, e.id, %(now)s, %(priority)s, %(first_call_at)s, %(first_call_at)s,
-                      %(staff_at)s, %(give_up_at)s
+            """insert into notification (registration_id, event_id, created_at, called_as, priority, first_call_at,
+                                         next_call_at, staff_at, give_up_at)
+               select r.id, e.id, %(now)s, kind, %(priority)s, %(first_call_at)s,
+                      %(first_call_at)s, %(staff_at)s, %(give_up_at)s
                from custody_event e
                join event_kind using (kind)
                join registration r on r.offender_id = e.offender_id and r.ended_at is null
@@ -85,15 +85,18 @@ def make(conn: Connection, event_id: int, *, late: bool, plan: Plan, now: dateti
                    from notification was
                    where was.id = n.id and n.state = 'open' and n.registration_id = any(%(made)s)
                      and n.event_id <> %(event)s
-                   returning n.registration_id, was.next_call_at, n.priority, n.staff_at),
+                   returning n.registration_id, was.next_call_at, n.called_as, n.priority, n.staff_at),
                before as (
-                   select registration_id, min(next_call_at) as next_call_at, min(priority) as priority,
-                          min(staff_at) as staff_at
+                   select registration_id, min(next_call_at) as next_call_at, min(staff_at) as staff_at,
+                          min(priority) filter (where next_call_at is not null) as priority,
+                          (array_agg(called_as order by next_call_at is null, priority))[1] as called_as
                    from superseded group by registration_id)
                update notification n set
+                   called_as = case when before.priority < n.priority then before.called_as else n.called_as end,
+                   priority = least(n.priority, before.priority),
                    first_call_at = least(n.first_call_at, before.next_call_at),
                    next_call_at = least(n.next_call_at, before.next_call_at),
-                   priority = least(n.priority, before.priority), staff_at = least(n.staff_at, before.staff_at)
+                   staff_at = least(n.staff_at, before.staff_at)
                from before where n.event_id = %(event)s and n.registration_id = before.registration_id""",
             {"now": now, "made": made, "event": event_id},
         )
@@ -168,12 +171,12 @@ def call_next(conn: Connection, notification_id: int, at: datetime, place: int) 
 
 
 def due(conn: Connection, *, now: datetime) -> list[Subject]:
-    """What is due to be called is about these."""
+    """By whose policies what is due is called."""
     cursor = conn.cursor(row_factory=class_row(Subject))
     return cursor.execute(
-        """select distinct kind, class as urgency, agency
-           from notification n join custody_event e on e.id = event_id join event_kind using (kind)
-           join offender o on o.id = offender_id where next_call_at <= %s""",
+        """select distinct k.kind, class as urgency, agency
+           from notification n join event_kind k on k.kind = called_as
+           join custody_event e on e.id = event_id join offender o on o.id = offender_id where next_call_at <= %s""",
         [now],
     ).fetchall()
 
@@ -187,7 +190,7 @@ def put_off(conn: Connection, subject: Subject, until: datetime, *, now: datetim
         """update notification set next_call_at = %(until)s
            where id in (select n.id from notification n join custody_event e on e.id = event_id
                         join offender o on o.id = offender_id
-                        where kind = %(kind)s and agency = %(agency)s and next_call_at <= %(now)s
+                        where called_as = %(kind)s and agency = %(agency)s and next_call_at <= %(now)s
                         for update of n skip locked)
            returning id, give_up_at""",
         {"until": until, "now": now, **vars(subject)},

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import psycopg
 import pytest
 
-from db import alerts, attempts, notifications
+from db import alerts, attempts, notifications, overview
 from db.custody import Offender
 from dialer import policy
 from dialer.outcome import finish
@@ -103,6 +103,22 @@ def test_what_supersedes_something_critical_waits_no_longer_than_that_would_have
     finish(shared, attempt, "busy", "", settings=SETTINGS, now=NIGHT)
     happens("transferred", status="in custody", at=NIGHT + timedelta(minutes=1), settings=with_kinds(HELD))
     assert planned(shared) == [("transferred", 1, NIGHT + HOUR / 2)]
+    (attempt,) = dial(shared, NIGHT + HOUR / 2)
+    finish(shared, attempt, "busy", "", settings=with_kinds(HELD), now=NIGHT + HOUR / 2)
+    assert planned(shared) == [("transferred", 1, NIGHT + HOUR)]
+
+
+def test_what_supersedes_something_that_was_handed_over_is_called_by_its_own_policy_and_staff_still_know(
+    shared: psycopg.Connection, register: Register, happens: Happens
+):
+    register("5735550142")
+    happens("returned", status="in custody")
+    (attempt,) = dial(shared, NOON)
+    finish(shared, attempt, "busy", "", settings=SETTINGS, now=NOON + 58 * HOUR)
+    happens("transferred", status="in custody", at=NOON + 58 * HOUR)
+    assert planned(shared) == [("transferred", 2, NOON + 67 * HOUR)]
+    (item,) = overview.for_staff(shared, now=NOON + 58 * HOUR)
+    assert (item.kind, item.handed_over_at) == ("transferred", None)
 
 
 def test_what_is_held_comes_along_with_a_call_about_something_else_and_its_own_first_call_still_comes(
