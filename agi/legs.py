@@ -29,11 +29,12 @@ def dial(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
             conn, service.keyring, attempt_id, end_within=calls.ring + calls.longest + APOLOGY, now=service.clock()
         )
         news = notifications.waiting(conn, attempt_id) if number else []
+        trunk = attempts.trunk(conn, attempt_id)
         language = attempts.language(conn, attempt_id)
     if number is None:
         return
     service.sounds.prepare(utterances(service, news, service.catalogue(language)))
-    where = "PJSIP/testphone" if service.settings.trunk is None else f"PJSIP/{number}@trunk"
+    where = f"PJSIP/{number}@trunk-{trunk}" if trunk else "PJSIP/testphone"
     try:
         channel.dial(where, int(calls.ring.total_seconds()))
     except Gone:
@@ -90,7 +91,15 @@ def _patiently(record: Callable[[], None]) -> None:
 
 def _finish(service: Service, attempt_id: int, outcome: str | None, cause: str) -> None:
     with service.db.connection() as conn:
-        known = finish(conn, attempt_id, outcome, cause, again=service.settings.calls.again, now=service.clock())
+        known = finish(
+            conn,
+            attempt_id,
+            outcome,
+            cause,
+            again=service.settings.calls.again,
+            now=service.clock(),
+            trunks=list(service.settings.outbound),
+        )
     if known:
         log.info("attempt %s: %s %s", attempt_id, known, cause)
 

@@ -1,6 +1,7 @@
 """The end of a call attempt, and what follows from it for the notifications that it carried."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from psycopg import Connection
@@ -21,6 +22,10 @@ OUTCOMES = {
     "INVALIDARGS": "failed",
 }
 
+# Answers of a trunk that will not or cannot carry the call, and say nothing of the telephone (RFC 3261): it wants to be
+# paid, to know us, or does not let us; it was not reached in time. So does every 5xx.
+TRUNK_REFUSES = {401, 402, 403, 407, 408}
+
 
 def finish(
     conn: Connection,
@@ -30,15 +35,22 @@ def finish(
     *,
     again: Mapping[str, timedelta],
     now: datetime,
+    trunks: Sequence[str] = (),
 ) -> str | None:
     """End the attempt and schedule what it left open; return its outcome, None where it had ended already.
 
-    Without an outcome the call was answered, and its confirmation decides.
+    Without an outcome the call was answered, and its confirmation decides. One that its trunk refused is made again at
+    once by the next of ``trunks``, which are in order of preference; where there is none, it is an outcome like others.
     """
     ended = attempts.end(conn, attempt_id, outcome, cause, now=now)
     if ended is None:
         return None
+    refused = refused_by_trunk(ended.outcome, cause)
+    spare = trunks.index(ended.trunk) + 2 if refused and ended.trunk in trunks[:-1] else None
     for item in ended.carried:
+        if spare and now <= item.give_up_at:
+            notifications.call_next(conn, item.notification_id, now, item.place, trunk=spare, rung=False)
+            continue
         following = next_call(
             ended.outcome,
             ended_at=now,
@@ -49,18 +61,30 @@ def finish(
             again=again,
         )
         if following:
-            notifications.call_next(conn, item.notification_id, following.at, following.place)
+            rung = ended.outcome != "lost" and not refused
+            notifications.call_next(conn, item.notification_id, following.at, following.place, rung=rung)
         else:
             notifications.hand_over(conn, item.notification_id, now=now)
-    _prove_again(conn, attempt_id, ended.outcome, again=again, now=now)
+    _prove_again(conn, attempt_id, ended.outcome, spare, again=again, now=now)
     return ended.outcome
 
 
+def refused_by_trunk(outcome: str, cause: str) -> bool:
+    """Whether the trunk did not carry the call, so that another may; so does one that gave no answer at all."""
+    code = re.match(r"SIP ([1-6][0-9]{2})\b", cause)
+    if code is None:
+        return outcome in {"congestion", "failed", "no answer"}
+    return int(code[1]) in TRUNK_REFUSES or code[1].startswith("5")
+
+
 def _prove_again(
-    conn: Connection, attempt_id: int, outcome: str, *, again: Mapping[str, timedelta], now: datetime
+    conn: Connection, attempt_id: int, outcome: str, spare: int | None, *, again: Mapping[str, timedelta], now: datetime
 ) -> None:
     """Call once more for what is still to be proven at this telephone, or give it up; nobody is troubled for a day."""
     for proof in proofs.due_after(conn, attempt_id):
+        if spare:
+            proofs.call_next(conn, proof.id, now, trunk=spare)
+            continue
         following = next_call(
             outcome,
             ended_at=now,

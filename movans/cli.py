@@ -152,7 +152,7 @@ def _welcome(house: House) -> None:
             markup=False,
             soft_wrap=True,
         )
-    if chosen.trunk is None:
+    if not chosen.trunks:
         out.print("  Calls out   to the test phone, whatever number was left: no trunk is set", markup=False)
     out.print(f"  Settings    {house.file}\n  Logs        {chosen.state / 'log'}", markup=False, soft_wrap=True)
     out.print("  Stop        Ctrl-C", markup=False)

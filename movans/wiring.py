@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,11 +14,11 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg_pool import ConnectionPool
 
-from db import custody, keys, registrants
+from db import custody, hosts, keys, registrants
 from db.keys import Keyring
 from db.migrate import migrate
-from db.pool import Database, open_pool, take_time
-from movans import asterisk, postgres, settings
+from db.pool import Database, Unreachable, open_pool, take_time
+from movans import asterisk, postgres, settings, trunks
 from movans.heartbeat import Heartbeat
 from movans.settings import Settings
 from prompts.catalogue import Catalogue, load_all
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HOST = socket.gethostname()
 PATIENCE = 30.0  # seconds that a starting part waits for the database
 
 
@@ -46,6 +46,11 @@ class House:
     @property
     def dsn(self) -> str:
         return postgres.dsn(self.settings)
+
+    @property
+    def host(self) -> str:
+        """The name of this machine among those that share the database."""
+        return self.settings.host or socket.gethostname()
 
     @property
     def key_file(self) -> Path:
@@ -123,7 +128,7 @@ def serve(house: House) -> None:
             if moved := registrants.reseal(conn, service.keyring):
                 log.info("%s telephone numbers moved to key %s", moved, service.keyring.newest)
         make_searchable(db)
-        lose_interrupted(service, HOST)
+        lose_interrupted(service, house.host)
         with Server(house.settings.agi_port, service, house.heartbeat("serve").beat) as server:
             log.info("answering on port %s", house.settings.agi_port)
             server.serve_forever(poll_interval=0.25)
@@ -149,13 +154,17 @@ def dial(house: House) -> None:
         dialer = Dialer(
             db,
             house.settings.calls,
+            house.settings.outbound,
             house.spool,
             asterisk.control_socket(house.settings),
             house.settings.service.number,
-            HOST,
+            house.host,
             house.heartbeat("dial").beat,
+            lambda: trunks.down(house.settings.state / "run" / "trunks"),
         )
         run(dialer, house.dsn, clock=now, stopping=lambda: bool(told_to_stop))
+        with suppress(Unreachable), db.connection() as conn:
+            hosts.leave(conn, house.host)
 
 
 def voice(house: House) -> None:

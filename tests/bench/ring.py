@@ -22,7 +22,7 @@ from tests.bench.wire import SO_TIMESTAMPNS, stamped
 AIM_MEDIAN, AIM_P99 = 100, 1000  # milliseconds
 PATIENCE = 10  # seconds
 MOST = 100  # there are a hundred example numbers, 555-0100 to 555-0199
-CALL_FILE = "Channel: PJSIP/{number}@trunk\nApplication: Wait\nData: 1\nWaitTime: 10\nMaxRetries: 0\nArchive: no\n"
+CALL_FILE = "Channel: PJSIP/{number}@trunk-main\nApplication: Wait\nData: 1\nWaitTime: 10\nMaxRetries: 0\nArchive: no\n"
 
 
 class BusyNetwork:
@@ -84,10 +84,12 @@ def run(events: int) -> None:
         starting = progress.add_task("starting the service", total=None)
         hour = timedelta(hours=1)
         again = dict.fromkeys(("not confirmed", "busy", "no answer", "congestion", "failed", "lost"), "01:00:00")
-        calls = {"lines": 4, "ring": 10, "longest": 60, "again": again, "keep_calling": "24:00:00"}
+        calls = {"ring": 10, "longest": 60, "again": again, "keep_calling": "24:00:00"}
         with (
             BusyNetwork() as network,
-            BenchLine(trunk={"host": "127.0.0.1", "port": network.port}, calls=calls) as line,
+            BenchLine(
+                trunks={"main": {"host": "127.0.0.1", "port": network.port, "lines": 4, "rate": 100}}, calls=calls
+            ) as line,
             psycopg.connect(line.house.dsn) as conn,
         ):
             progress.remove_task(starting)

@@ -6,7 +6,7 @@ import psycopg
 
 from db import attempts, overview, staff
 from dialer.outcome import finish
-from tests.conftest import KEYS, NOON, settings_for
+from tests.conftest import KEYS, NOON, TRUNKS, settings_for
 from tests.db import DAY
 
 
@@ -15,7 +15,7 @@ def test_who_waits_and_what_was_tried_are_shown_with_masked_numbers(
 ):
     register("5735550142")
     happens()
-    (attempt,) = attempts.claim(shared, lines=1, host="here", begin_within=DAY, now=NOON)
+    (attempt,) = attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=DAY, now=NOON)
     finish(shared, attempt, "busy", "SIP 486 Busy Here", again=settings_for(tmp_path).calls.again, now=NOON)
     (waits,) = overview.waiting(shared, most=5)
     (tried,) = overview.tried(shared, most=5)

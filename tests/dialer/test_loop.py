@@ -16,7 +16,7 @@ from db import attempts
 from db.pool import open_pool
 from dialer.loop import BEGIN_WITHIN, Dialer, run
 from dialer.outcome import finish
-from movans.settings import Calls
+from movans.settings import Calls, Outbound
 from tests.conftest import KEYS, NOON, settings_for
 
 Register = Callable[..., int]
@@ -38,7 +38,8 @@ def calls() -> Calls:
 def dialer(pool: ConnectionPool, calls: Calls, spool: Path) -> Dialer:
     asterisk = spool.parent / "asterisk.ctl"
     asterisk.touch()
-    return Dialer(pool, calls.model_copy(update={"lines": 2}), spool, asterisk, "8665550182", "here", lambda: None)
+    trunks = {"": Outbound(lines=2, rate=1000)}
+    return Dialer(pool, calls, trunks, spool, asterisk, "8665550182", "here", lambda: None, frozenset)
 
 
 def called(spool: Path) -> list[int]:

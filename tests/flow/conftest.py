@@ -14,7 +14,7 @@ from db import attempts, custody, feed_runs, notifications
 from db.custody import Custody, Details, Offender, Person
 from prompts.catalogue import Catalogue, Utterance
 from tests import people
-from tests.conftest import KEYS, NOON, settings_for
+from tests.conftest import KEYS, NOON, TRUNKS, settings_for
 from tests.flow.telephone import Caller, OneConnection
 
 DAY = timedelta(days=1)
@@ -122,7 +122,7 @@ def happens(conn: psycopg.Connection) -> Callable[..., int]:
 @pytest.fixture
 def ring(conn: psycopg.Connection) -> Callable[[], int]:
     def call_out() -> int:
-        claimed = attempts.claim(conn, lines=4, host="here", begin_within=timedelta(seconds=20), now=NOON)
+        claimed = list(attempts.claim(conn, trunks=TRUNKS, host="here", begin_within=timedelta(seconds=20), now=NOON))
         assert len(claimed) == 1
         assert attempts.begin(conn, KEYS, claimed[0], end_within=timedelta(minutes=5), now=NOON) == "5735550142"
         return claimed[0]

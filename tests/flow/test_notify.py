@@ -15,7 +15,7 @@ from db import attempts
 from db.custody import Offender
 from dialer.outcome import finish
 from prompts.catalogue import Catalogue, Utterance
-from tests.conftest import NOON
+from tests.conftest import NOON, TRUNKS
 from tests.flow.conftest import Clock
 from tests.flow.telephone import Caller, HangsUpAt, Sometimes
 
@@ -44,7 +44,7 @@ def test_the_message_then_the_right_pin_confirms(
     assert caller.calls(notify, service, ringing) == "over"
     assert states(conn) == ["confirmed"]
     assert outcome(conn, service, ringing) == "confirmed"
-    assert attempts.claim(conn, lines=4, host="here", begin_within=DAY, now=NOON + 2 * DAY) == []
+    assert attempts.claim(conn, trunks=TRUNKS, host="here", begin_within=DAY, now=NOON + 2 * DAY) == {}
 
 
 def test_a_pin_keyed_early_is_taken_and_the_rest_is_spoken_before_the_thanks(

@@ -98,13 +98,13 @@ def test_a_reset_is_asked_for_first(line: Line):
 
 def test_wrong_settings_stop_the_start_with_their_names(line: Line, tmp_path: Path):
     settings = tmp_path / "movans.yaml"
-    settings.write_text(line.file.read_text().replace("lines: 4", "lines: many").replace("ring: 5", "ring: soon"))
+    settings.write_text(line.file.read_text().replace("longest: 120", "longest: ages").replace("ring: 5", "ring: soon"))
     done = subprocess.run(
         [sys.executable, "-m", "movans", "--settings", str(settings), "server"],
         cwd=CHECKOUT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "calls.lines" in done.stderr
+    assert "calls.longest" in done.stderr
     assert "calls.ring" in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -12,7 +12,7 @@ import pytest
 from db import attempts
 from dialer.loop import BEGIN_WITHIN
 from movans import asterisk, postgres
-from movans.wiring import HOST, now
+from movans.wiring import now
 from tests.live import registered
 from tests.live.conversation import Conversation, Telephone
 from tests.live.line import Line
@@ -205,8 +205,9 @@ def test_what_a_killed_dialer_had_taken_and_not_dialled_is_found_again(line: Lin
     registered.register(line, "600900")
     with without(line, "dial"):
         release(line, "600900")
+        trunks = line.settings.outbound
         with line.house.database() as db, db.connection() as conn:  # as far as it comes before it is killed
-            assert attempts.claim(conn, lines=4, host=HOST, begin_within=BEGIN_WITHIN, now=now())
+            assert attempts.claim(conn, trunks=trunks, host=line.house.host, begin_within=BEGIN_WITHIN, now=now())
     rings_not(phone, BEGIN_WITHIN.total_seconds() - 5)
     registered.sent_away(phone, within=15)
     assert outcomes(line, "600900")[0] == ("lost", "its deadline passed")

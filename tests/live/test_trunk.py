@@ -22,17 +22,20 @@ class Trunk(Line):
 
     def __init__(self) -> None:
         self.port = free_port()
-        super().__init__(trunk={"host": "127.0.0.1", "port": self.port})
+        self.spare_port = free_port()
+        super().__init__(trunks={"main": self._at(self.port), "spare": self._at(self.spare_port)})
 
-    def _content(self) -> dict[str, object]:
-        content = super()._content()
-        assert isinstance(content["calls"], dict)
-        content["calls"] |= {"lines": LINES}
-        return content
+    @staticmethod
+    def _at(port: int) -> dict[str, object]:
+        return {"host": "127.0.0.1", "port": port, "lines": LINES, "rate": 5}
 
     def to(self, behaviour: str, seconds: float = 2) -> Callee:
         """The telephone network, in which every telephone behaves so."""
         return Callee(behaviour, port=self.port, seconds=seconds)
+
+    def spare(self, behaviour: str) -> Callee:
+        """The other one, behind the second trunk."""
+        return Callee(behaviour, port=self.spare_port)
 
 
 @pytest.fixture(scope="module")
