@@ -84,19 +84,21 @@ def claim(
     conn.execute("select pg_advisory_xact_lock(%s)", [_LINES])
     ways = [_way(list(trunks)[place:] or list(trunks), down) for place in range(len(trunks))]
     room = {name: _room(conn, name, capacity, now=now) for name, capacity in trunks.items()}
-    if not any(room[name].calls for name in ways):
+    places = [place for place, name in enumerate(ways, start=1) if room[name].calls]
+    if not places:
         return {}
     rows = conn.execute(
         """with waiting as (
                select telephone_id, number_hash, c.next_call_at, null::bigint as proof_id, n.id,
-                      priority, rung, offender_id, next_trunk
+                      priority, rung, offender_id, least(next_trunk, %(trunks)s) as place
                from to_call c join notification n on n.id = notification_id
                join registration r on r.id = registration_id
-               where c.next_call_at <= %(now)s
+               where c.next_call_at <= %(now)s and least(next_trunk, %(trunks)s) = any(%(open)s)
                union all
-               select telephone_id, number_hash, next_call_at, p.id, p.id, %(last)s, false, null, next_trunk
+               select telephone_id, number_hash, next_call_at, p.id, p.id,
+                      %(last)s, false, null, least(next_trunk, %(trunks)s)
                from proof p join telephone t on t.id = telephone_id
-               where next_call_at <= %(now)s
+               where next_call_at <= %(now)s and least(next_trunk, %(trunks)s) = any(%(open)s)
                  and (select count(*) from call_attempt c
                       where c.number_hash = t.number_hash and proof_id is not null
                         and dialled_at > %(now)s - %(day)s) < %(proofs)s),
@@ -111,15 +113,14 @@ def claim(
                from due left join turn using (offender_id)),
            room as (
                select * from unnest(%(names)s::text[], %(calls)s::int[], %(from)s::timestamptz[], %(gaps)s::interval[])
-                   with ordinality as room (trunk, calls, since, gap, next_trunk)),
+                   with ordinality as room (trunk, calls, since, gap, place)),
            ordered as (
                select in_turn.*, trunk, calls, since, gap,
                       row_number() over (
                           partition by trunk order by priority, rung, turn, called_at nulls first, next_call_at, id
                       ) as nth
                from in_turn
-               join room on room.next_trunk =
-                   case when in_turn.next_trunk <= %(trunks)s then in_turn.next_trunk else 1 end),
+               join room using (place)),
            chosen as (select *, since + (nth - 1) * gap as at from ordered where nth <= calls),
            turned as (
                insert into turn
@@ -137,6 +138,7 @@ def claim(
             "from": [room[name].since for name in ways],
             "gaps": [room[name].gap for name in ways],
             "trunks": len(trunks),
+            "open": places,
             "host": host,
             "begin_within": begin_within,
             "day": proofs.DAY,

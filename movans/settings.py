@@ -263,7 +263,7 @@ class Settings(_Part):
 
     @property
     def outbound(self) -> dict[str, Outbound]:
-        """What carries calls out, by name, the preferred first: the test phone, without a name, where no trunk is set."""
+        """What carries calls out, by name, the preferred first; without a trunk the test phone, which has none."""
         return dict(self.trunks) or {"": TEST_PHONE}
 
     @property
