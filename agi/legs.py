@@ -90,6 +90,7 @@ def _patiently(record: Callable[[], None]) -> None:
 
 
 def _finish(service: Service, attempt_id: int, outcome: str | None, cause: str) -> None:
+    service.journal.replay(service.db, attempt_id)
     with service.db.connection() as conn:
         known = finish(
             conn,
@@ -109,6 +110,7 @@ def lose_interrupted(service: Service, host: str) -> None:
 
     Whoever was told still hears the dialplan's apology; once that is over, ``ended`` comes, and then the next call.
     """
+    service.journal.replay(service.db)
     with service.db.connection() as conn:
         for attempt_id in attempts.being_spoken(conn, host):
             log.info("attempt %s: broke off", attempt_id)

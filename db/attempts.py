@@ -208,22 +208,26 @@ def language(conn: Connection, attempt_id: int) -> str | None:
     return row[0] if row else None
 
 
-def confirm(
-    conn: Connection, attempt_id: int, registrant_id: int, event_ids: list[int], *, now: datetime
-) -> Confirmed | None:
-    """Confirm what was heard in this call, and that the telephone is the registrant's; None where it is too late."""
-    live = conn.execute(
-        "select number_hash from call_attempt where id = %s and state = 'answered' and deadline > %s for update",
-        [attempt_id, now],
-    ).fetchone()
-    if live is None:
-        return None
+def deadline(conn: Connection, attempt_id: int) -> datetime:
+    """When the attempt counts as lost."""
+    row = conn.execute("select deadline from call_attempt where id = %s", [attempt_id]).fetchone()
+    if row is None:
+        raise LookupError(f"there is no attempt {attempt_id}")
+    return row[0]
+
+
+def confirm(conn: Connection, attempt_id: int, registrant_id: int, event_ids: list[int], *, now: datetime) -> Confirmed:
+    """Confirm what was heard in this call, and that the telephone is the registrant's; a second time changes nothing.
+
+    Whether it came in time was decided by its call, before it was journalled: here the attempt may have ended as lost.
+    """
+    row = conn.execute("select number_hash from call_attempt where id = %s for update", [attempt_id]).fetchone()
     ended = Confirmed(
         notifications.confirm(conn, registrant_id, event_ids, now=now),
-        proofs.prove(conn, registrant_id, live[0], now=now),
+        proofs.prove(conn, registrant_id, row[0], now=now) if row else 0,
     )
     if ended.notifications or ended.proofs:
-        conn.execute("update call_attempt set confirmed_at = %s where id = %s", [now, attempt_id])
+        conn.execute("update call_attempt set confirmed_at = %s where id = %s and state <> 'ended'", [now, attempt_id])
     return ended
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 
 from db import alerts, attempts, hosts
+from db.journal import Journal
 from db.pool import Database, Unreachable
 from dialer import callfile
 from dialer.outcome import finish
@@ -35,20 +36,23 @@ class Dialer:
     host: str
     beat: Callable[[], None]
     down: Callable[[], Collection[str]]  # which trunks do not answer
+    journal: Journal
     _there_at: datetime | None = None
     _seen_down: Collection[str] | None = None
 
     def look(self, now: datetime) -> int:
         """Find what was lost, then dial what is due; return how many calls were asked for.
 
-        1. Say that this host is there, and end as lost what hosts that are away have claimed and not begun.
-        2. End every attempt whose deadline has passed as lost, and schedule what it carried.
-        3. Claim what is due, as far as lines are free, and commit that; nothing while Asterisk is away, which empties
+        1. Read the journal: what it has confirmed is called no more.
+        2. Say that this host is there, and end as lost what hosts that are away have claimed and not begun.
+        3. End every attempt whose deadline has passed as lost, and schedule what it carried.
+        4. Claim what is due, as far as lines are free, and commit that; nothing while Asterisk is away, which empties
            its spool before it starts.
-        4. Write a call file for each, when its trunk's rate lets it; one that cannot be written has failed on our side
+        5. Write a call file for each, when its trunk's rate lets it; one that cannot be written has failed on our side
            and is lost.
         """
         began = time.monotonic()
+        self.journal.replay(self.db)
         if self._there_at is None or abs(now - self._there_at) >= THERE_EVERY:
             self._find_hosts_away(now)
             self._there_at = now

@@ -15,6 +15,7 @@ import psycopg
 from psycopg_pool import ConnectionPool
 
 from db import custody, hosts, keys, registrants
+from db.journal import Journal
 from db.keys import Keyring
 from db.migrate import migrate
 from db.pool import Database, Unreachable, open_pool, take_time
@@ -63,6 +64,10 @@ class House:
     @property
     def voice_socket(self) -> Path:
         return self.settings.state / "run" / "voice.sock"
+
+    @property
+    def journal(self) -> Journal:
+        return Journal(self.settings.state / "journal")
 
     @property
     def spool(self) -> Path:
@@ -122,7 +127,7 @@ def serve(house: House) -> None:
 
     sounds = Sounds(house.sounds, house.voice_socket, house.settings.voices)
     with house.database() as db:
-        service = Service(db, house.keyring(), house.settings, house.catalogues(), sounds, now)
+        service = Service(db, house.keyring(), house.settings, house.catalogues(), sounds, now, house.journal)
         _end_at_sigterm()
         with db.connection() as conn:
             if moved := registrants.reseal(conn, service.keyring):
@@ -161,6 +166,7 @@ def dial(house: House) -> None:
             house.host,
             house.heartbeat("dial").beat,
             lambda: trunks.down(house.settings.state / "run" / "trunks"),
+            house.journal,
         )
         run(dialer, house.dsn, clock=now, stopping=lambda: bool(told_to_stop))
         with suppress(Unreachable), db.connection() as conn:

@@ -15,6 +15,7 @@ from psycopg_pool import ConnectionPool
 
 from db import attempts
 from db.hosts import LEASE
+from db.journal import Journal
 from db.pool import open_pool
 from dialer.loop import BEGIN_WITHIN, Dialer, run
 from dialer.outcome import finish
@@ -41,7 +42,9 @@ def dialer(pool: ConnectionPool, calls: Calls, spool: Path) -> Dialer:
     asterisk = spool.parent / "asterisk.ctl"
     asterisk.touch()
     trunks = {"": Outbound(lines=2, rate=1000)}
-    return Dialer(pool, calls, trunks, spool, asterisk, "8665550182", "here", lambda: None, frozenset)
+    return Dialer(
+        pool, calls, trunks, spool, asterisk, "8665550182", "here", lambda: None, frozenset, Journal(spool.parent)
+    )
 
 
 def called(spool: Path) -> list[int]:

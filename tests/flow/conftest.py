@@ -12,6 +12,7 @@ import pytest
 from agi.service import Service
 from db import attempts, custody, feed_runs, notifications
 from db.custody import Custody, Details, Offender, Person
+from db.journal import Journal
 from prompts.catalogue import Catalogue, Utterance
 from tests import people
 from tests.conftest import KEYS, NOON, TRUNKS, settings_for
@@ -46,10 +47,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def service(conn: psycopg.Connection, english: Catalogue, clock: Clock) -> Service:
+def service(conn: psycopg.Connection, english: Catalogue, clock: Clock, tmp_path: Path) -> Service:
     """One that speaks English only, so that nobody is asked for the language."""
     settings = settings_for(Path("/nowhere"))
-    return Service(OneConnection(conn), KEYS, settings, {"en": english}, Silence(), clock)
+    return Service(OneConnection(conn), KEYS, settings, {"en": english}, Silence(), clock, Journal(tmp_path))
 
 
 @pytest.fixture
