@@ -8,7 +8,7 @@ from collections.abc import Callable
 from agi.channel import AsteriskChannel, Gone
 from agi.notify import APOLOGY, utterances
 from agi.service import Service
-from db import attempts, notifications
+from db import attempts, canary, notifications
 from db.pool import Unreachable
 from dialer.outcome import OUTCOMES, finish
 
@@ -35,6 +35,8 @@ def dial(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
         return
     service.sounds.prepare(utterances(service, news, service.catalogue(language)))
     where = f"PJSIP/{number}@trunk-{trunk}" if trunk else "PJSIP/testphone"
+    if trunk == canary.TRUNK:
+        where = f"Local/{number}@canary/n"
     try:
         channel.dial(where, int(calls.ring.total_seconds()))
     except Gone:

@@ -8,7 +8,7 @@ from typing import Protocol
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from db import notifications, proofs
+from db import canary, notifications, proofs
 from db.keys import Keyring
 
 AHEAD = timedelta(seconds=0.5)
@@ -79,29 +79,32 @@ def claim(
 
     The lowest priority goes first, then first calls, then repeats, and proofs last. Within these the offenders take
     turns, whoever was called about last comes last, so that one about whom hundreds are called holds up nobody else's
-    first call; then what has waited longest. ``now`` is this host's: the hosts' clocks must agree.
+    first call; then what has waited longest. The canary has a line of its own. ``now`` is this host's: the hosts'
+    clocks must agree.
     """
     conn.execute("select pg_advisory_xact_lock(%s)", [_LINES])
-    ways = [_way(list(trunks)[place:] or list(trunks), down) for place in range(len(trunks))]
-    room = {name: _room(conn, name, capacity, now=now) for name, capacity in trunks.items()}
+    ways = [_way(list(trunks)[place:], down) for place in range(len(trunks))]
+    room = {name: _room(conn, name, trunks[name].lines, trunks[name].rate, now=now) for name in set(ways)}
+    ways.append(canary.TRUNK)
+    room[canary.TRUNK] = _room(conn, canary.TRUNK, 1, 1, now=now)
     places = [place for place, name in enumerate(ways, start=1) if room[name].calls]
     if not places:
         return {}
     rows = conn.execute(
         """with waiting as (
                select telephone_id, number_hash, c.next_call_at, null::bigint as proof_id, n.id,
-                      priority, rung, offender_id, least(next_trunk, %(trunks)s) as place
+                      priority, rung, offender_id, least(next_trunk, %(trunks)s) as way
                from to_call c join notification n on n.id = notification_id
                join registration r on r.id = registration_id
                where c.next_call_at <= %(now)s and least(next_trunk, %(trunks)s) = any(%(open)s)
                union all
-               select telephone_id, number_hash, next_call_at, p.id, p.id,
-                      %(last)s, false, null, least(next_trunk, %(trunks)s)
-               from proof p join telephone t on t.id = telephone_id
-               where next_call_at <= %(now)s and least(next_trunk, %(trunks)s) = any(%(open)s)
-                 and (select count(*) from call_attempt c
+               select telephone_id, number_hash, next_call_at, p.id, p.id, %(last)s, false, null, way
+               from proof p join telephone t on t.id = telephone_id join registrant r on r.id = registrant_id,
+                    lateral (select case when canary then %(canary)s else least(next_trunk, %(trunks)s) end) w (way)
+               where next_call_at <= %(now)s and way = any(%(open)s)
+                 and (canary or (select count(*) from call_attempt c
                       where c.number_hash = t.number_hash and proof_id is not null
-                        and dialled_at > %(now)s - %(day)s) < %(proofs)s),
+                        and dialled_at > %(now)s - %(day)s) < %(proofs)s)),
            due as (
                select distinct on (number_hash) * from waiting w
                where not exists (
@@ -113,14 +116,14 @@ def claim(
                from due left join turn using (offender_id)),
            room as (
                select * from unnest(%(names)s::text[], %(calls)s::int[], %(from)s::timestamptz[], %(gaps)s::interval[])
-                   with ordinality as room (trunk, calls, since, gap, place)),
+                   with ordinality as room (trunk, calls, since, gap, way)),
            ordered as (
                select in_turn.*, trunk, calls, since, gap,
                       row_number() over (
                           partition by trunk order by priority, rung, turn, called_at nulls first, next_call_at, id
                       ) as nth
                from in_turn
-               join room using (place)),
+               join room using (way)),
            chosen as (select *, since + (nth - 1) * gap as at from ordered where nth <= calls),
            turned as (
                insert into turn
@@ -138,6 +141,7 @@ def claim(
             "from": [room[name].since for name in ways],
             "gaps": [room[name].gap for name in ways],
             "trunks": len(trunks),
+            "canary": len(ways),
             "open": places,
             "host": host,
             "begin_within": begin_within,
@@ -156,12 +160,12 @@ def _way(names: list[str], down: Collection[str]) -> str:
     return next((name for name in names if name not in down), names[0])
 
 
-def _room(conn: Connection, trunk: str, capacity: Capacity, *, now: datetime) -> Room:
+def _room(conn: Connection, trunk: str, lines: int, rate: float, *, now: datetime) -> Room:
     """How many calls may be claimed for a trunk now, with the same time between any two.
 
     So no second ever has more than its rate. A time that is further ahead than any claim is of a clock that went wrong.
     """
-    gap = timedelta(seconds=1 / capacity.rate)
+    gap = timedelta(seconds=1 / rate)
     row = conn.execute(
         """select (select count(*) from call_attempt where state <> 'ended' and trunk = %(trunk)s),
                   (select max(claimed_at) from call_attempt where trunk = %(trunk)s and claimed_at <= %(ahead)s)""",
@@ -170,7 +174,7 @@ def _room(conn: Connection, trunk: str, capacity: Capacity, *, now: datetime) ->
     live, last = row or (0, None)
     since = max(now, last + gap) if last else now
     by_rate = (now + AHEAD - since) // gap + 1
-    return Room(max(0, min(capacity.lines - live, by_rate)), since, gap)
+    return Room(max(0, min(lines - live, by_rate)), since, gap)
 
 
 def begin(conn: Connection, keyring: Keyring, attempt_id: int, *, end_within: timedelta, now: datetime) -> str | None:

@@ -256,6 +256,7 @@ class Settings(_Part):
     trunks: dict[TrunkName, Trunk]
     calls: Calls
     alarms: Alarms
+    canary: Duration
     voices: dict[str, Annotated[list[Engine], Field(min_length=1)]]
     piper_voices: Annotated[Path, AfterValidator(_absolute)]
     recordings: Annotated[Path, AfterValidator(_absolute)]

@@ -21,7 +21,12 @@ comment on table turn is
     'When somebody was last called about an offender: the turn goes round, so that the many calls about one do not hold up the first about another. It refers to no offender''s row, because an import may hold that for long.';
 
 create index call_attempt_by_trunk on call_attempt (trunk, claimed_at);
+create index call_attempt_by_end on call_attempt (ended_at) where ended_at is not null;
 create index proof_calls_of_number on call_attempt (number_hash, dialled_at) where proof_id is not null;
+
+alter table registrant add column canary boolean not null default false;
+comment on column registrant.canary is 'The test registrant of ours, who stands for nobody and is counted nowhere.';
+create unique index one_canary on registrant (canary) where canary;
 
 create table host (
     name    text        primary key,

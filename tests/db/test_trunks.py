@@ -8,7 +8,7 @@ from threading import Barrier, Thread
 import psycopg
 import pytest
 
-from db import attempts, custody, feed_runs, hosts, notifications
+from db import attempts, canary, custody, feed_runs, hosts, notifications
 from db.custody import Custody, Person
 from dialer.outcome import finish, refused_by_trunk
 from movans.settings import Outbound
@@ -279,3 +279,12 @@ def test_a_host_is_away_when_its_lease_is_over_and_not_when_it_left_in_order(sha
     assert hosts.away(shared, now=NOON + hosts.LEASE) == ["two"]
     hosts.leave(shared, "two")
     assert hosts.away(shared, now=NOON + hosts.LEASE) == []
+
+
+def test_the_canary_takes_no_line_of_a_trunk_and_waits_for_none(shared: psycopg.Connection, storm):
+    storm(3)
+    one = {"main": Outbound(lines=1, rate=1000)}
+    canary.send(shared, KEYS, language="en", now=NOON)
+    assert len(claim(shared, one)) == 2
+    assert sorted(by_trunk(shared)) == [canary.TRUNK, "main"]
+    assert claim(shared, one) == {}

@@ -160,6 +160,21 @@ def test_postgres_is_killed_while_somebody_registers(line: Line, phone: Telephon
     assert not is_registered(line, "600500")
 
 
+def test_postgres_is_killed_before_the_pin_comes_and_the_call_still_confirms(line: Line, phone: Telephone):
+    registered.register(line, "600650")
+    release(line, "600650")
+    with phone.is_called() as call:
+        call.hears("who_calls").hears("ask_your_pin", within=25)
+        line.kill("postgres")
+        with without(line, "postgres"):
+            call.presses(PIN).hears("confirmed", within=SILENCE).hears("goodbye").is_hung_up()
+            assert len(list((line.settings.state / "journal").glob("*.json"))) == 1
+    line.eventually(lambda: postgres.answers(line.settings) and states(line, "600650") == ["confirmed"], 30)
+    rings_not(phone, 4)
+    line.eventually(lambda: outcomes(line, "600650") == [("confirmed", "SIP 200 OK")], 30)
+    assert list((line.settings.state / "journal").iterdir()) == []
+
+
 def test_postgres_goes_while_the_dialer_waits_and_the_next_event_is_told(line: Line, phone: Telephone):
     registered.register(line, "600600")
     dialer = line.pid("dial")

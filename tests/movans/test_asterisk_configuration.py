@@ -91,7 +91,7 @@ def test_the_machines_own_name_is_always_known() -> None:
     assert socket.gethostname() in asterisk.hosts().split()
 
 
-@pytest.mark.parametrize("name", ["hotline", "notify", "trunk", "testphone"])
+@pytest.mark.parametrize("name", ["hotline", "notify", "trunk", "canary", "testphone"])
 def test_the_dialplan_has_nothing_that_must_be_rendered(name: str) -> None:
     text = (asterisk.DIALPLAN / f"{name}.conf").read_text(encoding="utf-8")
     assert asterisk.configuration(settings(), "abc")[f"{name}.conf"] == text
