@@ -114,7 +114,8 @@ def ask_asterisk(settings: Settings) -> None:
     asterisk.cli(settings, "core show channels count", ANSWER)
     if settings.trunks:
         seen = trunks.unavailable(asterisk.cli(settings, "pjsip show contacts", ANSWER))
-        trunks.note(settings.state / "run" / "trunks", seen)
+        with suppress(OSError):  # a disk that is full says nothing of Asterisk
+            trunks.note(settings.state / "run" / "trunks", seen)
 
 
 def watch(settings: Settings, say: Callable[[str], None]) -> None:
