@@ -8,7 +8,7 @@ from collections.abc import Callable
 from agi.channel import AsteriskChannel, Gone
 from agi.notify import APOLOGY, utterances
 from agi.service import Service
-from db import attempts, notifications
+from db import attempts, canary, notifications
 from db.pool import Unreachable
 from dialer.outcome import OUTCOMES, finish
 
@@ -29,11 +29,14 @@ def dial(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
             conn, service.keyring, attempt_id, end_within=calls.ring + calls.longest + APOLOGY, now=service.clock()
         )
         news = notifications.waiting(conn, attempt_id) if number else []
+        trunk = attempts.trunk(conn, attempt_id)
         language = attempts.language(conn, attempt_id)
     if number is None:
         return
     service.sounds.prepare(utterances(service, news, service.catalogue(language)))
-    where = "PJSIP/testphone" if service.settings.trunk is None else f"PJSIP/{number}@trunk"
+    where = f"PJSIP/{number}@trunk-{trunk}" if trunk else "PJSIP/testphone"
+    if trunk == canary.TRUNK:
+        where = f"Local/{number}@canary/n"
     try:
         channel.dial(where, int(calls.ring.total_seconds()))
     except Gone:
@@ -89,6 +92,7 @@ def _patiently(record: Callable[[], None]) -> None:
 
 
 def _finish(service: Service, attempt_id: int, outcome: str | None, cause: str) -> None:
+    service.journal.replay(service.db, attempt_id)
     with service.db.connection() as conn:
         known = finish(conn, attempt_id, outcome, cause, settings=service.settings, now=service.clock())
     if known:
@@ -100,6 +104,7 @@ def lose_interrupted(service: Service, host: str) -> None:
 
     Whoever was told still hears the dialplan's apology; once that is over, ``ended`` comes, and then the next call.
     """
+    service.journal.replay(service.db)
     with service.db.connection() as conn:
         for attempt_id in attempts.being_spoken(conn, host):
             log.info("attempt %s: broke off", attempt_id)

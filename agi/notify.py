@@ -1,16 +1,21 @@
 """The notification call: who calls, what happened, the PIN. The call that proves a telephone is one without news."""
 
 import logging
+import os
 from collections.abc import Callable
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
 
 from agi import spelling
 from agi.call import UNUSABLE, Back, Call, GaveUp
 from agi.channel import Hangup, MissingSound
 from agi.service import Service
 from db import attempts, notifications, proofs, registrants
+from db.journal import Confirmation
 from db.notifications import News
 from db.pool import Unreachable
+from db.registrants import Candidate
 from prompts import spoken
 from prompts.catalogue import Catalogue, Utterance
 from prompts.sounds import NoVoice
@@ -27,6 +32,8 @@ def notify(call: Call, service: Service, attempt_id: int) -> None:
         telephone = attempts.answered(conn, attempt_id, now=service.clock())
         if telephone is None:
             return  # this call comes too late: another may be on its way, and this one says and confirms nothing
+        deadline = attempts.deadline(conn, attempt_id)
+        candidates = registrants.candidates(conn, [telephone])
         news = notifications.waiting(conn, attempt_id)
         to_prove, unproven = proofs.waiting(conn, telephone)
         language = attempts.language(conn, attempt_id)
@@ -36,9 +43,9 @@ def notify(call: Call, service: Service, attempt_id: int) -> None:
         return
     call.farewell = ["will_call_again", "goodbye"] if news else ["not_proven", "goodbye"]
     try:
-        told = Telling(call, service, attempt_id, news, telephone, unproven=unproven).until_pin()
+        told = Telling(call, service, attempt_id, news, telephone, candidates, unproven=unproven).until_pin()
         if told is not None:
-            confirm(call, service, attempt_id, *told)
+            confirm(call, service, attempt_id, deadline, *told)
     except (Hangup, GaveUp):
         raise
     except Exception as error:
@@ -69,9 +76,18 @@ class Telling:
     """
 
     def __init__(
-        self, call: Call, service: Service, attempt_id: int, news: list[News], telephone: bytes, *, unproven: bool
+        self,
+        call: Call,
+        service: Service,
+        attempt_id: int,
+        news: list[News],
+        telephone: bytes,
+        candidates: list[Candidate],
+        *,
+        unproven: bool,
     ) -> None:
         self.call, self.service, self.attempt_id, self.news, self.telephone = call, service, attempt_id, news, telephone
+        self.candidates = candidates  # read when the call was answered: a PIN is known also while the database is away
         self.unproven = unproven
         self.heard: set[int] = set()
         self.registrant_id = 0
@@ -118,10 +134,13 @@ class Telling:
         self.call.say("ask_your_pin")
 
     def check(self, pin: str) -> str | None:
-        with self.service.db.connection() as conn:
-            found = registrants.find(conn, self.service.keyring, [self.telephone], pin)
+        keyring = self.service.keyring
+        found = registrants.whose(keyring, self.candidates, pin)
         self.only_pin = found is None
-        self.registrant_id = found or 0
+        self.registrant_id = found.id if found else 0
+        if found and found.pin_key_id != keyring.newest:
+            with suppress(Unreachable), self.service.db.connection() as conn:
+                registrants.use_newest_key(conn, keyring, found.id, pin)
         return None if found else "wrong_pin"
 
     def is_not_wanted(self) -> bool:
@@ -136,17 +155,37 @@ class Telling:
         return True
 
 
-def confirm(call: Call, service: Service, attempt_id: int, registrant_id: int, heard: list[int]) -> None:
-    with service.db.connection() as conn:
-        ended = attempts.confirm(conn, attempt_id, registrant_id, heard, now=service.clock())
-    if ended is None:
+def confirm(
+    call: Call, service: Service, attempt_id: int, deadline: datetime, registrant_id: int, heard: list[int]
+) -> None:
+    """Note it on this host's disk, then in the database, and thank for it, also where only the disk was there."""
+    now = service.clock()
+    if now >= deadline:
+        return  # this process was stopped for long: another call is on its way, and this one says and confirms nothing
+    confirmation = Confirmation(attempt_id, registrant_id, heard, now)
+    try:
+        kept = service.journal.write(confirmation)
+    except OSError as error:
+        log.error("attempt %s: not noted: %s", attempt_id, os.strerror(error.errno or 0))
+        broke_off(service, attempt_id, error)
         call.say_all("not_noted")
-    elif ended.notifications or (ended.proofs and not heard):
-        log.info("attempt %s: confirmed", attempt_id)
-        call.say_all("confirmed" if heard else "proven")
     else:
-        call.say_all("nothing_to_confirm")
+        call.say_all(noted(service, confirmation, kept))
     call.say_all("goodbye")
+
+
+def noted(service: Service, confirmation: Confirmation, kept: Path) -> str:
+    """What the caller is told of a confirmation that is in the journal."""
+    told = "confirmed" if confirmation.event_ids else "proven"
+    try:
+        ended = service.journal.note(service.db, confirmation, kept)
+    except Unreachable as error:
+        log.warning("attempt %s: confirmed in the journal: %s", confirmation.attempt_id, type(error).__name__)
+        return told
+    if ended.notifications or (ended.proofs and not confirmation.event_ids):
+        log.info("attempt %s: confirmed", confirmation.attempt_id)
+        return told
+    return "nothing_to_confirm"
 
 
 def tell(call: Call, service: Service, item: News, say: Callable[..., bool]) -> bool:

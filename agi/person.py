@@ -10,12 +10,13 @@ def reach_person(call: Call, service: Service) -> None:
     if not desk.is_there(service.clock(), service.settings.service.zone):
         call.say("operator_closed")
         return
-    if service.settings.trunk is None:
+    trunk = next(iter(service.settings.trunks), None)
+    if trunk is None:
         call.say("operator")
         return
     call.say_all("operator_rings")
     call.channel.connect(
-        f"PJSIP/{desk.dial or service.settings.service.operator}@trunk", round(desk.ring.total_seconds())
+        f"PJSIP/{desk.dial or service.settings.service.operator}@trunk-{trunk}", round(desk.ring.total_seconds())
     )
     call.begin_anew()
     call.say("operator_away")

@@ -1,10 +1,11 @@
-"""What the flows are handed: database, keys, settings, words, sounds, clock. Nothing else reaches outside."""
+"""What the flows are handed: database, keys, settings, words, sounds, clock, journal. Nothing else reaches outside."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
+from db.journal import Journal
 from db.keys import Keyring
 from db.pool import Database
 from movans.settings import Settings
@@ -26,6 +27,7 @@ class Service:
     catalogues: Mapping[str, Catalogue]  # by language, the first one first
     sounds: Sounds
     clock: Callable[[], datetime]
+    journal: Journal
 
     def catalogue(self, language: str | None = None) -> Catalogue:
         """The words of a language; of the first where none is known, or one that is no longer spoken."""

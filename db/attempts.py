@@ -1,16 +1,41 @@
-"""Call attempts: one try each to reach one telephone. At most one is live for a telephone, and only so many in all."""
+"""Call attempts: one try each to reach one telephone. At most one is live for a telephone, so many for a trunk."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from db import notifications, proofs
+from db import canary, notifications, proofs
 from db.keys import Keyring
 from db.notifications import Subject
 
+AHEAD = timedelta(seconds=0.5)
+"""How far ahead calls are claimed where their rate holds them back; whatever comes meanwhile waits no longer."""
+
+_LAST = 2**15 - 1  # the priority of proofs, after every notification's
 _LINES = 0x4C494E  # "LIN": the advisory lock under which lines are counted (FACTS: SKIP LOCKED alone exceeds the limit)
+
+
+class Capacity(Protocol):
+    """What a trunk can carry: calls at the same time, and calls begun within a second."""
+
+    @property
+    def lines(self) -> int: ...
+
+    @property
+    def rate(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Room:
+    """How many calls a trunk can take now, from when on, and the time between two of them."""
+
+    calls: int
+    since: datetime
+    gap: timedelta
 
 
 @dataclass(frozen=True)
@@ -36,54 +61,122 @@ class Confirmed:
 @dataclass(frozen=True)
 class Ended:
     outcome: str
+    trunk: str
     carried: list[Carried]
 
 
-def claim(conn: Connection, *, lines: int, host: str, begin_within: timedelta, now: datetime) -> list[int]:
-    """Take what is due, as far as lines are free, and return the new attempts' ids.
+def claim(
+    conn: Connection,
+    *,
+    trunks: Mapping[str, Capacity],
+    host: str,
+    begin_within: timedelta,
+    now: datetime,
+    down: Collection[str] = (),
+) -> dict[int, datetime]:
+    """Take what is due, as far as trunks have lines and their rate allows; return when each new attempt may be dialled.
 
-    Critical events come first, then others, then proofs; among them what has waited longest. What is not begun
-    ``begin_within`` that time is lost.
+    What is not begun ``begin_within`` that time is lost. ``trunks`` come in order of preference; of those the first
+    that has not just refused the telephone is taken. Those that are ``down`` are left out, unless no other is left.
+
+    The lowest priority goes first, then first calls, then repeats, and proofs last. Within these the offenders take
+    turns, whoever was called about last comes last, so that one about whom hundreds are called holds up nobody else's
+    first call; then what has waited longest. The canary has a line of its own. ``now`` is this host's: the hosts'
+    clocks must agree.
     """
     conn.execute("select pg_advisory_xact_lock(%s)", [_LINES])
-    claimed = [
-        attempt_id
-        for (attempt_id,) in conn.execute(
-            """with waiting as (
-                   select telephone_id, number_hash, next_call_at, null::bigint as proof_id,
-                          case class when 'critical' then 1 else 2 end as turn
-                   from to_call join custody_event e on e.id = event_id join event_kind using (kind)
-                   where next_call_at <= %(now)s
-                   union all
-                   select telephone_id, number_hash, next_call_at, p.id, 3
-                   from proof p join telephone t on t.id = telephone_id
-                   where next_call_at <= %(now)s
-                     and (select count(*) from call_attempt c
-                          where c.number_hash = t.number_hash and proof_id is not null
-                            and dialled_at > %(now)s - %(day)s) < %(proofs)s),
-               due as (
-                   select distinct on (number_hash) * from waiting w
-                   where not exists (
-                       select from call_attempt a where a.number_hash = w.number_hash and a.state <> 'ended')
-                   order by number_hash, turn, next_call_at)
-               insert into call_attempt (telephone_id, number_hash, proof_id, host, claimed_at, deadline)
-               select telephone_id, number_hash, proof_id, %(host)s, %(now)s, %(now)s + %(begin_within)s from due
-               order by turn, next_call_at
-               limit greatest(0, %(lines)s - (select count(*) from call_attempt where state <> 'ended'))
-               returning id""",
-            {
-                "now": now,
-                "lines": lines,
-                "host": host,
-                "begin_within": begin_within,
-                "day": proofs.DAY,
-                "proofs": proofs.CALLS_A_DAY,
-            },
-        )
-    ]
+    ways = [_way(list(trunks)[place:], down) for place in range(len(trunks))]
+    room = {name: _room(conn, name, trunks[name].lines, trunks[name].rate, now=now) for name in set(ways)}
+    ways.append(canary.TRUNK)
+    room[canary.TRUNK] = _room(conn, canary.TRUNK, 1, 1, now=now)
+    places = [place for place, name in enumerate(ways, start=1) if room[name].calls]
+    if not places:
+        return {}
+    rows = conn.execute(
+        """with waiting as (
+               select telephone_id, number_hash, c.next_call_at, null::bigint as proof_id, n.id,
+                      priority, rung, offender_id, least(next_trunk, %(trunks)s) as way
+               from to_call c join notification n on n.id = notification_id
+               join registration r on r.id = registration_id
+               where c.next_call_at <= %(now)s and least(next_trunk, %(trunks)s) = any(%(open)s)
+               union all
+               select telephone_id, number_hash, next_call_at, p.id, p.id, %(last)s, false, null, way
+               from proof p join telephone t on t.id = telephone_id join registrant r on r.id = registrant_id,
+                    lateral (select case when canary then %(canary)s else least(next_trunk, %(trunks)s) end) w (way)
+               where next_call_at <= %(now)s and way = any(%(open)s)
+                 and (canary or (select count(*) from call_attempt c
+                      where c.number_hash = t.number_hash and proof_id is not null
+                        and dialled_at > %(now)s - %(day)s) < %(proofs)s)),
+           due as (
+               select distinct on (number_hash) * from waiting w
+               where not exists (
+                   select from call_attempt a where a.number_hash = w.number_hash and a.state <> 'ended')
+               order by number_hash, priority, rung, next_call_at, id),
+           in_turn as (
+               select due.*, called_at,
+                      row_number() over (partition by priority, rung, offender_id order by next_call_at, id) as turn
+               from due left join turn using (offender_id)),
+           room as (
+               select * from unnest(%(names)s::text[], %(calls)s::int[], %(from)s::timestamptz[], %(gaps)s::interval[])
+                   with ordinality as room (trunk, calls, since, gap, way)),
+           ordered as (
+               select in_turn.*, trunk, calls, since, gap,
+                      row_number() over (
+                          partition by trunk order by priority, rung, turn, called_at nulls first, next_call_at, id
+                      ) as nth
+               from in_turn
+               join room using (way)),
+           chosen as (select *, since + (nth - 1) * gap as at from ordered where nth <= calls),
+           turned as (
+               insert into turn
+               select distinct offender_id, %(now)s::timestamptz from chosen where offender_id is not null
+               on conflict (offender_id) do update set called_at = excluded.called_at)
+           insert into call_attempt (telephone_id, number_hash, proof_id, trunk, host, claimed_at, deadline)
+           select telephone_id, number_hash, proof_id, trunk, %(host)s, at, at + %(begin_within)s
+           from chosen order by at, priority
+           returning id, claimed_at""",
+        {
+            "now": now,
+            "last": _LAST,
+            "names": ways,
+            "calls": [room[name].calls for name in ways],
+            "from": [room[name].since for name in ways],
+            "gaps": [room[name].gap for name in ways],
+            "trunks": len(trunks),
+            "canary": len(ways),
+            "open": places,
+            "host": host,
+            "begin_within": begin_within,
+            "day": proofs.DAY,
+            "proofs": proofs.CALLS_A_DAY,
+        },
+    )
+    claimed: dict[int, datetime] = dict(rows.fetchall())
     if claimed:
         notifications.carry(conn, claimed)
     return claimed
+
+
+def _way(names: list[str], down: Collection[str]) -> str:
+    """The first of these trunks that is not down; where all are, it is tried all the same."""
+    return next((name for name in names if name not in down), names[0])
+
+
+def _room(conn: Connection, trunk: str, lines: int, rate: float, *, now: datetime) -> Room:
+    """How many calls may be claimed for a trunk now, with the same time between any two.
+
+    So no second ever has more than its rate. A time that is further ahead than any claim is of a clock that went wrong.
+    """
+    gap = timedelta(seconds=1 / rate)
+    row = conn.execute(
+        """select (select count(*) from call_attempt where state <> 'ended' and trunk = %(trunk)s),
+                  (select max(claimed_at) from call_attempt where trunk = %(trunk)s and claimed_at <= %(ahead)s)""",
+        {"trunk": trunk, "ahead": now + AHEAD},
+    ).fetchone()
+    live, last = row or (0, None)
+    since = max(now, last + gap) if last else now
+    by_rate = (now + AHEAD - since) // gap + 1
+    return Room(max(0, min(lines - live, by_rate)), since, gap)
 
 
 def begin(conn: Connection, keyring: Keyring, attempt_id: int, *, end_within: timedelta, now: datetime) -> str | None:
@@ -121,22 +214,26 @@ def language(conn: Connection, attempt_id: int) -> str | None:
     return row[0] if row else None
 
 
-def confirm(
-    conn: Connection, attempt_id: int, registrant_id: int, event_ids: list[int], *, now: datetime
-) -> Confirmed | None:
-    """Confirm what was heard in this call, and that the telephone is the registrant's; None where it is too late."""
-    live = conn.execute(
-        "select number_hash from call_attempt where id = %s and state = 'answered' and deadline > %s for update",
-        [attempt_id, now],
-    ).fetchone()
-    if live is None:
-        return None
+def deadline(conn: Connection, attempt_id: int) -> datetime:
+    """When the attempt counts as lost."""
+    row = conn.execute("select deadline from call_attempt where id = %s", [attempt_id]).fetchone()
+    if row is None:
+        raise LookupError(f"there is no attempt {attempt_id}")
+    return row[0]
+
+
+def confirm(conn: Connection, attempt_id: int, registrant_id: int, event_ids: list[int], *, now: datetime) -> Confirmed:
+    """Confirm what was heard in this call, and that the telephone is the registrant's; a second time changes nothing.
+
+    Whether it came in time was decided by its call, before it was journalled: here the attempt may have ended as lost.
+    """
+    row = conn.execute("select number_hash from call_attempt where id = %s for update", [attempt_id]).fetchone()
     ended = Confirmed(
         notifications.confirm(conn, registrant_id, event_ids, now=now),
-        proofs.prove(conn, registrant_id, live[0], now=now),
+        proofs.prove(conn, registrant_id, row[0], now=now) if row else 0,
     )
     if ended.notifications or ended.proofs:
-        conn.execute("update call_attempt set confirmed_at = %s where id = %s", [now, attempt_id])
+        conn.execute("update call_attempt set confirmed_at = %s where id = %s and state <> 'ended'", [now, attempt_id])
     return ended
 
 
@@ -150,7 +247,7 @@ def end(conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, n
         """update call_attempt set state = 'ended', ended_at = %(now)s, cause = coalesce(lost_because, %(cause)s),
                outcome = case when confirmed_at is not null then 'confirmed' when lost_because is not null then 'lost'
                          else coalesce(%(outcome)s::text, 'not confirmed') end
-           where id = %(id)s and state <> 'ended' returning outcome""",
+           where id = %(id)s and state <> 'ended' returning outcome, trunk""",
         {"id": attempt_id, "outcome": outcome, "cause": cause, "now": now},
     ).fetchone()
     if row is None:
@@ -175,7 +272,7 @@ def end(conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, n
            order by n.id for update of n""",
         [attempt_id],
     ).fetchall()
-    return Ended(row[0], carried)
+    return Ended(row[0], row[1], carried)
 
 
 def state(conn: Connection, attempt_id: int) -> str | None:
@@ -190,6 +287,20 @@ def broke_off(conn: Connection, attempt_id: int, why: str, *, over_within: timed
            where id = %(id)s and state = 'answered'""",
         {"id": attempt_id, "why": why, "over_within": over_within, "now": now},
     )
+
+
+def trunk(conn: Connection, attempt_id: int) -> str:
+    """By which trunk of the settings it is made; empty for the test phone."""
+    row = conn.execute("select trunk from call_attempt where id = %s", [attempt_id]).fetchone()
+    return row[0] if row else ""
+
+
+def not_begun(conn: Connection, hosts: Collection[str]) -> list[int]:
+    """What these hosts have claimed, and Asterisk has not begun to dial."""
+    rows = conn.execute(
+        "select id from call_attempt where state = 'claimed' and host = any(%s) order by id", [list(hosts)]
+    )
+    return [row[0] for row in rows]
 
 
 def being_spoken(conn: Connection, host: str) -> list[int]:

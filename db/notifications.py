@@ -163,10 +163,14 @@ def confirm(conn: Connection, registrant_id: int, event_ids: Iterable[int], *, n
     ).rowcount
 
 
-def call_next(conn: Connection, notification_id: int, at: datetime, place: int) -> None:
+def call_next(
+    conn: Connection, notification_id: int, at: datetime, place: int, *, trunk: int = 1, rung: bool = True
+) -> None:
+    """Call it then; ``rung`` where the call before rang a telephone."""
     conn.execute(
-        "update notification set next_call_at = %s, next_place = %s where id = %s and state = 'open'",
-        [at, place, notification_id],
+        """update notification set next_call_at = %s, next_place = %s, next_trunk = %s, rung = rung or %s
+           where id = %s and state = 'open'""",
+        [at, place, trunk, rung, notification_id],
     )
 
 

@@ -1,11 +1,12 @@
 """What staff see of the work: who is waiting to be told, and the last call attempts."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from db import canary
 from db.keys import Keyring
 
 
@@ -75,8 +76,8 @@ def tried(conn: Connection, *, most: int) -> list[Tried]:
     return cursor.execute(
         """select a.id, number_cipher, key_id, claimed_at, answered_at, a.ended_at, state, outcome, cause
            from call_attempt a join telephone t on t.id = telephone_id
-           order by a.id desc limit %s""",
-        [most],
+           where trunk <> %s order by a.id desc limit %s""",
+        [canary.TRUNK, most],
     ).fetchall()
 
 
@@ -117,3 +118,88 @@ def clear(keyring: Keyring, cipher: bytes, key_id: str) -> str:
 def masked(keyring: Keyring, cipher: bytes, key_id: str) -> str:
     """A telephone number as it may be shown: its last two digits."""
     return "•••-•••-••" + keyring.open(cipher, key_id)[-2:]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What one trunk carries: calls now, and calls begun within the last minute."""
+
+    trunk: str
+    live: int
+    begun: int
+
+
+@dataclass(frozen=True)
+class Queue:
+    """How many of one priority wait: due now, later, and with staff. Proofs, which come last, have none."""
+
+    priority: int | None
+    due: int
+    later: int
+    with_staff: int
+    oldest: datetime | None  # since when the one that is due waits
+
+
+@dataclass(frozen=True)
+class Failure:
+    outcome: str
+    cause: str
+    trunk: str
+    calls: int
+
+
+@dataclass(frozen=True)
+class Host:
+    name: str
+    beat_at: datetime
+    live: int
+
+
+def load(conn: Connection, *, now: datetime) -> list[Load]:
+    cursor = conn.cursor(row_factory=class_row(Load))
+    return cursor.execute(
+        """select trunk, count(*) filter (where state <> 'ended') as live,
+                  count(*) filter (where claimed_at > %(since)s) as begun
+           from call_attempt
+           where (state <> 'ended' or (claimed_at > %(since)s and claimed_at <= %(now)s)) and trunk <> %(canary)s
+           group by trunk order by trunk""",
+        {"canary": canary.TRUNK, "now": now, "since": now - timedelta(minutes=1)},
+    ).fetchall()
+
+
+def queues(conn: Connection, *, now: datetime) -> list[Queue]:
+    """What waits, the lowest priority first, then the proofs."""
+    cursor = conn.cursor(row_factory=class_row(Queue))
+    return cursor.execute(
+        """with waiting as (
+               select priority::int, next_call_at from notification where state = 'open'
+               union all
+               select null, next_call_at from proof p join telephone t on t.id = telephone_id
+               join registrant r on r.id = registrant_id where state = 'open' and not canary)
+           select priority, count(*) filter (where next_call_at <= %(now)s) as due,
+                  count(*) filter (where next_call_at > %(now)s) as later,
+                  count(*) filter (where next_call_at is null) as with_staff,
+                  min(next_call_at) filter (where next_call_at <= %(now)s) as oldest
+           from waiting group by priority order by priority nulls last""",
+        {"now": now},
+    ).fetchall()
+
+
+def failures(conn: Connection, *, now: datetime) -> list[Failure]:
+    """Why calls of the last hour reached nobody, the most frequent first."""
+    cursor = conn.cursor(row_factory=class_row(Failure))
+    return cursor.execute(
+        """select outcome, cause, trunk, count(*) as calls from call_attempt
+           where ended_at > %(since)s and ended_at <= %(now)s and trunk <> %(canary)s
+             and outcome not in ('confirmed', 'not confirmed', 'machine')
+           group by outcome, cause, trunk order by calls desc, outcome, cause, trunk""",
+        {"canary": canary.TRUNK, "now": now, "since": now - timedelta(hours=1)},
+    ).fetchall()
+
+
+def hosts(conn: Connection) -> list[Host]:
+    cursor = conn.cursor(row_factory=class_row(Host))
+    return cursor.execute(
+        """select name, beat_at, (select count(*) from call_attempt where host = name and state <> 'ended') as live
+           from host order by name"""
+    ).fetchall()

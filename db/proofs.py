@@ -117,8 +117,10 @@ def due_after(conn: Connection, attempt_id: int) -> list[Due]:
     ).fetchall()
 
 
-def call_next(conn: Connection, proof_id: int, at: datetime) -> None:
-    conn.execute("update proof set next_call_at = %s where id = %s and state = 'open'", [at, proof_id])
+def call_next(conn: Connection, proof_id: int, at: datetime, *, trunk: int = 1) -> None:
+    conn.execute(
+        "update proof set next_call_at = %s, next_trunk = %s where id = %s and state = 'open'", [at, trunk, proof_id]
+    )
 
 
 def give_up(conn: Connection, proof_id: int, *, now: datetime) -> None:

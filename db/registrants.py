@@ -29,6 +29,15 @@ class Registrant:
     proven: bool  # the telephone by which they were found
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """Somebody whose PIN may be entered."""
+
+    id: int
+    pin_hash: bytes
+    pin_key_id: str
+
+
 def register(
     conn: Connection,
     keyring: Keyring,
@@ -171,17 +180,28 @@ def get(conn: Connection, registrant_id: int, number_hashes: list[bytes]) -> Reg
 
 def find(conn: Connection, keyring: Keyring, number_hashes: list[bytes], pin: str) -> int | None:
     """The registrant who has a telephone with one of these hashes and this PIN."""
-    rows = conn.execute(
+    found = whose(keyring, candidates(conn, number_hashes), pin)
+    if found is None:
+        return None
+    use_newest_key(conn, keyring, found.id, pin)
+    return found.id
+
+
+def candidates(conn: Connection, number_hashes: list[bytes]) -> list[Candidate]:
+    """Those who have a telephone with one of these hashes."""
+    cursor = conn.cursor(row_factory=class_row(Candidate))
+    return cursor.execute(
         """select id, pin_hash, pin_key_id from registrant
            where id in (select registrant_id from telephone where number_hash = any(%s) and ended_at is null)
            order by id""",
         [number_hashes],
     ).fetchall()
-    matching = [row[0] for row in rows if keyring.pin_matches(row[2], row[0], pin, row[1])]
-    if not matching:
-        return None
-    _use_newest_key(conn, keyring, matching[0], pin)
-    return matching[0]
+
+
+def whose(keyring: Keyring, among: list[Candidate], pin: str) -> Candidate | None:
+    """Whose PIN this is. It takes no database."""
+    matching = [one for one in among if keyring.pin_matches(one.pin_key_id, one.id, pin, one.pin_hash)]
+    return matching[0] if matching else None
 
 
 def reseal(conn: Connection, keyring: Keyring) -> int:
@@ -202,7 +222,7 @@ def reseal(conn: Connection, keyring: Keyring) -> int:
     return len(old)
 
 
-def _use_newest_key(conn: Connection, keyring: Keyring, registrant_id: int, pin: str) -> None:
+def use_newest_key(conn: Connection, keyring: Keyring, registrant_id: int, pin: str) -> None:
     """A PIN's hash can be moved to a new key only while the PIN is at hand."""
     conn.execute(
         "update registrant set pin_hash = %s, pin_key_id = %s where id = %s and pin_key_id <> %s",

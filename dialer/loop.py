@@ -3,14 +3,15 @@
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg
 
-from db import attempts
+from db import alerts, attempts, hosts
+from db.journal import Journal
 from db.pool import Database, Unreachable
 from dialer import callfile, policy
 from dialer.outcome import finish
@@ -20,10 +21,11 @@ log = logging.getLogger(__name__)
 
 BEGIN_WITHIN = timedelta(seconds=20)
 """A claimed attempt that Asterisk has not begun by then is lost."""
+THERE_EVERY = timedelta(seconds=2)  # a host says that it is there; hosts.LEASE is some of these
 TICK = 0.5  # seconds between two looks when nothing wakes the loop; deadlines and heartbeats need no better
 
 
-@dataclass(frozen=True)
+@dataclass
 class Dialer:
     db: Database
     settings: Settings
@@ -32,34 +34,43 @@ class Dialer:
     caller: str
     host: str
     beat: Callable[[], None]
+    down: Callable[[], Collection[str]]  # which trunks do not answer
+    journal: Journal
+    _there_at: datetime | None = None
+    _seen_down: Collection[str] | None = None
 
     def look(self, now: datetime) -> int:
         """Find what was lost, then dial what is due; return how many calls were asked for.
 
-        1. End every attempt whose deadline has passed as lost, and schedule what it carried.
-        2. Put off what is due at a time of day at which it may not be called.
-        3. Claim what is due, as far as lines are free, and commit that; nothing while Asterisk is away, which empties
+        1. Read the journal: what it has confirmed is called no more.
+        2. Say that this host is there, and end as lost what hosts that are away have claimed and not begun.
+        3. End every attempt whose deadline has passed as lost, and schedule what it carried.
+        4. Put off what is due at a time of day at which it may not be called.
+        5. Claim what is due, as far as lines are free, and commit that; nothing while Asterisk is away, which empties
            its spool before it starts.
-        4. Write a call file for each; one that cannot be written has failed on our side and is lost.
+        6. Write a call file for each, when its trunk's rate lets it; one that cannot be written has failed on our side
+           and is lost.
         """
+        began = time.monotonic()
+        self.journal.replay(self.db)
+        if self._there_at is None or abs(now - self._there_at) >= THERE_EVERY:
+            self._find_hosts_away(now)
+            self._there_at = now
         with self.db.connection() as conn:
             overdue = attempts.overdue(conn, now=now)
-        for attempt_id in overdue:
-            self.beat()
-            try:
-                self._lose(attempt_id, "its deadline passed", now)
-            except Unreachable as error:  # an import may hold what it carries; the others are not to wait for that
-                log.warning("attempt %s: its end could not be noted: %s", attempt_id, type(error).__name__)
+        self._lose_all(overdue, "its deadline passed", now)
         if not self.asterisk.exists():
             return 0
+        down = self._trunks_down(now)
         with self.db.connection() as conn:
             policy.keep_hours(conn, self.settings, now=now)
         with self.db.connection() as conn:
             claimed = attempts.claim(
-                conn, lines=self.settings.calls.lines, host=self.host, begin_within=BEGIN_WITHIN, now=now
+                conn, trunks=self.settings.outbound, host=self.host, begin_within=BEGIN_WITHIN, now=now, down=down
             )
-        for attempt_id in claimed:
+        for attempt_id, at in claimed.items():
             self.beat()
+            time.sleep(max(0, (at - now).total_seconds() - (time.monotonic() - began)))
             try:
                 ring_seconds = int(self.settings.calls.ring.total_seconds())
                 callfile.write(self.spool, attempt_id, caller=self.caller, ring_seconds=ring_seconds)
@@ -69,6 +80,39 @@ class Dialer:
             else:
                 log.info("attempt %s: handed to Asterisk", attempt_id)
         return len(claimed)
+
+    def _find_hosts_away(self, now: datetime) -> None:
+        with self.db.connection() as conn:
+            hosts.beat(conn, self.host, now=now)
+            alerts.over(conn, f"host {self.host}", now=now)
+            away = hosts.away(conn, now=now)
+            for host in away:
+                if alerts.add(conn, f"host {host}", f"The machine {host} makes no calls any more.", now=now):
+                    log.warning("host %s is away", host)
+            left = attempts.not_begun(conn, away)
+        self._lose_all(left, "its host went away", now)
+
+    def _trunks_down(self, now: datetime) -> Collection[str]:
+        """Which trunks do not answer; a person is told when one begins to, and when that is over."""
+        down = self.down()
+        if down != self._seen_down:
+            with self.db.connection() as conn:
+                for name in self.settings.outbound:
+                    key = f"trunk {name} at {self.host}"
+                    if name in down:
+                        alerts.add(conn, key, f"The trunk {name} does not answer the machine {self.host}.", now=now)
+                    else:
+                        alerts.over(conn, key, now=now)
+            self._seen_down = down
+        return down
+
+    def _lose_all(self, attempt_ids: Iterable[int], why: str, now: datetime) -> None:
+        for attempt_id in attempt_ids:
+            self.beat()
+            try:
+                self._lose(attempt_id, why, now)
+            except Unreachable as error:  # an import may hold what it carries; the others are not to wait for that
+                log.warning("attempt %s: its end could not be noted: %s", attempt_id, type(error).__name__)
 
     def _lose(self, attempt_id: int, why: str, now: datetime) -> None:
         with self.db.connection() as conn:
@@ -95,7 +139,8 @@ def run(
                 ear.execute("listen movans_due")
                 while not stopping():
                     dialer.beat()
-                    dialer.look(clock())
+                    if dialer.look(clock()):
+                        continue  # there may be more, which only a trunk's rate held back
                     for _ in ear.notifies(timeout=TICK, stop_after=1):
                         pass
         except Unreachable as error:

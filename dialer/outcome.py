@@ -1,5 +1,6 @@
 """The end of a call attempt, and what follows from it for the notifications that it carried."""
 
+import re
 from datetime import datetime
 
 from psycopg import Connection
@@ -22,25 +23,30 @@ OUTCOMES = {
     "INVALIDARGS": "failed",
 }
 
+# Answers of a trunk that will not or cannot carry the call, and say nothing of the telephone (RFC 3261): it wants to be
+# paid, to know us, or does not let us; it was not reached in time. So does every 5xx.
+TRUNK_REFUSES = {401, 402, 403, 407, 408}
+
 
 def finish(
-    conn: Connection,
-    attempt_id: int,
-    outcome: str | None,
-    cause: str,
-    *,
-    settings: Settings,
-    now: datetime,
+    conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, settings: Settings, now: datetime
 ) -> str | None:
     """End the attempt and schedule what it left open; return its outcome, None where it had ended already.
 
-    Without an outcome the call was answered, and its confirmation decides.
+    Without an outcome the call was answered, and its confirmation decides. One that its trunk refused is made again at
+    once by the next trunk of the settings; where there is none, it is an outcome like others.
     """
     ended = attempts.end(conn, attempt_id, outcome, cause, now=now)
     if ended is None:
         return None
+    refused = refused_by_trunk(ended.outcome, cause)
+    trunks = list(settings.outbound)
+    spare = trunks.index(ended.trunk) + 2 if refused and ended.trunk in trunks[:-1] else None
     for item in ended.carried:
         if item.first_call_at > now:  # it came along with something else, and its own first call is still to come
+            continue
+        if spare and now <= item.give_up_at:
+            notifications.call_next(conn, item.notification_id, now, item.place, trunk=spare, rung=False)
             continue
         rules = policy.rules_of(settings, item)
         following = next_call(
@@ -55,16 +61,30 @@ def finish(
             zone=settings.zone(item.agency),
         )
         if following:
-            notifications.call_next(conn, item.notification_id, following.at, following.place)
+            rung = ended.outcome != "lost" and not refused
+            notifications.call_next(conn, item.notification_id, following.at, following.place, rung=rung)
         else:
             policy.give_up(conn, item.notification_id, rules, now=now)
-    _prove_again(conn, attempt_id, ended.outcome, settings, now=now)
+    _prove_again(conn, attempt_id, ended.outcome, spare, settings, now=now)
     return ended.outcome
 
 
-def _prove_again(conn: Connection, attempt_id: int, outcome: str, settings: Settings, *, now: datetime) -> None:
+def refused_by_trunk(outcome: str, cause: str) -> bool:
+    """Whether the trunk did not carry the call, so that another may; so does one that gave no answer at all."""
+    code = re.match(r"SIP ([1-6][0-9]{2})\b", cause)
+    if code is None:
+        return outcome in {"congestion", "failed", "no answer"}
+    return int(code[1]) in TRUNK_REFUSES or code[1].startswith("5")
+
+
+def _prove_again(
+    conn: Connection, attempt_id: int, outcome: str, spare: int | None, settings: Settings, *, now: datetime
+) -> None:
     """Call once more for what is still to be proven at this telephone, or give it up; nobody is troubled for a day."""
     for proof in proofs.due_after(conn, attempt_id):
+        if spare:
+            proofs.call_next(conn, proof.id, now, trunk=spare)
+            continue
         following = next_call(
             outcome,
             ended_at=now,

@@ -162,14 +162,12 @@ def configuration(settings: Settings, phone_password: str | None) -> dict[str, s
     phone, trunk, account = (parts.pop(f"pjsip-{name}.conf") for name in ("testphone", "trunk", "trunk-account"))
     if phone_password is not None:
         pjsip += phone(values, password=phone_password)
-    if settings.trunk is not None:
-        values |= {"host": settings.trunk.host, "port": settings.trunk.port}
-        pjsip += trunk(values)
-        if settings.trunk.username is not None:
-            name = settings.trunk.username
-            pjsip += account(
-                values, username=name, user=name.replace("@", "%40"), password=settings.trunk.password or ""
-            )
+    for name, chosen in settings.trunks.items():
+        own = values | {"trunk": name, "host": chosen.host, "port": chosen.port}
+        pjsip += trunk(own)
+        if chosen.username is not None:
+            user = chosen.username.replace("@", "%40")
+            pjsip += account(own, username=chosen.username, user=user, password=chosen.password or "")
     return files | {name: part(values) for name, part in parts.items()} | {"pjsip.conf": pjsip}
 
 

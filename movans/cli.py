@@ -5,6 +5,8 @@ import os
 import pwd
 import shutil
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -155,7 +157,7 @@ def _welcome(house: House) -> None:
             markup=False,
             soft_wrap=True,
         )
-    if chosen.trunk is None:
+    if not chosen.trunks:
         out.print("  Calls out   to the test phone, whatever number was left: no trunk is set", markup=False)
     out.print(f"  Settings    {house.file}\n  Logs        {chosen.state / 'log'}", markup=False, soft_wrap=True)
     out.print("  Stop        Ctrl-C", markup=False)
@@ -204,23 +206,50 @@ commands.add_command(policy)
 
 
 @commands.command()
+@click.option("--watch", is_flag=True, help="Show the work as it is, until Ctrl-C.")
 @click.pass_context
-def status(context: click.Context) -> None:
+def status(context: click.Context, *, watch: bool) -> None:
     """Who is waiting to be told, the next calls, the last attempts. Telephone numbers are masked."""
     from movans.tables import attempts, waiting
 
     house = _house(context)
+    if watch:
+        _watch(house)
+        return
     with psycopg.connect(house.dsn, connect_timeout=5) as conn:
         out.print(waiting(conn, house.keyring(), house.settings.service.zone))
         out.print(attempts(conn, house.keyring(), house.settings.service.zone))
 
 
+def _watch(house: House) -> None:
+    """Until Ctrl-C. A database that is away is said, and asked again."""
+    from rich.live import Live
+    from rich.text import Text
+
+    from movans.tables import watched
+
+    keyring, chosen = house.keyring(), house.settings
+    with suppress(KeyboardInterrupt), Live(console=out, screen=out.is_terminal, auto_refresh=False) as live:
+        while True:
+            try:
+                with psycopg.connect(house.dsn, connect_timeout=5) as conn:
+                    shown = watched(conn, keyring, chosen.outbound, chosen.service.zone, now=now())
+            except psycopg.OperationalError as error:
+                shown = Text(f"The database is away: {error}")
+            live.update(shown, refresh=True)
+            time.sleep(1)
+
+
 @commands.command()
+@click.option("--call", is_flag=True, help="Have a test call made through the whole chain, and show its way.")
 @click.pass_context
-def doctor(context: click.Context) -> None:
+def doctor(context: click.Context, *, call: bool) -> None:
     """Check every part, and say what to do where something is wrong."""
     from movans.doctor import examine
 
+    if call:
+        _fly(_house(context))
+        return
     wrong = 0
     for finding in examine(_house(context)):
         out.print("ok   " if finding.well else "WRONG", style="green" if finding.well else "bold red", end=" ")
@@ -231,3 +260,16 @@ def doctor(context: click.Context) -> None:
     if wrong:
         raise click.ClickException(f"{wrong} of the checks found something wrong; what to do stands under each")
     out.print("All is well.")
+
+
+def _fly(house: House) -> None:
+    from movans.canary import Missed, fly
+
+    began = now()
+    with house.database() as db:
+        try:
+            for what, took in fly(db, house.keyring(), house.settings.service.languages[0], now):
+                out.print(f"{took.total_seconds():8.3f} s  {what}", markup=False)
+        except Missed as missed:
+            raise click.ClickException(f"the test call was missed: {missed}") from None
+    out.print(f"The test call went through all of it, in {(now() - began).total_seconds():.1f} s.", markup=False)

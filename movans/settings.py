@@ -22,7 +22,9 @@ EXAMPLE = Path(__file__).parent.parent / "movans.yaml"
 INSTALLED = Path("/etc/movans/movans.yaml")
 
 Engine = Literal["piper", "espeak-ng", "gtts"]
-_TRUNK = {"host": "sip.example.net", "port": 5060, "username": "movans", "password": "secret"}
+_TRUNK = {
+    "host": "sip.example.net", "port": 5060, "username": "movans", "password": "secret", "lines": 20, "rate": 2,
+}  # fmt: skip
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _MAIL = ["mail", "-s", "MOVANS", "duty@example.net"]
 _PING = ["curl", "-fsS", "-m", "10", "-o", "/dev/null", "https://ping.example.net/movans"]
@@ -150,6 +152,8 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 # What is written into Asterisk's configuration must not be able to end a line or a value there.
 Plain = Annotated[str, _looks(r"[A-Za-z0-9._@+-]+", "one word of letters, digits and . _ @ + -")]
 Secret = Annotated[str, _looks(r"[!-:<-~]+", "of signs of the English keyboard, without blanks and without ;")]
+# It stands in names of Asterisk's, which its tables cut off when they are long.
+TrunkName = Annotated[str, _looks("[a-z0-9][a-z0-9-]{0,15}", "at most 16 small letters, digits and -")]
 Text = Annotated[str, _looks(r"(?s).*\S.*", "some words")]
 Language = Annotated[str, _looks("[a-z]{2}", "two small letters")]
 
@@ -217,15 +221,24 @@ class Sip(_Part):
     rtp_ports: Annotated[tuple[Port, Port], AfterValidator(_room_for_a_call)]
 
 
-class Trunk(_Part):
+class Outbound(_Part):
+    """What carries calls out, how many at the same time, and how many begin within a second."""
+
+    lines: Annotated[int, Field(ge=1, le=10000)]
+    rate: Annotated[float, Field(ge=0.1, le=1000)]
+
+
+class Trunk(Outbound):
     host: Plain
     port: Port = 5060
     username: Plain | None = None
     password: Secret | None = None
 
 
+TEST_PHONE = Outbound(lines=4, rate=50)
+
+
 class Calls(_Part):
-    lines: Annotated[int, Field(ge=1, le=10000)]
     ring: Annotated[Duration, AfterValidator(_as_long_as_somebody_waits)]
     longest: Duration
 
@@ -314,15 +327,17 @@ class Settings(_Part):
     operator: Operator
     agencies: dict[Plain, Agency]
     state: Annotated[Path, AfterValidator(_absolute)]
+    host: Annotated[str, _looks("[A-Za-z0-9._-]{0,64}", "a name of letters, digits and . _ -, or empty")]
     database: Annotated[str, AfterValidator(_connection)]
     sip: Sip
     agi_port: Port
     test_phone: bool
-    trunk: Trunk | None
+    trunks: dict[TrunkName, Trunk]
     calls: Calls
     policy: Policy
     alarms: Alarms
     alerts: Alerts
+    canary: Duration
     voices: dict[str, Annotated[list[Engine], Field(min_length=1)]]
     piper_voices: Annotated[Path, AfterValidator(_absolute)]
     recordings: Annotated[Path, AfterValidator(_absolute)]
@@ -332,6 +347,11 @@ class Settings(_Part):
         """By whose clock the hours count in which an agency's news is told."""
         known = self.agencies.get(agency)
         return ZoneInfo(known.time_zone) if known and known.time_zone else self.service.zone
+
+    @property
+    def outbound(self) -> dict[str, Outbound]:
+        """What carries calls out, by name, the preferred first; without a trunk the test phone, which has none."""
+        return dict(self.trunks) or {"": TEST_PHONE}
 
     @property
     def own_telephones(self) -> set[str]:
@@ -384,18 +404,19 @@ def _between(content: dict[Any, Any]) -> list[str]:
             for language in languages
             if isinstance(language, str) and re.fullmatch("[a-z]{2}", language) and language not in voices
         ]
-    if content.get("trunk") is None and content.get("test_phone") is False:
+    trunks, sip = content.get("trunks"), content.get("sip")
+    if trunks == {} and content.get("test_phone") is False:
         problems.append(
-            "trunk: there is neither a trunk nor a test phone, so nobody could be called; for example: test_phone: true"
+            "trunks: there is neither a trunk nor a test phone, so nobody could be called; for example:"
+            " test_phone: true"
         )
-    trunk, sip = content.get("trunk"), content.get("sip")
-    if isinstance(trunk, dict) and isinstance(sip, dict):
-        here = str(sip.get("address"))
-        if _is_this_machine(here) and not _is_this_machine(str(trunk.get("host", "localhost"))):
-            problems.append(
-                f"sip.address: the trunk is on another machine, which cannot reach {here}; give the address of this"
-                " machine that it reaches; for example: 192.0.2.10"
-            )
+    if isinstance(trunks, dict) and isinstance(sip, dict) and _is_this_machine(here := str(sip.get("address"))):
+        problems += [
+            f"sip.address: the trunk {name} is on another machine, which cannot reach {here}; give the address of this"
+            " machine that it reaches; for example: 192.0.2.10"
+            for name, trunk in trunks.items()
+            if isinstance(trunk, dict) and not _is_this_machine(str(trunk.get("host", "localhost")))
+        ][:1]
     return problems
 
 
@@ -410,7 +431,7 @@ def _sentence(problem: Any) -> str:
     where = [str(part) for part in problem["loc"] if part != "[key]"]
     said = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     given = problem["input"]
-    secret = "password" in where or where in (["trunk"], ["database"])
+    secret = "password" in where or where == ["database"] or (where[0] == "trunks" and len(where) < 3)
     if problem["type"] == "missing":
         said = "is missing"
     elif problem["type"] in ("model_type", "dict_type"):
@@ -425,7 +446,7 @@ def _sentence(problem: Any) -> str:
 def _example(where: Sequence[str | int]) -> str:
     """What the commented example file says in the same place; a name that it does not know is read as its first one."""
     value = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
-    value |= {"trunk": _TRUNK, "database": "host=db.example.net dbname=movans user=movans"}
+    value |= {"trunks": {"main": _TRUNK}, "database": "host=db.example.net dbname=movans user=movans"}
     value["operator"]["hours"] = _HOURS
     value["agencies"]["boone"]["time_zone"] = "America/Denver"
     policy = value["policy"]

@@ -69,17 +69,18 @@ def parts(settings: Settings) -> tuple[Part, ...]:
 
 
 def prepare(settings: Settings) -> None:
-    """Make the directories of the supervisor and of the parts' sockets, heartbeats and logs."""
+    """Make the directories of the supervisor, and of the parts' sockets, heartbeats, logs and journal."""
     service = pwd.getpwnam(SERVICE_USER)
-    for directory, group, mode in (
-        (settings.state, 0, 0o755),
+    for directory, owner, group, mode in (
+        (settings.state, 0, 0, 0o755),
         # Parts make their own files there, and cannot replace those of others.
-        (settings.state / "run", service.pw_gid, 0o1770),
-        (settings.state / "run" / "supervisor", 0, 0o700),
-        (settings.state / "log", 0, 0o750),
+        (settings.state / "run", 0, service.pw_gid, 0o1770),
+        (settings.state / "run" / "supervisor", 0, 0, 0o700),
+        (settings.state / "log", 0, 0, 0o750),
+        (settings.state / "journal", service.pw_uid, service.pw_gid, 0o700),
     ):
         directory.mkdir(parents=True, exist_ok=True)
-        os.chown(directory, 0, group)
+        os.chown(directory, owner, group)
         directory.chmod(mode)
 
 

@@ -1,12 +1,13 @@
 """The tables that the command line prints."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 from rich import box
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -18,11 +19,13 @@ from db.overview import ForStaff
 from db.staff import Known, Wanted
 from dialer.schedule import NextCall
 from feed.run import Report
+from movans.settings import Outbound
 
 if TYPE_CHECKING:
     from prompts.script import Line
 
 ROWS = 40
+SOME = 8
 FREE_TEXT = {"name", "about", "facility", "cause", "words", "says"}  # may be broken into lines
 
 
@@ -49,9 +52,9 @@ def summary(report: Report) -> str:
     return f"{rows}{repeated}: {kinds}; {report.unchanged} as known. {report.notifications} to be called."
 
 
-def waiting(conn: Connection, keyring: Keyring, zone: ZoneInfo) -> Table:
+def waiting(conn: Connection, keyring: Keyring, zone: ZoneInfo, most: int = ROWS) -> Table:
     table = _table("Waiting to be told", "telephone", "about", "what", "since", "calls", "next call")
-    for item in overview.waiting(conn, most=ROWS):
+    for item in overview.waiting(conn, most=most):
         soon = "handed to staff" if item.next_call_at is None else _time(item.next_call_at, zone)
         _row(
             table, overview.masked(keyring, item.number_cipher, item.key_id),
@@ -70,6 +73,33 @@ def attempts(conn: Connection, keyring: Keyring, zone: ZoneInfo) -> Table:
             item.outcome or item.state, item.cause,
         )  # fmt: skip
     return table
+
+
+def watched(
+    conn: Connection, keyring: Keyring, outbound: Mapping[str, Outbound], zone: ZoneInfo, *, now: datetime
+) -> Group:
+    """The work as it is at this moment, to be looked at again and again."""
+    lines = _table("Lines", "trunk", "in use", "of", "calls in the last minute", "at most")
+    loads = {item.trunk: item for item in overview.load(conn, now=now)}
+    for name in [*outbound, *sorted(set(loads) - set(outbound))]:
+        load, known = loads.get(name), outbound.get(name)
+        _row(
+            lines, name or "test phone", str(load.live if load else 0), str(known.lines) if known else "",
+            str(load.begun if load else 0), f"{known.rate * 60:g}" if known else "",
+        )  # fmt: skip
+    queues = _table("Waiting", "priority", "now", "later", "with staff", "oldest")
+    for queue in overview.queues(conn, now=now):
+        _row(
+            queues, "proofs" if queue.priority is None else str(queue.priority), str(queue.due), str(queue.later),
+            str(queue.with_staff), _ago(queue.oldest, now),
+        )  # fmt: skip
+    failures = _table("Reached nobody within the last hour", "outcome", "cause", "trunk", "calls")
+    for failure in overview.failures(conn, now=now)[:SOME]:
+        _row(failures, failure.outcome, failure.cause, failure.trunk, str(failure.calls))
+    hosts = _table("Hosts", "name", "calls", "last sign")
+    for host in overview.hosts(conn):
+        _row(hosts, host.name, str(host.live), _ago(host.beat_at, now))
+    return Group(lines, queues, waiting(conn, keyring, zone, most=SOME), failures, hosts)
 
 
 def registrants(known: list[Known], wanted: list[Wanted], zone: ZoneInfo) -> Table:
@@ -160,6 +190,11 @@ def _moment(at: datetime, zone: ZoneInfo) -> str:
 def _since(begin: datetime, at: datetime) -> str:
     minutes = round((at - begin).total_seconds() / 60)
     return f"{minutes // 60}:{minutes % 60:02}"
+
+
+def _ago(at: datetime | None, now: datetime) -> str:
+    """How long ago, in hours, minutes and seconds."""
+    return str(timedelta(seconds=max(0, round((now - at).total_seconds())))) if at else ""
 
 
 def _time(at: datetime | None, zone: ZoneInfo) -> str:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from movans import asterisk, supervision
+from movans import asterisk, supervision, trunks
 from movans.heartbeat import Heartbeat, last_beat
 from movans.settings import Settings
 from movans.supervision import NoSupervisor, Process
@@ -104,12 +104,21 @@ def ask_postgres(path: Path) -> None:
             raise ConnectionError("PostgreSQL closed the connection")
 
 
+def ask_asterisk(settings: Settings) -> None:
+    """Ask Asterisk for any answer, and which trunks answer it, for the dialer."""
+    asterisk.cli(settings, "core show channels count", ANSWER)
+    if settings.trunks:
+        seen = trunks.unavailable(asterisk.cli(settings, "pjsip show contacts", ANSWER))
+        with suppress(OSError):  # a disk that is full says nothing of Asterisk
+            trunks.note(settings.state / "run" / "trunks", seen)
+
+
 def watch(settings: Settings, say: Callable[[str], None]) -> None:
     """Look twice a second, for ever; `say` what was done and why."""
     run = settings.state / "run"
     names = {part.name for part in supervision.parts(settings)}
     beats = {name: Heartbeat(run / f"{name}.beat") for name in names}
-    keep_asking(lambda: asterisk.cli(settings, "core show channels count", ANSWER), beats["asterisk"])
+    keep_asking(lambda: ask_asterisk(settings), beats["asterisk"])
     if "postgres" in names:
         keep_asking(lambda: ask_postgres(run / ".s.PGSQL.5432"), beats["postgres"])
     seen = Watch()

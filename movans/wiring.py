@@ -5,6 +5,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg_pool import ConnectionPool
 
-from db import custody, keys, registrants
+from db import custody, hosts, keys, registrants
+from db.journal import Journal
 from db.keys import Keyring
 from db.migrate import migrate
-from db.pool import Database, open_pool, take_time
-from movans import asterisk, postgres, settings, supervision
+from db.pool import Database, Unreachable, open_pool, take_time
+from movans import asterisk, postgres, settings, supervision, trunks
 from movans.heartbeat import Heartbeat
 from movans.settings import Settings
 from prompts.catalogue import Catalogue, load_all
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HOST = socket.gethostname()
 PATIENCE = 30.0  # seconds that a starting part waits for the database
 
 
@@ -48,6 +49,11 @@ class House:
         return postgres.dsn(self.settings)
 
     @property
+    def host(self) -> str:
+        """The name of this machine among those that share the database."""
+        return self.settings.host or socket.gethostname()
+
+    @property
     def key_file(self) -> Path:
         return self.settings.state / "keys"
 
@@ -58,6 +64,10 @@ class House:
     @property
     def voice_socket(self) -> Path:
         return self.settings.state / "run" / "voice.sock"
+
+    @property
+    def journal(self) -> Journal:
+        return Journal(self.settings.state / "journal")
 
     @property
     def spool(self) -> Path:
@@ -117,13 +127,13 @@ def serve(house: House) -> None:
 
     sounds = Sounds(house.sounds, house.voice_socket, house.settings.voices)
     with house.database() as db:
-        service = Service(db, house.keyring(), house.settings, house.catalogues(), sounds, now)
+        service = Service(db, house.keyring(), house.settings, house.catalogues(), sounds, now, house.journal)
         _end_at_sigterm()
         with db.connection() as conn:
             if moved := registrants.reseal(conn, service.keyring):
                 log.info("%s telephone numbers moved to key %s", moved, service.keyring.newest)
         make_searchable(db)
-        lose_interrupted(service, HOST)
+        lose_interrupted(service, house.host)
         with Server(house.settings.agi_port, service, house.heartbeat("serve").beat) as server:
             log.info("answering on port %s", house.settings.agi_port)
             server.serve_forever(poll_interval=0.25)
@@ -152,10 +162,14 @@ def dial(house: House) -> None:
             house.spool,
             asterisk.control_socket(house.settings),
             house.settings.service.number,
-            HOST,
+            house.host,
             house.heartbeat("dial").beat,
+            lambda: trunks.down(house.settings.state / "run" / "trunks"),
+            house.journal,
         )
         run(dialer, house.dsn, clock=now, stopping=lambda: bool(told_to_stop))
+        with suppress(Unreachable), db.connection() as conn:
+            hosts.leave(conn, house.host)
 
 
 def alarm(house: House) -> None:

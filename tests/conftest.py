@@ -11,11 +11,12 @@ import yaml
 
 from db.keys import Keyring
 from movans import settings
-from movans.settings import Settings
+from movans.settings import Outbound, Settings
 from prompts.catalogue import Catalogue, load_all
 from tests.cluster import make_run, running
 
 NOON = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)  # a Friday, noon in Missouri
+TRUNKS = {"": Outbound(lines=10, rate=1000)}
 KEYS = Keyring({"1": bytes(range(32))})
 
 

@@ -25,7 +25,7 @@ from tests.conftest import policy_that_waits
 AIM_MEDIAN, AIM_P99 = 100, 1000  # milliseconds
 PATIENCE = 10  # seconds
 MOST = 100  # there are a hundred example numbers, 555-0100 to 555-0199
-CALL_FILE = "Channel: PJSIP/{number}@trunk\nApplication: Wait\nData: 1\nWaitTime: 10\nMaxRetries: 0\nArchive: no\n"
+CALL_FILE = "Channel: PJSIP/{number}@trunk-main\nApplication: Wait\nData: 1\nWaitTime: 10\nMaxRetries: 0\nArchive: no\n"
 
 
 class BusyNetwork:
@@ -85,11 +85,12 @@ def run(events: int) -> None:
     files: list[float | None] = []
     with report.progress() as progress:
         starting = progress.add_task("starting the service", total=None)
-        calls = {"lines": 4, "ring": 10, "longest": 60}
+        calls = {"ring": 10, "longest": 60}
+        trunk = {"host": "127.0.0.1", "port": 0, "lines": 4, "rate": 100}
         hourly = policy_that_waits(dict.fromkeys(AGAIN, "01:00:00"))
         with (
             BusyNetwork() as network,
-            BenchLine(trunk={"host": "127.0.0.1", "port": network.port}, calls=calls, policy=hourly) as line,
+            BenchLine(trunks={"main": trunk | {"port": network.port}}, calls=calls, policy=hourly) as line,
             psycopg.connect(line.house.dsn) as conn,
         ):
             progress.remove_task(starting)

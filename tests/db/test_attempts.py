@@ -13,6 +13,7 @@ from db import attempts
 from db.attempts import Confirmed
 from dialer import policy
 from dialer.outcome import finish
+from movans.settings import Outbound
 from tests.conftest import KEYS, NOON, SETTINGS
 from tests.db import DAY
 
@@ -23,7 +24,8 @@ LOST = SETTINGS.policy.critical.phases[0].again["lost"]
 
 def claim(conn: psycopg.Connection, lines: int = 10, after: timedelta = timedelta(0)) -> list[int]:
     with conn.transaction():
-        return attempts.claim(conn, lines=lines, host="here", begin_within=SOON, now=NOON + after)
+        trunks = {"": Outbound(lines=lines, rate=1000)}
+        return list(attempts.claim(conn, trunks=trunks, host="here", begin_within=SOON, now=NOON + after))
 
 
 def begin(conn: psycopg.Connection, attempt: int, after: timedelta = timedelta(0)) -> str | None:
@@ -131,7 +133,7 @@ def test_an_attempt_is_begun_once_and_only_before_its_deadline(
     first, second = claim(shared)
     assert begin(shared, first) == "5735550142"
     assert begin(shared, first) is None
-    assert begin(shared, second, after=SOON) is None
+    assert begin(shared, second, after=2 * SOON) is None
 
 
 def test_an_attempt_past_its_deadline_is_found_and_its_telephone_called_again(

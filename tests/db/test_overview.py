@@ -1,12 +1,21 @@
 """What staff see: who waits, what was tried, who is registered with a number."""
 
+import io
+import re
 from collections.abc import Callable
+from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import psycopg
+from rich.console import Console
 
-from db import attempts, overview, staff
+from db import attempts, hosts, overview, staff
+from db.overview import Failure, Host, Load, Queue
 from dialer.outcome import finish
-from tests.conftest import KEYS, NOON, SETTINGS
+from movans.settings import Outbound
+from movans.tables import watched
+from tests import people
+from tests.conftest import KEYS, NOON, SETTINGS, TRUNKS
 from tests.db import DAY
 
 
@@ -15,13 +24,54 @@ def test_who_waits_and_what_was_tried_are_shown_with_masked_numbers(
 ):
     register("5735550142")
     happens()
-    (attempt,) = attempts.claim(shared, lines=1, host="here", begin_within=DAY, now=NOON)
+    (attempt,) = attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=DAY, now=NOON)
     finish(shared, attempt, "busy", "SIP 486 Busy Here", settings=SETTINGS, now=NOON)
     (waits,) = overview.waiting(shared, most=5)
     (tried,) = overview.tried(shared, most=5)
     assert (waits.kind, waits.last_name, waits.attempts, waits.live) == ("released", "SMITH", 1, False)
     assert (tried.outcome, tried.cause, tried.ended_at) == ("busy", "SIP 486 Busy Here", NOON)
     assert overview.masked(KEYS, tried.number_cipher, tried.key_id) == "•••-•••-••42"
+
+
+def test_the_work_as_it_is_at_a_moment(
+    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int], tmp_path
+):
+    for line in range(3):
+        register(f"57355501{line:02}")
+    happens()
+    shared.execute("update notification set priority = 2, next_call_at = %s where id = 3", [NOON + DAY])
+    people.leave(shared, KEYS, number="5735550142", offender_id=1, now=NOON)
+    trunks = {"main": Outbound(lines=2, rate=1000)}
+    first, _ = attempts.claim(shared, trunks=trunks, host="here", begin_within=DAY, now=NOON)
+    finish(shared, first, "busy", "SIP 486 Busy Here", settings=SETTINGS, now=NOON)
+    hosts.beat(shared, "here", now=NOON)
+    later = NOON + timedelta(seconds=30)
+    assert overview.load(shared, now=later) == [Load("main", live=1, begun=2)]
+    assert overview.load(shared, now=NOON + DAY) == [Load("main", live=1, begun=0)]
+    assert overview.queues(shared, now=later) == [
+        Queue(1, due=1, later=1, with_staff=0, oldest=NOON),
+        Queue(2, due=0, later=1, with_staff=0, oldest=None),
+        Queue(None, due=1, later=0, with_staff=0, oldest=NOON),
+    ]
+    assert overview.failures(shared, now=later) == [Failure("busy", "SIP 486 Busy Here", "main", 1)]
+    assert overview.failures(shared, now=NOON + DAY) == []
+    assert overview.hosts(shared) == [Host("here", NOON, live=1)]
+
+
+def test_what_is_watched_shows_limits_and_no_number(
+    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int]
+):
+    register("5735550142")
+    happens()
+    trunks = {"main": Outbound(lines=20, rate=2)}
+    attempts.claim(shared, trunks=trunks, host="here", begin_within=DAY, now=NOON)
+    screen = Console(width=160, record=True, file=io.StringIO())
+    screen.print(watched(shared, KEYS, trunks, ZoneInfo("America/Chicago"), now=NOON))
+    shown = screen.export_text()
+    assert re.search(r"main +1 +20 +1 +120", shown)
+    assert "SMITH, JOHN (boone)" in shown
+    assert "•••-•••-••42" in shown
+    assert "5550142" not in shown
 
 
 def test_who_is_registered_with_a_number_and_for_whom(shared: psycopg.Connection, register: Callable[..., int]):

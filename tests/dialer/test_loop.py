@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event, Thread
@@ -13,12 +14,15 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from db import attempts
+from db.hosts import LEASE
+from db.journal import Journal
 from db.pool import open_pool
 from dialer.loop import BEGIN_WITHIN, Dialer, run
 from dialer.outcome import finish
+from movans.settings import Outbound
 from tests.conftest import KEYS, NOON, SETTINGS
 
-TWO_LINES = SETTINGS.model_copy(update={"calls": SETTINGS.calls.model_copy(update={"lines": 2})})
+TWO_LINES = SETTINGS.model_copy(update={"trunks": {"": Outbound(lines=2, rate=1000)}})
 
 Register = Callable[..., int]
 Happens = Callable[..., int]
@@ -34,7 +38,9 @@ def pool(database: str) -> Iterator[ConnectionPool]:
 def dialer(pool: ConnectionPool, spool: Path) -> Dialer:
     asterisk = spool.parent / "asterisk.ctl"
     asterisk.touch()
-    return Dialer(pool, TWO_LINES, spool, asterisk, "8665550182", "here", lambda: None)
+    return Dialer(
+        pool, TWO_LINES, spool, asterisk, "8665550182", "here", lambda: None, frozenset, Journal(spool.parent)
+    )
 
 
 def called(spool: Path) -> list[int]:
@@ -271,3 +277,65 @@ def test_a_database_that_goes_away_and_comes_back_is_waited_for_and_no_secret_is
         assert becomes(lambda: called(spool))
     said = [record.getMessage() for record in caplog.records if record.name == "dialer.loop"]
     assert "host=" not in "".join(said)
+
+
+@pytest.fixture
+def elsewhere(dialer: Dialer) -> Dialer:
+    """The dialer of another host on the same database."""
+    return replace(dialer, host="there")
+
+
+def alerts_of(shared: psycopg.Connection) -> list[tuple[str, bool]]:
+    return shared.execute("select key, over_at is not null from alert order by id").fetchall()
+
+
+def test_what_a_host_that_went_away_had_not_begun_is_called_by_another_within_the_lease(
+    dialer: Dialer, elsewhere: Dialer, register: Register, happens: Happens, shared: psycopg.Connection
+):
+    register("5735550142")
+    register("5735550143")
+    happens()
+    assert elsewhere.look(NOON) == 2
+    begun, _ = called(dialer.spool)
+    attempts.begin(shared, KEYS, begun, end_within=timedelta(minutes=6), now=NOON)
+    assert dialer.look(NOON + LEASE - timedelta(seconds=3)) == 0
+    assert tried(shared) == [("dialling", None), ("claimed", None)]
+    dialer.look(NOON + LEASE)
+    assert tried(shared) == [("dialling", None), ("ended", "lost")]  # what it had begun has its own deadline
+    assert dialer.look(NOON + LEASE + timedelta(seconds=10)) == 1
+    assert shared.execute("select host from call_attempt order by id").fetchall() == [("there",), ("there",), ("here",)]
+
+
+def test_a_host_that_is_away_is_an_alert_until_it_is_back(dialer: Dialer, elsewhere: Dialer, shared):
+    elsewhere.look(NOON)
+    dialer.look(NOON + timedelta(minutes=1))
+    dialer.look(NOON + timedelta(minutes=2))
+    assert alerts_of(shared) == [("host there", False)]
+    elsewhere.look(NOON + timedelta(minutes=2))
+    assert alerts_of(shared) == [("host there", True)]
+
+
+def test_a_trunk_that_does_not_answer_is_an_alert_until_it_does(dialer: Dialer, shared: psycopg.Connection):
+    down: set[str] = {"main"}
+    two = {name: Outbound(lines=2, rate=1000) for name in ("main", "spare")}
+    watching = replace(dialer, trunks=two, down=lambda: frozenset(down))
+    watching.look(NOON)
+    watching.look(NOON)
+    assert alerts_of(shared) == [("trunk main at here", False)]
+    down.clear()
+    watching.look(NOON)
+    assert alerts_of(shared) == [("trunk main at here", True)]
+
+
+def test_calls_are_handed_over_no_faster_than_the_rate(
+    dialer: Dialer, register: Register, happens: Happens, shared: psycopg.Connection
+):
+    for line in range(5):
+        register(f"57355501{line:02}")
+    happens()
+    steady = replace(dialer, trunks={"": Outbound(lines=10, rate=20)})
+    began = time.monotonic()
+    assert steady.look(NOON) == 5
+    assert 0.2 <= time.monotonic() - began < 1
+    begun = [at - NOON for (at,) in shared.execute("select claimed_at from call_attempt order by id")]
+    assert begun == [turn * timedelta(milliseconds=50) for turn in range(5)]

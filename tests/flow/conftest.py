@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -11,10 +12,11 @@ import pytest
 from agi.service import Service
 from db import attempts, custody, feed_runs
 from db.custody import Custody, Details, Offender, Person
+from db.journal import Journal
 from dialer import policy
 from prompts.catalogue import Catalogue, Utterance
 from tests import people
-from tests.conftest import KEYS, NOON, SETTINGS
+from tests.conftest import KEYS, NOON, SETTINGS, TRUNKS
 from tests.flow.telephone import Caller, OneConnection
 
 SINCE = datetime(2026, 11, 3, 20, 5, tzinfo=UTC)
@@ -45,9 +47,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def service(conn: psycopg.Connection, english: Catalogue, clock: Clock) -> Service:
+def service(conn: psycopg.Connection, english: Catalogue, clock: Clock, tmp_path: Path) -> Service:
     """One that speaks English only, so that nobody is asked for the language."""
-    return Service(OneConnection(conn), KEYS, SETTINGS, {"en": english}, Silence(), clock)
+    return Service(OneConnection(conn), KEYS, SETTINGS, {"en": english}, Silence(), clock, Journal(tmp_path))
 
 
 @pytest.fixture
@@ -120,7 +122,7 @@ def happens(conn: psycopg.Connection) -> Callable[..., int]:
 @pytest.fixture
 def ring(conn: psycopg.Connection) -> Callable[[], int]:
     def call_out() -> int:
-        claimed = attempts.claim(conn, lines=4, host="here", begin_within=timedelta(seconds=20), now=NOON)
+        claimed = list(attempts.claim(conn, trunks=TRUNKS, host="here", begin_within=timedelta(seconds=20), now=NOON))
         assert len(claimed) == 1
         assert attempts.begin(conn, KEYS, claimed[0], end_within=timedelta(minutes=5), now=NOON) == "5735550142"
         return claimed[0]

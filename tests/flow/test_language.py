@@ -15,7 +15,7 @@ from agi.service import Service
 from db import attempts
 from db.custody import Offender
 from prompts.catalogue import Catalogue, Utterance
-from tests.conftest import NOON
+from tests.conftest import NOON, TRUNKS
 from tests.flow.conftest import Silence
 from tests.flow.telephone import Caller
 from tests.flow.test_hotline import registrations
@@ -89,7 +89,7 @@ def test_what_is_prepared_while_it_rings_is_what_will_be_said(
 
     register(smith, language="es")
     happens(smith, "released")
-    (attempt,) = attempts.claim(conn, lines=1, host="here", begin_within=timedelta(seconds=20), now=NOON)
+    (attempt,) = attempts.claim(conn, trunks=TRUNKS, host="here", begin_within=timedelta(seconds=20), now=NOON)
     sounds = Prepared()
     legs.dial(Answered(), replace(bilingual, sounds=sounds), attempt)  # type: ignore[arg-type]
     caller.hears(sounds.words[0]).presses("2580").hears("queda confirmado")

@@ -2,12 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import psycopg
 import pytest
 
 from agi import legs
 from agi.service import Service
+from db import attempts, canary
+from db.custody import Offender
+from movans.settings import Outbound
+from tests.conftest import KEYS, NOON, TRUNKS
 from tests.flow.telephone import Sometimes
 
 
@@ -19,6 +24,47 @@ class Leg:
 
     def variable(self, name: str) -> str:
         return self._variables[name]
+
+
+class Dialling:
+    """A leg on which a telephone is rung."""
+
+    def __init__(self) -> None:
+        self.rung: list[str] = []
+
+    def dial(self, where: str, seconds: int) -> None:
+        assert seconds > 0
+        self.rung.append(where)
+
+
+@pytest.mark.parametrize(
+    ("trunk", "where"), [("", "PJSIP/testphone"), ("main", "PJSIP/5735550142@trunk-main")], ids=["test phone", "trunk"]
+)
+def test_a_call_is_dialled_by_the_trunk_for_which_it_was_claimed(
+    trunk: str,
+    where: str,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+):
+    register(smith)
+    happens(smith, "released")
+    trunks = {trunk: Outbound(lines=1, rate=1)}
+    (attempt,) = attempts.claim(conn, trunks=trunks, host="here", begin_within=timedelta(seconds=20), now=NOON)
+    leg = Dialling()
+    legs.dial(leg, service, attempt)  # type: ignore[arg-type]
+    legs.dial(leg, service, attempt)  # type: ignore[arg-type]
+    assert leg.rung == [where]
+
+
+def test_the_canary_is_dialled_inside(service: Service, conn: psycopg.Connection):
+    canary.send(conn, KEYS, language="en", now=NOON)
+    (attempt,) = attempts.claim(conn, trunks=TRUNKS, host="here", begin_within=timedelta(seconds=20), now=NOON)
+    leg = Dialling()
+    legs.dial(leg, service, attempt)  # type: ignore[arg-type]
+    assert leg.rung == ["Local/canary@canary/n"]
 
 
 @pytest.fixture

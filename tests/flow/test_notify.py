@@ -15,7 +15,7 @@ from db import attempts
 from db.custody import Offender
 from dialer.outcome import finish
 from prompts.catalogue import Catalogue, Utterance
-from tests.conftest import NOON
+from tests.conftest import NOON, TRUNKS
 from tests.flow.conftest import Clock
 from tests.flow.telephone import Caller, HangsUpAt, Sometimes
 
@@ -44,7 +44,7 @@ def test_the_message_then_the_right_pin_confirms(
     assert caller.calls(notify, service, ringing) == "over"
     assert states(conn) == ["confirmed"]
     assert outcome(conn, service, ringing) == "confirmed"
-    assert attempts.claim(conn, lines=4, host="here", begin_within=DAY, now=NOON + 2 * DAY) == []
+    assert attempts.claim(conn, trunks=TRUNKS, host="here", begin_within=DAY, now=NOON + 2 * DAY) == {}
 
 
 def test_a_pin_keyed_early_is_taken_and_the_rest_is_spoken_before_the_thanks(
@@ -124,14 +124,15 @@ def test_a_call_that_is_answered_after_its_deadline_says_and_confirms_nothing(
     assert states(conn) == ["open"]
 
 
-def test_a_pin_after_the_deadline_confirms_nothing_and_the_caller_is_told(
+def test_after_its_deadline_a_call_that_woke_up_says_and_confirms_nothing_more(
     caller: Caller, service: Service, conn: psycopg.Connection, clock: Clock, ringing: int
 ):
     def an_hour_passes() -> None:
         clock.now = NOON + timedelta(hours=1)
 
-    caller.hears("PIN now").meanwhile(an_hour_passes).presses("2580").hears("could not note")
-    caller.calls(notify, service, ringing)
+    caller.hears("PIN now").meanwhile(an_hour_passes).presses("2580")
+    assert caller.calls(notify, service, ringing) == "over"
+    assert "PIN now" in caller.heard[-1]
     assert states(conn) == ["open"]
 
 
@@ -341,7 +342,7 @@ def test_a_database_that_goes_away_in_the_middle_makes_the_call_a_lost_one(
 ):
     """It is back while the apology is heard, and the telephone rings again soon."""
     away = Sometimes(conn)
-    caller.hears("PIN now").meanwhile(away.goes).presses("2580")
+    caller.hears("PIN now").presses("9#").hears("press 9 again").meanwhile(away.goes).presses("9")
     caller.hears("cannot tell it now, so we will call you again").meanwhile(away.comes_back)
     assert caller.calls(notify, replace(service, db=away), ringing) == "over"
     assert outcome(conn, service, ringing) == "lost"

@@ -18,21 +18,22 @@ NIGHT = Hours.model_validate({"days": ["fri"], "from": "20:00", "until": "06:00"
 def with_trunk(service: Service, **operator: object) -> Service:
     settings = service.settings
     desk = settings.operator.model_copy(update=operator)
-    return replace(service, settings=settings.model_copy(update={"trunk": Trunk(host="pbx"), "operator": desk}))
+    trunks = {"main": Trunk(host="pbx", lines=4, rate=2), "spare": Trunk(host="spare", lines=4, rate=2)}
+    return replace(service, settings=settings.model_copy(update={"trunks": trunks, "operator": desk}))
 
 
 def test_zero_rings_a_person_and_the_call_ends_with_their_conversation(caller: Caller, service: Service):
     caller.answers = True
     caller.hears("to find a person").presses("0").hears("we connect you")
     assert caller.calls(hotline, with_trunk(service)) == "hung up"
-    assert caller.connected == ["PJSIP/5735550100@trunk"]
+    assert caller.connected == ["PJSIP/5735550100@trunk-main"]
 
 
 def test_nobody_answers_and_the_caller_is_back_at_the_menu(caller: Caller, service: Service):
     caller.hears("to find a person").presses("0").hears("we connect you").hears("nobody answers")
     caller.hears("to find a person").hangs_up()
     caller.calls(hotline, with_trunk(service, dial="100"))
-    assert caller.connected == ["PJSIP/100@trunk"]
+    assert caller.connected == ["PJSIP/100@trunk-main"]
 
 
 def test_zero_within_a_question_leads_to_a_person_too(caller: Caller, service: Service):

@@ -12,7 +12,7 @@ from db import attempts, proofs, registrants
 from db.custody import Offender
 from dialer.outcome import finish
 from tests import people
-from tests.conftest import KEYS, NOON
+from tests.conftest import KEYS, NOON, TRUNKS
 from tests.flow.telephone import Caller
 
 DAY = timedelta(days=1)
@@ -37,7 +37,7 @@ def proven(conn: psycopg.Connection) -> bool:
 
 
 def due(conn: psycopg.Connection, after: timedelta = timedelta(0)) -> list[int]:
-    return attempts.claim(conn, lines=4, host="here", begin_within=timedelta(seconds=20), now=NOON + after)
+    return list(attempts.claim(conn, trunks=TRUNKS, host="here", begin_within=timedelta(seconds=20), now=NOON + after))
 
 
 def registrations(conn: psycopg.Connection) -> int:

@@ -358,7 +358,7 @@ def test_the_dialling_leg_tells_what_became_of_a_call_file(state: Path, status: 
     def flow(flow: Flow) -> None:
         attempt = flow.environment["agi_arg_1"]
         if flow.name == "dial":
-            flow.command('EXEC Dial "PJSIP/5735550142@trunk,5"')
+            flow.command('EXEC Dial "PJSIP/5735550142@trunk-main,5"')
         elif flow.name == "ended":
             cause = flow.value("${HANGUPCAUSE(${HANGUPCAUSE_KEYS()},tech)}")
             seen.append(("ended", attempt, flow.value("${DIALSTATUS}"), cause))
@@ -367,7 +367,12 @@ def test_the_dialling_leg_tells_what_became_of_a_call_file(state: Path, status: 
 
     telephones = Telephones(status)
     try:
-        with running(settings_in(state, trunk={"host": "127.0.0.1", "port": TRUNK})) as pbx, flows(flow):
+        with (
+            running(
+                settings_in(state, trunks={"main": {"host": "127.0.0.1", "port": TRUNK, "lines": 4, "rate": 5}})
+            ) as pbx,
+            flows(flow),
+        ):
             file = place(pbx, "7001")
             eventually(lambda: len(seen) == 2, "both legs", 8)
             eventually(lambda: not file.exists(), "the call file is used", 2)

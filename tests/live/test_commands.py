@@ -1,8 +1,11 @@
 """The command line on a running service, and the start of the server itself."""
 
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from db import lookup
 from movans.wiring import now
 from tests import people
 from tests.live.line import CHECKOUT, Line
+from tests.live.registered import without
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, whose parts run as users of their own")
 
@@ -125,13 +129,13 @@ def test_a_reset_is_asked_for_first(line: Line):
 
 def test_wrong_settings_stop_the_start_with_their_names(line: Line, tmp_path: Path):
     settings = tmp_path / "movans.yaml"
-    settings.write_text(line.file.read_text().replace("lines: 4", "lines: many").replace("ring: 5", "ring: soon"))
+    settings.write_text(line.file.read_text().replace("longest: 120", "longest: ages").replace("ring: 5", "ring: soon"))
     done = subprocess.run(
         [sys.executable, "-m", "movans", "--settings", str(settings), "server"],
         cwd=CHECKOUT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "calls.lines" in done.stderr
+    assert "calls.longest" in done.stderr
     assert "calls.ring" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -185,3 +189,31 @@ def test_staff_find_a_registrant_set_a_pin_end_it_and_every_act_is_kept(line: Li
 
 def acts_of(line: Line) -> object:
     return line.query("select max(id) from registration")[0][0]
+
+
+def test_a_test_call_goes_through_the_whole_chain_and_each_step_is_shown(line: Line):
+    done = line.movans("doctor", "--call")
+    assert done.returncode == 0, done.stdout + done.stderr
+    steps = re.findall(r"^ +[0-9]+\.[0-9]{3} s  (.*)$", done.stdout, re.MULTILINE)
+    assert [step.split()[0] for step in steps] == ["claimed", "dialled", "picked", "PIN", "said"]
+    assert "The test call went through all of it" in done.stdout
+
+
+def test_a_test_call_that_is_missed_says_how_far_it_came(line: Line):
+    with without(line, "dial"):
+        done = line.movans("doctor", "--call")
+    assert done.returncode == 1
+    assert "the test call was missed: no dialer took the call" in done.stderr
+
+
+def test_the_work_is_watched_until_ctrl_c(line: Line):
+    command = [sys.executable, "-m", "movans", "--settings", str(line.file), "status", "--watch"]
+    with subprocess.Popen(
+        command, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as watching:
+        time.sleep(4)
+        watching.send_signal(signal.SIGINT)
+        shown, _ = watching.communicate(timeout=10)
+    assert watching.returncode == 0, shown
+    assert "test phone" in shown
+    assert "Traceback" not in shown

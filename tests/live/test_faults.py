@@ -12,7 +12,7 @@ import pytest
 from db import attempts
 from dialer.loop import BEGIN_WITHIN
 from movans import asterisk, postgres
-from movans.wiring import HOST, now
+from movans.wiring import now
 from tests.live import registered
 from tests.live.conversation import Conversation, Telephone
 from tests.live.line import Line
@@ -160,6 +160,21 @@ def test_postgres_is_killed_while_somebody_registers(line: Line, phone: Telephon
     assert not is_registered(line, "600500")
 
 
+def test_postgres_is_killed_before_the_pin_comes_and_the_call_still_confirms(line: Line, phone: Telephone):
+    registered.register(line, "600650")
+    release(line, "600650")
+    with phone.is_called() as call:
+        call.hears("who_calls").hears("ask_your_pin", within=25)
+        line.kill("postgres")
+        with without(line, "postgres"):
+            call.presses(PIN).hears("confirmed", within=SILENCE).hears("goodbye").is_hung_up()
+            assert len(list((line.settings.state / "journal").glob("*.json"))) == 1
+    line.eventually(lambda: postgres.answers(line.settings) and states(line, "600650") == ["confirmed"], 30)
+    rings_not(phone, 4)
+    line.eventually(lambda: outcomes(line, "600650") == [("confirmed", "SIP 200 OK")], 30)
+    assert list((line.settings.state / "journal").iterdir()) == []
+
+
 def test_postgres_goes_while_the_dialer_waits_and_the_next_event_is_told(line: Line, phone: Telephone):
     registered.register(line, "600600")
     dialer = line.pid("dial")
@@ -205,8 +220,9 @@ def test_what_a_killed_dialer_had_taken_and_not_dialled_is_found_again(line: Lin
     registered.register(line, "600900")
     with without(line, "dial"):
         release(line, "600900")
+        trunks = line.settings.outbound
         with line.house.database() as db, db.connection() as conn:  # as far as it comes before it is killed
-            assert attempts.claim(conn, lines=4, host=HOST, begin_within=BEGIN_WITHIN, now=now())
+            assert attempts.claim(conn, trunks=trunks, host=line.house.host, begin_within=BEGIN_WITHIN, now=now())
     rings_not(phone, BEGIN_WITHIN.total_seconds() - 5)
     registered.sent_away(phone, within=15)
     assert outcomes(line, "600900")[0] == ("lost", "its deadline passed")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from movans import asterisk
+from movans import asterisk, trunks
 from tests.live import registered
 from tests.live.line import Line
 from tests.live.registered import outcomes, release
@@ -14,7 +14,10 @@ from tests.live.softphone import free_port
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, whose parts run as users of their own")
 
-LINES, AGAIN = 2, 6  # calls at once; seconds in which a call comes again: the settings of the tests say three
+LINES = 2  # calls at once by each trunk
+# Seconds in which a call comes again: the settings of the tests say three, and the second trunk, where it was tried
+# before and nobody listens, takes five.
+AGAIN = 12
 
 
 class Trunk(Line):
@@ -22,17 +25,24 @@ class Trunk(Line):
 
     def __init__(self) -> None:
         self.port = free_port()
-        super().__init__(trunk={"host": "127.0.0.1", "port": self.port})
+        self.spare_port = free_port()
+        super().__init__(trunks={"main": self._at(self.port), "spare": self._at(self.spare_port)})
 
-    def _content(self) -> dict[str, object]:
-        content = super()._content()
-        assert isinstance(content["calls"], dict)
-        content["calls"] |= {"lines": LINES}
-        return content
+    @staticmethod
+    def _at(port: int) -> dict[str, object]:
+        return {"host": "127.0.0.1", "port": port, "lines": LINES, "rate": 5}
 
     def to(self, behaviour: str, seconds: float = 2) -> Callee:
         """The telephone network, in which every telephone behaves so."""
         return Callee(behaviour, port=self.port, seconds=seconds)
+
+    def down(self) -> set[str]:
+        """The trunks that do not answer, as the dialer knows it."""
+        return set(trunks.down(self.settings.state / "run" / "trunks"))
+
+    def spare(self, behaviour: str) -> Callee:
+        """The other one, behind the second trunk."""
+        return Callee(behaviour, port=self.spare_port)
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +117,39 @@ def test_zero_on_the_hotline_rings_a_person_and_who_is_not_answered_comes_back(t
             call.hears("welcome").presses("0").hears("operator_rings")
             rings(trunk, network, "5735550100")
             call.is_hung_up(within=20)
+
+
+def by(trunk: Trunk, offender: str) -> list[tuple[object, ...]]:
+    """By which trunk each call about an offender went, and what became of it."""
+    return trunk.query(
+        """select trunk, outcome from call_attempt a join attempt_carries on attempt_id = a.id
+           join notification n on n.id = notification_id join registration r on r.id = registration_id
+           join offender o on o.id = offender_id where o.number = %s order by a.id""",
+        offender,
+    )
+
+
+def test_a_call_that_the_first_trunk_refuses_rings_by_the_second_at_once(trunk: Trunk):
+    registered.register(trunk, "700401", number="5735550171")
+    with trunk.to("no room") as network, trunk.spare("busy") as spare:
+        trunk.eventually(lambda: trunk.down() == set(), 15)
+        release(trunk, "700401")
+        rings(trunk, network, "5735550171")
+        rings(trunk, spare, "5735550171", within=2)
+        trunk.eventually(lambda: len(by(trunk, "700401")) > 1 and by(trunk, "700401")[1][1], 10)
+        assert by(trunk, "700401")[:2] == [("main", "congestion"), ("spare", "busy")]
+        rings(trunk, network, "5735550171", 2, AGAIN)  # then it begins with the first again
+
+
+def test_while_the_first_trunk_does_not_answer_calls_go_by_the_second_and_a_person_is_told(trunk: Trunk):
+    registered.register(trunk, "700402", number="5735550172")
+    told = "select over_at is null from alert where key like 'trunk main%%' order by id desc limit 1"
+    with trunk.spare("busy") as spare:
+        trunk.eventually(lambda: trunk.down() == {"main"}, 20)
+        release(trunk, "700402")
+        rings(trunk, spare, "5735550172")
+        assert by(trunk, "700402")[0][0] == "spare"
+        assert trunk.query(told) == [(True,)]
+        with trunk.to("busy") as network:
+            trunk.eventually(lambda: trunk.query(told) == [(False,)], 15)
+            rings(trunk, network, "5735550172", within=AGAIN)

@@ -1,6 +1,7 @@
 """What is rendered for Asterisk and for the supervisor, without starting either."""
 
 import configparser
+import re
 import socket
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import yaml
 from movans import asterisk, supervision
 from movans.settings import EXAMPLE, Settings, WrongSettings
 
-TRUNK = {"host": "sip.example.net", "port": 5070, "username": "movans@home", "password": ">a%b$c"}
+TRUNK = {
+    "host": "sip.example.net", "port": 5070, "username": "movans@home", "password": ">a%b$c", "lines": 20, "rate": 2,
+}  # fmt: skip
 
 
 def settings(**changes: object) -> Settings:
@@ -26,13 +29,14 @@ def _directories(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_trunk_there_is_only_the_test_phone() -> None:
     pjsip = asterisk.configuration(settings(), "abc")["pjsip.conf"]
-    assert "[trunk]" not in pjsip
+    assert "[trunk" not in pjsip
     assert "password = abc" in pjsip
     assert "bind = 127.0.0.1:5060" in pjsip
 
 
 def test_without_a_test_phone_there_is_only_the_trunk() -> None:
-    pjsip = asterisk.configuration(settings(test_phone=False, trunk={"host": "192.0.2.1"}), None)["pjsip.conf"]
+    trunks = {"main": {"host": "192.0.2.1", "lines": 4, "rate": 1}}
+    pjsip = asterisk.configuration(settings(test_phone=False, trunks=trunks), None)["pjsip.conf"]
     assert "[testphone]" not in pjsip
     assert "contact = sip:192.0.2.1:5060" in pjsip
     assert "registration" not in pjsip
@@ -49,10 +53,22 @@ def test_where_ports_are_forwarded_it_listens_here_and_tells_the_address_outside
 
 
 def test_a_trunk_with_an_account_registers_with_it() -> None:
-    pjsip = asterisk.configuration(settings(trunk=TRUNK), "abc")["pjsip.conf"]
+    pjsip = asterisk.configuration(settings(trunks={"main": TRUNK}), "abc")["pjsip.conf"]
     assert "client_uri = sip:movans%40home@sip.example.net:5070" in pjsip
     # "=>" would be read as another operator.
     assert "password = >a%b$c" in pjsip
+
+
+def test_each_trunk_has_its_own_account_and_is_asked_apart_from_where_it_is_dialled() -> None:
+    spare = {"host": "192.0.2.1", "lines": 4, "rate": 1}
+    pjsip = asterisk.configuration(settings(trunks={"main": TRUNK, "spare": spare}), "abc")["pjsip.conf"]
+    sections = re.findall(r"\[(\S+)\]\ntype = (\w+)", pjsip)
+    assert [kind for name, kind in sections if name == "trunk-main"] == [
+        "endpoint", "aor", "identify", "auth", "registration",
+    ]  # fmt: skip
+    assert [kind for name, kind in sections if name == "trunk-spare"] == ["endpoint", "aor", "identify"]
+    asked = re.findall(r"\[(\S+)\]\ntype = aor\ncontact = (\S+)\nqualify", pjsip)
+    assert asked == [("watch-main", "sip:sip.example.net:5070"), ("watch-spare", "sip:192.0.2.1:5060")]
 
 
 def test_a_service_name_cannot_say_anything_to_the_dialplan() -> None:
@@ -75,7 +91,7 @@ def test_the_machines_own_name_is_always_known() -> None:
     assert socket.gethostname() in asterisk.hosts().split()
 
 
-@pytest.mark.parametrize("name", ["hotline", "notify", "trunk", "testphone"])
+@pytest.mark.parametrize("name", ["hotline", "notify", "trunk", "canary", "testphone"])
 def test_the_dialplan_has_nothing_that_must_be_rendered(name: str) -> None:
     text = (asterisk.DIALPLAN / f"{name}.conf").read_text(encoding="utf-8")
     assert asterisk.configuration(settings(), "abc")[f"{name}.conf"] == text

@@ -14,7 +14,8 @@ from movans.settings import EXAMPLE, Settings, WrongSettings, load
 MISSING = object()
 ANYWHERE = "0.0.0.0"  # noqa: S104
 PASSWORD = "Tr0ub4dor&3"
-TRUNK = {"host": "sip.example.net", "port": 5060, "username": "movans", "password": PASSWORD}
+TRUNK = {"host": "sip.example.net", "port": 5060, "username": "movans", "password": PASSWORD, "lines": 4, "rate": 2}
+HERE = {"lines": 4, "rate": 2}
 
 Written = Callable[..., Path]
 
@@ -53,18 +54,17 @@ def test_the_example_is_right():
     assert settings.service.number == "8665550182"
     assert settings.policy.rules("released", "critical").phases[0].again["lost"] == timedelta(seconds=10)
     assert settings.service.zone.key == "America/Chicago"
-    assert settings.trunk is None
+    assert list(settings.outbound) == [""]
 
 
 def test_the_examples_commented_settings_are_right_too(tmp_path: Path):
-    text = EXAMPLE.read_text(encoding="utf-8").replace("trunk: null\n", "").replace("# trunk:", "trunk:")
-    for name in ("listen", "  host", "  port", "  username", "  password"):
+    text = EXAMPLE.read_text(encoding="utf-8").replace("trunks: {}\n", "").replace("# trunks:", "trunks:")
+    for name in ("listen", "  main", *(f"    {name}" for name in TRUNK)):
         text = text.replace(f"# {name}:", f"{name}:").replace(f"#{name}:", f"{name}:")
     path = tmp_path / "movans.yaml"
     path.write_text(text.replace("127.0.0.1", "192.0.2.10"), encoding="utf-8")
     settings = load(path)
-    assert settings.trunk
-    assert (settings.trunk.username, str(settings.sip.listen)) == ("movans", ANYWHERE)
+    assert (settings.trunks["main"].username, str(settings.sip.listen)) == ("movans", ANYWHERE)
 
 
 PHASE = "policy.routine.phases.0"
@@ -102,12 +102,15 @@ WRONG: dict[str, tuple[str, Any, str, str]] = {
     "ports the wrong way round": ("sip.rtp_ports", [10199, 10000], "must be at least 3 above", "[10000, 10199]"),
     "half a pair of ports": ("sip.rtp_ports", [10000], "is missing", "10199"),
     "perhaps a test phone": ("test_phone", "perhaps", "should be a valid boolean", "true"),
-    "a trunk's host with an option": ("trunk", TRUNK | {"host": "a;b"}, "must be one word of letters", "sip.example.n"),
-    "a trunk without a host": ("trunk", {"port": 5060}, "is missing", "sip.example.net"),
-    "a trunk's port": ("trunk", TRUNK | {"port": 0}, "should be greater than or equal to 1 (it says 0)", "5060"),
-    "a user of two lines": ("trunk", TRUNK | {"username": "a\nb"}, "must be one word of letters", "movans"),
-    "a trunk in one word": ("trunk", "sip.example.net", "must hold settings of its own", "{host: sip.example.net,"),
-    "no lines": ("calls.lines", 0, "should be greater than or equal to 1 (it says 0)", "4"),
+    "a trunk's host with an option": ("trunks.main", TRUNK | {"host": "a;b"}, "must be one word of letters", "sip."),
+    "a trunk without a host": ("trunks.main", HERE, "is missing", "sip.example.net"),
+    "a trunk's port": ("trunks.main", TRUNK | {"port": 0}, "should be greater than or equal to 1 (it says 0)", "5060"),
+    "a user of two lines": ("trunks.main", TRUNK | {"username": "a\nb"}, "must be one word of letters", "movans"),
+    "a trunk in one word": ("trunks.main", "sip.example.net", "must hold settings of its own", "{host: sip."),
+    "a trunk with a long name": ("trunks", {"a" * 17: TRUNK}, "must be at most 16 small letters, digits", "main"),
+    "a trunk without lines": ("trunks.main", TRUNK | {"lines": 0}, "greater than or equal to 1 (it says 0)", "20"),
+    "a trunk that is too slow": ("trunks.main", TRUNK | {"rate": 0}, "greater than or equal to 0.1 (it says 0)", "2"),
+    "a host of two words": ("host", "my host", "must be a name of letters, digits and . _ -, or empty", "''"),
     "a database as a host": ("database", "db.example.net", "must be name=value pairs", "host=db.example.net dbname="),
     "ringing for no time": ("calls.ring", "00:00:00", "must be at least 1 second (it says '00:00:00')", "00:00:30"),
     "ringing for no seconds": ("calls.ring", 0, "must be at least 1 second (it says 0)", "00:00:30"),
@@ -196,9 +199,9 @@ def test_a_setting_that_there_is_not_is_named(written: Written):
 
 BETWEEN: dict[str, tuple[dict[str, Any], str]] = {
     "a language without a voice": ({"service.languages": ["en", "fr"]}, "voices: no engine for the language fr; for e"),
-    "nobody to call": ({"test_phone": False}, "trunk: there is neither a trunk nor a test phone, so nobody could be"),
+    "nobody to call": ({"test_phone": False}, "trunks: there is neither a trunk nor a test phone, so nobody could be"),
     "a trunk elsewhere and an address for here": (
-        {"trunk": TRUNK, "sip.address": "127.0.0.1"}, "sip.address: the trunk is on another machine, which cannot reac",
+        {"trunks.main": TRUNK, "sip.address": "127.0.0.1"}, "sip.address: the trunk main is on another machine, w",
     ),
     "no address to tell": (
         {"sip.listen": ANYWHERE, "sip.address": ANYWHERE}, "sip.listen: where it is set, sip.address is told to tele",
@@ -215,9 +218,8 @@ def test_settings_that_do_not_go_together_are_named(changes: dict[str, Any], sen
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_trunk_on_this_machine_reaches_the_loopback_address(host: str, written: Written):
-    trunk = load(written({"trunk": {"host": host}, "sip.address": "127.0.0.1"})).trunk
-    assert trunk
-    assert trunk.host == host
+    trunks = load(written({"trunks.main": HERE | {"host": host}, "sip.address": "127.0.0.1"})).trunks
+    assert trunks["main"].host == host
 
 
 def test_all_wrong_settings_are_named_at_once(written: Written):
@@ -234,7 +236,7 @@ def test_all_wrong_settings_are_named_at_once(written: Written):
     )
     names = [line.removeprefix(f"{path}: ").split(":")[0] for line in said(path)]
     assert sorted(names) == sorted(
-        ["service.name", "voices", "sip.port", "sip.rtp_ports", f"{PHASE}.again", "trunk", "colour"]
+        ["service.name", "voices", "sip.port", "sip.rtp_ports", f"{PHASE}.again", "trunks", "colour"]
     )
 
 
@@ -310,28 +312,31 @@ def test_a_database_may_be_named_in_every_way_that_libpq_knows(database: str, wr
 
 
 @pytest.mark.parametrize(
-    "trunk",
+    "trunks",
     [
-        TRUNK | {"password": f"{PASSWORD} "},
-        TRUNK | {"password": f"{PASSWORD};"},
-        TRUNK | {"password": [PASSWORD]},
-        TRUNK | {"password": {PASSWORD: 1}},
-        TRUNK | {"host": None},
+        {"main": TRUNK | {"password": f"{PASSWORD} "}},
+        {"main": TRUNK | {"password": f"{PASSWORD};"}},
+        {"main": TRUNK | {"password": [PASSWORD]}},
+        {"main": TRUNK | {"password": {PASSWORD: 1}}},
+        {"main": TRUNK | {"host": None}},
+        {"main": f"sip:movans:{PASSWORD}@sip.example.net"},
+        {"main": [TRUNK]},
         f"sip:movans:{PASSWORD}@sip.example.net",
         [TRUNK],
+        TRUNK,
     ],
 )
-def test_a_password_never_stands_in_what_is_said(trunk: object, written: Written):
-    path = written({"trunk": trunk, "database": {"password": PASSWORD}})
+def test_a_password_never_stands_in_what_is_said(trunks: object, written: Written):
+    path = written({"trunks": trunks, "database": {"password": PASSWORD}})
     found = said(path)
-    assert {line.removeprefix(f"{path}: ").split(":")[0].split(".")[0] for line in found} == {"trunk", "database"}
+    assert {line.removeprefix(f"{path}: ").split(":")[0].split(".")[0] for line in found} == {"trunks", "database"}
     assert PASSWORD not in "\n".join(found)
 
 
 @pytest.mark.parametrize("line", ["'{}", "*{}", "!{}", "!x!{}", "{}: x: y", "|{}", "\t{}", '"\\q{}"', "[{}", "&{} *b"])
 def test_a_password_never_stands_in_what_is_said_of_a_file_that_is_not_yaml(line: str, tmp_path: Path):
     path = tmp_path / "movans.yaml"
-    path.write_text(f"trunk:\n  password: {line.format(PASSWORD)}\n")
+    path.write_text(f"trunks:\n  password: {line.format(PASSWORD)}\n")
     with pytest.raises(WrongSettings) as wrong:
         load(path)
     assert PASSWORD not in str(wrong.value)
