@@ -34,7 +34,7 @@ def test_who_waits_and_what_was_tried_are_shown_with_masked_numbers(
 
 
 def test_the_work_as_it_is_at_a_moment(
-    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int], tmp_path
+    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int]
 ):
     for line in range(3):
         register(f"57355501{line:02}")

@@ -318,7 +318,7 @@ def test_a_host_that_is_away_is_an_alert_until_it_is_back(dialer: Dialer, elsewh
 def test_a_trunk_that_does_not_answer_is_an_alert_until_it_does(dialer: Dialer, shared: psycopg.Connection):
     down: set[str] = {"main"}
     two = {name: Outbound(lines=2, rate=1000) for name in ("main", "spare")}
-    watching = replace(dialer, trunks=two, down=lambda: frozenset(down))
+    watching = replace(dialer, settings=SETTINGS.model_copy(update={"trunks": two}), down=lambda: frozenset(down))
     watching.look(NOON)
     watching.look(NOON)
     assert alerts_of(shared) == [("trunk main at here", False)]
@@ -333,7 +333,7 @@ def test_calls_are_handed_over_no_faster_than_the_rate(
     for line in range(5):
         register(f"57355501{line:02}")
     happens()
-    steady = replace(dialer, trunks={"": Outbound(lines=10, rate=20)})
+    steady = replace(dialer, settings=SETTINGS.model_copy(update={"trunks": {"": Outbound(lines=10, rate=20)}}))
     began = time.monotonic()
     assert steady.look(NOON) == 5
     assert 0.2 <= time.monotonic() - began < 1

@@ -38,7 +38,7 @@ def planned(shared: psycopg.Connection) -> list[tuple[str, int, datetime]]:
 def dial(shared: psycopg.Connection, at: datetime) -> list[int]:
     with shared.transaction():
         policy.keep_hours(shared, SETTINGS, now=at)
-        return attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=timedelta(seconds=20), now=at)
+        return list(attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=timedelta(seconds=20), now=at))
 
 
 def test_a_critical_event_is_called_at_once_at_any_hour_and_a_routine_one_in_the_morning(
