@@ -214,7 +214,7 @@ def hand_over(conn: Connection, notification_id: int, *, alert: bool, now: datet
         return
     alerts.over(conn, alerts.UNCONFIRMED % notification_id, now=now)
     if alert:
-        says = "Notification {} ({}, {} {}) was not confirmed in time and is no longer called: movans report"
+        says = "Notification {} ({}, {} {}) was not confirmed, and is no longer called: movans report"
         alerts.add(conn, alerts.HANDED_OVER % notification_id, says.format(notification_id, *about), now=now)
 
 

@@ -183,6 +183,6 @@ def test_staff_are_told_at_once_or_find_it_when_they_look(
     said = [alert.says for alert in alerts.still(shared)]
     assert len(said) == told
     for sentence in said:
-        assert f"(released, boone {offender.number}) was not confirmed in time" in sentence
+        assert f"(released, boone {offender.number}) was not confirmed, and is no longer called" in sentence
         assert "555" not in sentence
     assert registration

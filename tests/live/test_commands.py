@@ -50,7 +50,7 @@ def test_what_nobody_confirms_in_time_is_told_and_listed_until_a_person_closes_i
     )
     with line.house.database() as db, db.connection() as conn:
         conn.execute("update notification set give_up_at = %s where id = %s", [now(), number])
-    said = f"Notification {number} (released, boone 300100) was not confirmed in time"
+    said = f"Notification {number} (released, boone 300100) was not confirmed, and is no longer called"
     line.eventually(lambda: line.told.exists() and said in line.told.read_text(), 30)
     assert line.query("select 1 from notification where id = %s and handed_over_at is not null", number)
     assert "GREEN, PAT (boone 300100)" in line.movans("report").stdout

@@ -58,13 +58,21 @@ def test_the_example_is_right():
 
 
 def test_the_examples_commented_settings_are_right_too(tmp_path: Path):
-    text = EXAMPLE.read_text(encoding="utf-8").replace("trunks: {}\n", "").replace("# trunks:", "trunks:")
-    for name in ("listen", "  main", *(f"    {name}" for name in TRUNK)):
+    text = EXAMPLE.read_text(encoding="utf-8").replace("trunks: {}
+", "").replace("# trunks:", "trunks:")
+    text = text.replace("kinds: {}", "")
+    names = ("listen", "  main", *(f"    {name}" for name in TRUNK), "kinds", "  transferred", "  court_moved")
+    for name in (*names, "time_zone", "command"):
         text = text.replace(f"# {name}:", f"{name}:").replace(f"#{name}:", f"{name}:")
     path = tmp_path / "movans.yaml"
     path.write_text(text.replace("127.0.0.1", "192.0.2.10"), encoding="utf-8")
     settings = load(path)
     assert (settings.trunks["main"].username, str(settings.sip.listen)) == ("movans", ANYWHERE)
+    assert settings.policy.rules("transferred", "routine").hold == timedelta(hours=8)
+    assert settings.policy.rules("court_moved", "routine").priority == 1
+    assert settings.policy.rules("court_moved", "routine").phases == settings.policy.routine.phases
+    assert settings.agencies["cole"].time_zone == "America/Chicago"
+    assert (settings.alerts.command[0], settings.alerts.alive.command[0]) == ("mail", "curl")
 
 
 PHASE = "policy.routine.phases.0"
