@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import psycopg
+from psycopg import Connection
 
 from db import alerts, attempts, hosts
 from db.journal import Journal
@@ -38,6 +39,7 @@ class Dialer:
     journal: Journal
     _there_at: datetime | None = None
     _seen_down: Collection[str] | None = None
+    _seen_away: Collection[str] = ()
 
     def look(self, now: datetime) -> int:
         """Find what was lost, then dial what is due; return how many calls were asked for.
@@ -53,11 +55,14 @@ class Dialer:
         """
         began = time.monotonic()
         self.journal.replay(self.db)
-        if self._there_at is None or abs(now - self._there_at) >= THERE_EVERY:
-            self._find_hosts_away(now)
-            self._there_at = now
         with self.db.connection() as conn:
+            self._say_that_it_is_there(conn, now)
+            away = self._hosts_away(conn, now)
+            left = attempts.not_begun(conn, away)
             overdue = attempts.overdue(conn, now=now)
+        self._seen_away = away
+        # No telephone has rung, and nothing is wrong with this host: it may call at once.
+        self._lose_all(left, "its host went away", now, at_once=True)
         self._lose_all(overdue, "its deadline passed", now)
         if not self.asterisk.exists():
             return 0
@@ -81,16 +86,20 @@ class Dialer:
                 log.info("attempt %s: handed to Asterisk", attempt_id)
         return len(claimed)
 
-    def _find_hosts_away(self, now: datetime) -> None:
-        with self.db.connection() as conn:
+    def _say_that_it_is_there(self, conn: Connection, now: datetime) -> None:
+        if self._there_at is None or abs(now - self._there_at) >= THERE_EVERY:
             hosts.beat(conn, self.host, now=now)
             alerts.over(conn, f"host {self.host}", now=now)
-            away = hosts.away(conn, now=now)
-            for host in away:
-                if alerts.add(conn, f"host {host}", f"The machine {host} makes no calls any more.", now=now):
-                    log.warning("host %s is away", host)
-            left = attempts.not_begun(conn, away)
-        self._lose_all(left, "its host went away", now)
+            self._there_at = now
+
+    def _hosts_away(self, conn: Connection, now: datetime) -> list[str]:
+        away = hosts.away(conn, now=now)
+        for host in away:
+            if host not in self._seen_away and alerts.add(
+                conn, f"host {host}", f"The machine {host} makes no calls any more.", now=now
+            ):
+                log.warning("host %s is away", host)
+        return away
 
     def _trunks_down(self, now: datetime) -> Collection[str]:
         """Which trunks do not answer; a person is told when one begins to, and when that is over."""
@@ -106,17 +115,17 @@ class Dialer:
             self._seen_down = down
         return down
 
-    def _lose_all(self, attempt_ids: Iterable[int], why: str, now: datetime) -> None:
+    def _lose_all(self, attempt_ids: Iterable[int], why: str, now: datetime, *, at_once: bool = False) -> None:
         for attempt_id in attempt_ids:
             self.beat()
             try:
-                self._lose(attempt_id, why, now)
+                self._lose(attempt_id, why, now, at_once=at_once)
             except Unreachable as error:  # an import may hold what it carries; the others are not to wait for that
                 log.warning("attempt %s: its end could not be noted: %s", attempt_id, type(error).__name__)
 
-    def _lose(self, attempt_id: int, why: str, now: datetime) -> None:
+    def _lose(self, attempt_id: int, why: str, now: datetime, *, at_once: bool = False) -> None:
         with self.db.connection() as conn:
-            lost = finish(conn, attempt_id, "lost", why, settings=self.settings, now=now)
+            lost = finish(conn, attempt_id, "lost", why, settings=self.settings, now=now, at_once=at_once)
         if lost:
             log.warning("attempt %s: lost: %s", attempt_id, why)
 

@@ -1,7 +1,9 @@
 """The end of a call attempt, and what follows from it for the notifications that it carried."""
 
 import re
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 
@@ -29,12 +31,20 @@ TRUNK_REFUSES = {401, 402, 403, 407, 408}
 
 
 def finish(
-    conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, settings: Settings, now: datetime
+    conn: Connection,
+    attempt_id: int,
+    outcome: str | None,
+    cause: str,
+    *,
+    settings: Settings,
+    now: datetime,
+    at_once: bool = False,
 ) -> str | None:
     """End the attempt and schedule what it left open; return its outcome, None where it had ended already.
 
     Without an outcome the call was answered, and its confirmation decides. One that its trunk refused is made again at
-    once by the next trunk of the settings; where there is none, it is an outcome like others.
+    once by the next trunk of the settings; where there is none, it is an outcome like others. A lost one may be
+    made again ``at_once``: where it never rang, and the fault is not this host's.
     """
     ended = attempts.end(conn, attempt_id, outcome, cause, now=now)
     if ended is None:
@@ -42,6 +52,7 @@ def finish(
     refused = refused_by_trunk(ended.outcome, cause)
     trunks = list(settings.outbound)
     spare = trunks.index(ended.trunk) + 2 if refused and ended.trunk in trunks[:-1] else None
+    hurry = {"lost": timedelta(0)} if at_once else {}
     for item in ended.carried:
         if item.first_call_at > now:  # it came along with something else, and its own first call is still to come
             continue
@@ -56,7 +67,7 @@ def finish(
             places=item.places,
             lost_in_a_row=item.lost_in_a_row,
             give_up_at=item.give_up_at,
-            again=waits(rules, first_call_at=item.first_call_at, at=now),
+            again={**waits(rules, first_call_at=item.first_call_at, at=now), **hurry},
             hours=rules.hours,
             zone=settings.zone(item.agency),
         )
@@ -65,7 +76,7 @@ def finish(
             notifications.call_next(conn, item.notification_id, following.at, following.place, rung=rung)
         else:
             policy.give_up(conn, item.notification_id, rules, now=now)
-    _prove_again(conn, attempt_id, ended.outcome, spare, settings, now=now)
+    _prove_again(conn, attempt_id, ended.outcome, spare, settings.policy.proofs | hurry, settings.service.zone, now=now)
     return ended.outcome
 
 
@@ -78,7 +89,14 @@ def refused_by_trunk(outcome: str, cause: str) -> bool:
 
 
 def _prove_again(
-    conn: Connection, attempt_id: int, outcome: str, spare: int | None, settings: Settings, *, now: datetime
+    conn: Connection,
+    attempt_id: int,
+    outcome: str,
+    spare: int | None,
+    again: Mapping[str, timedelta],
+    zone: ZoneInfo,
+    *,
+    now: datetime,
 ) -> None:
     """Call once more for what is still to be proven at this telephone, or give it up; nobody is troubled for a day."""
     for proof in proofs.due_after(conn, attempt_id):
@@ -92,9 +110,9 @@ def _prove_again(
             places=1,
             lost_in_a_row=proof.lost_in_a_row,
             give_up_at=proof.created_at + proofs.DAY,
-            again=settings.policy.proofs,
+            again=again,
             hours=None,  # it follows a call of somebody who is awake
-            zone=settings.service.zone,
+            zone=zone,
         )
         if following and proof.calls < proofs.CALLS_A_DAY:
             proofs.call_next(conn, proof.id, following.at)

@@ -300,9 +300,8 @@ def test_what_a_host_that_went_away_had_not_begun_is_called_by_another_within_th
     attempts.begin(shared, KEYS, begun, end_within=timedelta(minutes=6), now=NOON)
     assert dialer.look(NOON + LEASE - timedelta(seconds=3)) == 0
     assert tried(shared) == [("dialling", None), ("claimed", None)]
-    dialer.look(NOON + LEASE)
-    assert tried(shared) == [("dialling", None), ("ended", "lost")]  # what it had begun has its own deadline
-    assert dialer.look(NOON + LEASE + timedelta(seconds=10)) == 1
+    assert dialer.look(NOON + LEASE) == 1  # at once: no telephone has rung
+    assert tried(shared) == [("dialling", None), ("ended", "lost"), ("claimed", None)]  # what was begun has a deadline
     assert shared.execute("select host from call_attempt order by id").fetchall() == [("there",), ("there",), ("here",)]
 
 
