@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from agi import spelling
 from agi.call import UNUSABLE, Back, Call, GaveUp
 from agi.channel import Hangup, MissingSound
 from agi.service import Service
 from db import attempts, notifications, proofs, registrants
+from db.custody import Custody
 from db.notifications import News
 from db.pool import Unreachable
 from prompts import spoken
@@ -150,12 +152,41 @@ def confirm(call: Call, service: Service, attempt_id: int, registrant_id: int, h
 
 
 def tell(call: Call, service: Service, item: News, say: Callable[..., bool]) -> bool:
-    """Say one piece of news; spell it where no voice speaks. True if all of it was heard."""
+    """Say one piece of news, after what was superseded unheard and before what holds now. True if all was heard."""
+    parts: list[Callable[[], bool]] = [lambda: tell_event(call, service, item, say)]
+    if item.earlier:
+        before = [partial(tell_event, call, service, one, say) for one in item.earlier]
+        parts = [lambda: say("earlier_news"), *before, lambda: say("latest_news"), *parts]
+    if item.present:
+        parts += [lambda: say("came_late"), partial(tell_present, call, service, item, item.present, say)]
+    return all(part() for part in parts)
+
+
+def tell_event(call: Call, service: Service, item: News, say: Callable[..., bool]) -> bool:
+    """Say what happened; spell it where no voice speaks."""
     try:
         return say(f"news_{item.kind}", **values(service, item, call.language))
     except (NoVoice, MissingSound) as error:
         log.error("news_%s: spelled: %s", item.kind, error)
         return all(say(prompt) for prompt in spelling.news(item))
+
+
+def tell_present(call: Call, service: Service, item: News, present: Custody, say: Callable[..., bool]) -> bool:
+    prompt, known = status(service, item, present, call.language)
+    try:
+        return say(prompt, **known)
+    except (NoVoice, MissingSound) as error:
+        log.error("%s: spelled: %s", prompt, error)
+        return all(say(prompt) for prompt in spelling.status(item.last_name, present.status))
+
+
+def status(service: Service, item: News, present: Custody, language: str) -> tuple[str, dict[str, str]]:
+    """The prompt for what holds now, and its values."""
+    return f"status_{present.status.replace(' ', '_')}", {
+        "name": spoken.person(item.first_name, item.last_name, language),
+        "facility": present.facility,
+        "since": service.say_when(present.since, language),
+    }
 
 
 def values(service: Service, item: News, language: str) -> dict[str, str]:
@@ -167,4 +198,12 @@ def values(service: Service, item: News, language: str) -> dict[str, str]:
 
 
 def utterances(service: Service, news: list[News], catalogue: Catalogue) -> list[Utterance]:
-    return [catalogue.utter(f"news_{item.kind}", **values(service, item, catalogue.language)) for item in news]
+    """All that telling these takes a voice for."""
+    made: list[Utterance] = []
+    for item in news:
+        for one in (*item.earlier, item):
+            made.append(catalogue.utter(f"news_{one.kind}", **values(service, one, catalogue.language)))
+        if item.present:
+            prompt, known = status(service, item, item.present, catalogue.language)
+            made.append(catalogue.utter(prompt, **known))
+    return made

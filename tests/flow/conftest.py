@@ -106,14 +106,17 @@ def leave(conn: psycopg.Connection) -> Callable[..., None]:
 
 @pytest.fixture
 def happens(conn: psycopg.Connection) -> Callable[..., int]:
-    def event(offender: Offender, kind: str, status: str = "released") -> int:
-        run = feed_runs.add(conn, "test.csv", "", "applied", now=NOON)
-        what = Custody(status, "Boone County Jail", NOON)
+    def event(offender: Offender, kind: str, status: str = "released", *, hour: int = 0, late: bool = False) -> int:
+        """It happens, and is imported, so many hours after noon."""
+        at = NOON + timedelta(hours=hour)
+        run = feed_runs.add(conn, "test.csv", "", "applied", now=at)
+        what = Custody(status, "Boone County Jail", at)
         key = f"{offender.number} {kind}"
         event_id = custody.record(
-            conn, offender.id, kind, what, source="boone", source_key=key, feed_run_id=run, now=NOON
+            conn, offender.id, kind, what, source="boone", source_key=key, feed_run_id=run, now=at
         )
-        notifications.make(conn, event_id, late=False, keep_calling=DAY, now=NOON)
+        notifications.make(conn, event_id, late=late, keep_calling=DAY, now=at)
+        conn.execute("update notification set next_call_at = %s where event_id = %s", [NOON, event_id])
         return event_id
 
     return event

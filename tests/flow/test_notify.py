@@ -372,3 +372,131 @@ def test_hanging_up_at_any_sound_confirms_only_what_was_heard_with_the_right_pin
         caller.calls(notify, service, ringing)
     # Who calls, the news, the PIN; then it is confirmed before it is thanked for.
     assert states(conn) == ["confirmed" if sound >= 3 else "open"]
+
+
+def confirmed_at(conn: psycopg.Connection, hours: int) -> None:
+    """What is open by then is confirmed, by a call elsewhere."""
+    conn.execute(
+        "update notification set state = 'confirmed', ended_at = %s, next_call_at = null where state = 'open'",
+        [NOON + timedelta(hours=hours)],
+    )
+
+
+def test_what_was_superseded_unheard_is_told_first_as_it_happened_and_the_pin_confirms_all_of_it(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith)
+    for hour, (kind, status) in enumerate(
+        (("escaped", "escaped"), ("returned", "in custody"), ("released", "released")), start=1
+    ):
+        happens(smith, kind, status, hour=hour)
+    caller.hears("this is MOVANS").hears("what happened before").hears("John Smith escaped")
+    caller.hears("John Smith was taken into custody again").hears("now the latest")
+    caller.hears("John Smith was released").hears("PIN now").presses("2580").hears("this is confirmed")
+    caller.calls(notify, service, ring())
+    assert states(conn) == ["superseded", "superseded", "confirmed"]
+
+
+def test_history_that_was_confirmed_with_newer_news_is_not_told_again(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith)
+    happens(smith, "escaped", "escaped", hour=1)
+    happens(smith, "returned", "in custody", hour=2)
+    confirmed_at(conn, 3)
+    happens(smith, "released", "released", hour=4)
+    caller.hears("this is MOVANS").hears("John Smith was released").hears("PIN now").presses("2580").hears("confirmed")
+    caller.calls(notify, service, ring())
+    assert "what happened before" not in " ".join(caller.heard)
+
+
+def test_an_early_pin_hears_the_history_too_before_the_thanks(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith)
+    happens(smith, "escaped", "escaped", hour=1)
+    happens(smith, "returned", "in custody", hour=2)
+    caller.hears("John Smith escaped").presses("2580").hears("what happened before").hears("John Smith escaped")
+    caller.hears("now the latest").hears("taken into custody again").hears("confirmed")
+    caller.calls(notify, service, ring())
+    assert states(conn) == ["superseded", "confirmed"]
+
+
+def test_after_a_late_event_it_is_said_what_holds_now(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith)
+    happens(smith, "returned", "in custody", hour=2)
+    confirmed_at(conn, 3)
+    conn.execute("update offender set since = %s where id = %s", [NOON + timedelta(hours=2), smith.id])
+    happens(smith, "escaped", "escaped", hour=1, late=True)
+    caller.hears("John Smith escaped").hears("told of this late")
+    caller.hears("John Smith is in custody at the Boone County Jail, since Friday").hears("PIN now").presses("2580")
+    caller.hears("confirmed")
+    caller.calls(notify, service, ring())
+    assert states(conn) == ["confirmed", "confirmed"]
+
+
+def test_without_a_voice_what_holds_now_is_spelled(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith)
+    conn.execute("update offender set since = %s where id = %s", [NOON + timedelta(hours=2), smith.id])
+    happens(smith, "escaped", "escaped", hour=1, late=True)
+    caller.no_voice = True
+    caller.hears("escaped").hears("told of this late").hears("We spell it").hears("is in custody")
+    caller.hears("PIN now").presses("2580").hears("confirmed")
+    caller.calls(notify, service, ring())
+
+
+def test_what_waits_is_told_by_its_priority(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    jail: Callable[..., Offender],
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    doe = jail("55", "JANE", "DOE")
+    register(doe)
+    register(smith)
+    happens(doe, "transferred", "in custody", hour=1)
+    happens(smith, "released", hour=2)
+    conn.execute(
+        "update notification set priority = 3 from custody_event e where e.id = event_id and kind = 'released'"
+    )
+    caller.hears("Jane Doe was moved").hears("John Smith was released").hears("PIN now").presses("2580")
+    caller.hears("confirmed")
+    caller.calls(notify, service, ring())
