@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
+from psycopg import Connection
+
 from agi import spelling
 from agi.call import UNUSABLE, Back, Call, GaveUp
 from agi.channel import Hangup, MissingSound
@@ -19,6 +21,8 @@ from prompts.sounds import NoVoice
 
 log = logging.getLogger(__name__)
 
+TELLINGS = 2  # to somebody who presses nothing
+LISTENINGS = 8  # of about four seconds each: what talks longer than a greeting is spoken over
 APOLOGY = timedelta(seconds=75)  # the dialplan's limit on a call in which only the apology is still heard, and a margin
 
 
@@ -37,8 +41,9 @@ def notify(call: Call, service: Service, attempt_id: int) -> None:
         call.say_all("no_longer_needed")
         return
     call.farewell = ["will_call_again", "goodbye"] if news else ["not_proven", "goodbye"]
+    telling = Telling(call, service, attempt_id, news, telephone, unproven=unproven)
     try:
-        told = Telling(call, service, attempt_id, news, telephone, unproven=unproven).until_pin()
+        told = telling.until_pin()
         if told is not None:
             confirm(call, service, attempt_id, *told)
     except (Hangup, GaveUp):
@@ -50,6 +55,8 @@ def notify(call: Call, service: Service, attempt_id: int) -> None:
         call.say_all("apology_notify")
         if not noted:  # the database was away, and may be back
             broke_off(service, attempt_id, error)
+    finally:
+        telling.note(lambda conn: attempts.note_heard(conn, attempt_id, until=service.clock()))
 
 
 def broke_off(service: Service, attempt_id: int, error: Exception) -> bool:
@@ -82,9 +89,11 @@ class Telling:
     def until_pin(self) -> tuple[int, list[int]] | None:
         """Who answered, and the events that they heard; None where it is nobody who asked for this.
 
-        Raises GaveUp after three wrong or missing PINs.
+        Raises GaveUp after three wrong PINs, or where nobody presses a key.
         """
-        self.call.say("who_calls" if self.news else "who_proves")
+        if self.is_machine() and not self.is_somebody_there():
+            self.call.farewell = ["goodbye"]
+            raise self.call.give_up()
         if not self.ask_pin():
             return None
         theirs = [item for item in self.news if self.registrant_id in item.registrant_ids]
@@ -93,11 +102,49 @@ class Telling:
                 tell(self.call, self.service, item, self.call.say_all)
         return self.registrant_id, [item.event_id for item in theirs]
 
+    def is_machine(self) -> bool:
+        """Say who calls, whatever picked up. People fall silent when they are spoken to; a machine talks on."""
+        talks_on = self.call.listen("who_calls" if self.news else "who_proves") or self.call.listen()
+        self.note(lambda conn: attempts.note_answered_by(conn, self.attempt_id, "machine" if talks_on else "unknown"))
+        return talks_on
+
+    def is_somebody_there(self) -> bool:
+        """Wait for the end of a machine's greeting, leave a message, and ask for the PIN all the same.
+
+        It may be a person after all: nobody waits in silence, and any key leads on as if nothing else had been thought.
+        """
+        for _ in range(LISTENINGS):
+            if not self.call.listen():
+                break
+            self.call.say("press_any_key")
+        self.leave_message()
+        self.call.say("ask_your_pin")
+        return self.call.key_comes()
+
+    def leave_message(self) -> None:
+        """As the settings say. It counts as told to no one."""
+        content = self.service.settings.calls.machine_message
+        if content == "none" or not self.news:
+            return
+        if content == "full" and all(item.openly for item in self.news):
+            self.call.say("who_calls")
+            for item in self.news:
+                tell(self.call, self.service, item, self.call.say)
+        self.call.say("machine_callback")
+
+    def note(self, write: Callable[[Connection], None]) -> None:
+        """Keep something of the call that is good to know; where that cannot be kept, the call goes on."""
+        try:
+            with self.service.db.connection() as conn:
+                write(conn)
+        except Unreachable as error:
+            log.warning("attempt %s: not noted: %s", self.attempt_id, type(error).__name__)
+
     def ask_pin(self) -> bool:
         """Until the right PIN; False where whoever picked up did not ask for this."""
         for _ in range(UNUSABLE):
             try:
-                self.call.ask(self.question, exactly=4, check=self.check)
+                self.call.ask(self.question, exactly=4, check=self.check, silences=TELLINGS)
             except Back:  # there is nothing to go back to
                 if self.is_not_wanted():
                     return False
@@ -121,7 +168,10 @@ class Telling:
 
     def check(self, pin: str) -> str | None:
         with self.service.db.connection() as conn:
+            attempts.note_answered_by(conn, self.attempt_id, "person")
             found = registrants.find(conn, self.service.keyring, [self.telephone], pin)
+            if found is None:
+                attempts.count_wrong_pin(conn, self.attempt_id, now=self.service.clock())
         self.only_pin = found is None
         self.registrant_id = found or 0
         return None if found else "wrong_pin"
@@ -201,8 +251,10 @@ def utterances(service: Service, news: list[News], catalogue: Catalogue) -> list
     """All that telling these takes a voice for."""
     made: list[Utterance] = []
     for item in news:
-        for one in (*item.earlier, item):
-            made.append(catalogue.utter(f"news_{one.kind}", **values(service, one, catalogue.language)))
+        made += [
+            catalogue.utter(f"news_{one.kind}", **values(service, one, catalogue.language))
+            for one in (*item.earlier, item)
+        ]
         if item.present:
             prompt, known = status(service, item, item.present, catalogue.language)
             made.append(catalogue.utter(prompt, **known))

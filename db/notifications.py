@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from psycopg import Connection
-from psycopg.rows import class_row
 
 from db.custody import Custody
 

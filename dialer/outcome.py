@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from psycopg import Connection
 
-from db import attempts, notifications, proofs
+from db import attempts, notifications, numbers, proofs
 from dialer.schedule import next_call
 
 # Asterisk's words for how a Dial ended (Dial application, DIALSTATUS); an answered call is judged by its confirmation.
@@ -38,6 +38,7 @@ def finish(
     ended = attempts.end(conn, attempt_id, outcome, cause, now=now)
     if ended is None:
         return None
+    unreachable = numbers.judge(conn, attempt_id, now=now)
     for item in ended.carried:
         following = next_call(
             ended.outcome,
@@ -48,7 +49,7 @@ def finish(
             give_up_at=item.give_up_at,
             again=again,
         )
-        if following:
+        if following and item.notification_id not in unreachable:
             notifications.call_next(conn, item.notification_id, following.at, following.place)
         else:
             notifications.hand_over(conn, item.notification_id, now=now)

@@ -25,7 +25,7 @@ Engine = Literal["piper", "espeak-ng", "gtts"]
 _TRUNK = {"host": "sip.example.net", "port": 5060, "username": "movans", "password": "secret"}
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS = {"days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "until": "17:00"}
-AGAIN = {"not confirmed", "busy", "no answer", "congestion", "failed", "lost"}
+AGAIN = {"not confirmed", "machine", "busy", "no answer", "congestion", "failed", "lost"}
 
 
 class WrongSettings(Exception):
@@ -223,6 +223,7 @@ class Calls(_Part):
     longest: Duration
     again: Annotated[dict[str, Duration], AfterValidator(_every_outcome)]
     keep_calling: Duration
+    machine_message: Literal["callback", "full", "none"]
 
 
 class Alarms(_Part):

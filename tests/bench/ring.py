@@ -83,7 +83,9 @@ def run(events: int) -> None:
     with report.progress() as progress:
         starting = progress.add_task("starting the service", total=None)
         hour = timedelta(hours=1)
-        again = dict.fromkeys(("not confirmed", "busy", "no answer", "congestion", "failed", "lost"), "01:00:00")
+        again = dict.fromkeys(
+            ("not confirmed", "machine", "busy", "no answer", "congestion", "failed", "lost"), "01:00:00"
+        )
         calls = {"lines": 4, "ring": 10, "longest": 60, "again": again, "keep_calling": "24:00:00"}
         with (
             BusyNetwork() as network,

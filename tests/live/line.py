@@ -26,7 +26,7 @@ from tests.live.softphone import free_port
 CHECKOUT = EXAMPLE.parent
 # Sounds take a minute to build; they are kept from run to run, and built again where words or engines have changed.
 KEPT_SOUNDS = Path("/var/cache/movans-tests/sounds")
-SOON = {"not confirmed": 3, "busy": 3, "no answer": 3, "congestion": 3, "failed": 3, "lost": 1}  # seconds
+SOON = {"not confirmed": 3, "machine": 3, "busy": 3, "no answer": 3, "congestion": 3, "failed": 3, "lost": 1}  # seconds
 HEADER = "agency,offender_number,last_name,first_name,date_of_birth,facility,status,changed_at\n"
 
 

@@ -120,7 +120,7 @@ WRONG: dict[str, tuple[str, Any, str, str]] = {
     "calling on backwards": ("calls.keep_calling", "-24:00:00", "must be hours:minutes:seconds", "'24:00:00'"),
     "calling on for ever": ("calls.keep_calling", 10**20, "whole seconds, less than 100 hours", "'24:00:00'"),
     "calling on backwards for ever": ("calls.keep_calling", -(10**20), "must be hours:minutes:seconds", "'24:00:00'"),
-    "an outcome left out": ("calls.again.busy", MISSING, "says nothing of busy", "{not confirmed: '02:00:00', busy:"),
+    "an outcome left out": ("calls.again.busy", MISSING, "says nothing of busy", "{not confirmed: '02:00:00', mach"),
     "an outcome that is none": ("calls.again.bored", "00:10:00", "knows no bored, but busy, congestion,", "{not confi"),
     "a wait of words": ("calls.again.busy", "soon", "must be hours:minutes:seconds", "00:30:00"),
     "an engine that is none": ("voices.en", ["festival"], "should be 'piper', 'espeak-ng' or 'gtts' (it says", "piper"),
