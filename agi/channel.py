@@ -169,11 +169,15 @@ class AsteriskChannel:
             path, pause, longest = f"{self.variable('MOVANS_SOUNDS')}/quiet", GAP, WORD
         self._execute("SET VARIABLE", "TALK_DETECTED", self._agi._quote(""))
         try:
-            key = self._command("EXEC", "BackgroundDetect", self._agi._quote(f"{path},{pause},{longest}"))
+            result = self._execute("EXEC", "BackgroundDetect", self._agi._quote(f"{path},{pause},{longest}"))["result"]
         except AGIAppError:
             self._check_alive()
             raise MissingSound(PurePath(path).name) from None
-        return key or (TALK if self.variable("TALK_DETECTED") else "")
+        if result[0] == "-2":  # there is no such application in this Asterisk
+            return self.play(utterance) if utterance else ""
+        if result[0] != "0":
+            return chr(int(result[0]))
+        return TALK if self.variable("TALK_DETECTED") else ""
 
     def wait_key(self, seconds: float) -> str:
         try:

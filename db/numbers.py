@@ -52,8 +52,8 @@ def _watch_trunk(conn: Connection, trunk: str, refused_as: str | None, *, now: d
             alerts.add(
                 conn,
                 unbelieved,
-                f"Of the last {calls} calls by {called}, {refused} were refused as if there were no such numbers. Is it set"
-                " up rightly? No number is given up while this lasts.",
+                f"Of the last {calls} calls by {called}, {refused} were refused as if there were no such numbers. Is it"
+                " set up rightly? No number is given up while this lasts.",
                 now=now,
             )
 
