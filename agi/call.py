@@ -77,10 +77,15 @@ class Call:
             self._pressed = heard
         return heard == TALK
 
+    @property
+    def key_waits(self) -> bool:
+        """Whether a key was pressed that is the first of the next answer."""
+        return bool(self._pressed)
+
     def key_comes(self) -> bool:
         """Whether a key is pressed before a question would count as not answered. It begins the next answer."""
         self._pressed = self._pressed or self.channel.wait_key(FIRST_KEY)
-        return bool(self._pressed)
+        return self.key_waits
 
     def say_all(self, prompt: str, **values: str) -> bool:
         """Say a prompt to its end, whatever is pressed. So it is always True."""

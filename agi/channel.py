@@ -20,7 +20,7 @@ from prompts.catalogue import Utterance
 KEYS = "0123456789*#"
 TALK = "talk"  # what listen() returns instead of a key
 GREETING, PAUSE = 1500, 500  # ms: who talks longer than a hello, without such a pause, is taken for a machine
-WORD, GAP = 100, 60  # ms: what is a sound of speech, and the gap after it
+SYLLABLE, GAP = 80, 20  # ms: what is a sound of speech, and the gap after it
 LONGEST_WITH_A_PERSON = 3600  # seconds
 PRESENTATION, ALLOWED = 0x60, 0x00  # whether a calling number may be shown (ITU-T Q.931, 4.5.10)
 
@@ -166,7 +166,7 @@ class AsteriskChannel:
         if utterance:
             path, pause, longest = self._sounds.path(utterance), PAUSE, GREETING
         else:
-            path, pause, longest = f"{self.variable('MOVANS_SOUNDS')}/quiet", GAP, WORD
+            path, pause, longest = f"{self.variable('MOVANS_SOUNDS')}/quiet", GAP, SYLLABLE
         self._execute("SET VARIABLE", "TALK_DETECTED", self._agi._quote(""))
         try:
             result = self._execute("EXEC", "BackgroundDetect", self._agi._quote(f"{path},{pause},{longest}"))["result"]

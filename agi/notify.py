@@ -105,7 +105,7 @@ class Telling:
     def is_machine(self) -> bool:
         """Say who calls, whatever picked up. People fall silent when they are spoken to; a machine talks on."""
         talks_on = self.call.listen("who_calls" if self.news else "who_proves") or self.call.listen()
-        self.note(lambda conn: attempts.note_answered_by(conn, self.attempt_id, "machine" if talks_on else "unknown"))
+        self.note_answered_by("machine" if talks_on else "person" if self.call.key_waits else "unknown")
         return talks_on
 
     def is_somebody_there(self) -> bool:
@@ -119,7 +119,10 @@ class Telling:
             self.call.say("press_any_key")
         self.leave_message()
         self.call.say("ask_your_pin")
-        return self.call.key_comes()
+        if not self.call.key_comes():
+            return False
+        self.note_answered_by("person")
+        return True
 
     def leave_message(self) -> None:
         """As the settings say. It counts as told to no one."""
@@ -131,6 +134,9 @@ class Telling:
             for item in self.news:
                 tell(self.call, self.service, item, self.call.say)
         self.call.say("machine_callback")
+
+    def note_answered_by(self, who: str) -> None:
+        self.note(lambda conn: attempts.note_answered_by(conn, self.attempt_id, who))
 
     def note(self, write: Callable[[Connection], None]) -> None:
         """Keep something of the call that is good to know; where that cannot be kept, the call goes on."""

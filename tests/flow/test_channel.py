@@ -111,7 +111,7 @@ def test_who_is_quiet_while_they_are_spoken_to_is_no_machine(connect):
 def test_while_it_is_quiet_a_word_is_talk(connect, asterisks: list[Asterisk]):
     channel = connect(b"200 result=1 (/sounds)\n", b"200 result=1\n", b"200 result=0\n", TALKED)
     assert channel.listen(None) == TALK
-    assert asterisks[0].commands[2] == b'EXEC BackgroundDetect "/sounds/quiet,60,100"\n'
+    assert asterisks[0].commands[2] == b'EXEC BackgroundDetect "/sounds/quiet,20,80"\n'
 
 
 def test_a_key_that_is_pressed_while_it_listens_is_given(connect):

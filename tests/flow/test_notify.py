@@ -627,3 +627,13 @@ def test_until_when_somebody_was_spoken_to_is_kept(
     caller.calls(notify, service, ringing)
     finish(conn, ringing, None, "", again=service.settings.calls.again, now=NOON + timedelta(minutes=2))
     assert conn.execute("select heard_until - answered_at from call_attempt").fetchone() == (timedelta(minutes=1),)
+
+
+def test_who_presses_a_key_is_a_person_though_no_pin_follows(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.talks = 1
+    caller.hears("PIN now").presses("*").hears("John Smith was released").hangs_up()
+    caller.calls(notify, service, ringing)
+    assert outcome(conn, service, ringing) == "not confirmed"
+    assert seen(conn) == ("person", "not confirmed")

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
-from tests.live.conversation import Conversation, Telephone
+from tests.live.conversation import Conversation
 from tests.live.line import Line
 from tests.live.registered import JAIL, PIN, close_all, outcomes, register, release, states
 from tests.live.softphone import RATE
@@ -18,32 +18,32 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, w
 BEFORE = 0.4  # seconds from the answer until whoever picked up begins to speak
 HEARD = 0.5  # seconds in which a sound is recognised
 
-Picks = Callable[..., AbstractContextManager[tuple[Telephone, float]]]
+Called = Callable[..., AbstractContextManager[tuple[Conversation, float]]]
 
 
 @pytest.fixture
-def picks_up(line: Line) -> Iterator[Picks]:
-    """A telephone that says sounds of the line's own as soon as it is answered; and for how many seconds in all."""
+def called(line: Line) -> Iterator[Called]:
+    """Somebody is registered for an offender, who is released: a call that is picked up by who says these sounds.
+
+    The sounds are prompts of the line itself. The second that is given is the end of the last, in seconds.
+    """
 
     @contextmanager
-    def telephone(*sounds: str) -> Iterator[tuple[Telephone, float]]:
+    def call(offender: str, number: str, *sounds: str) -> Iterator[tuple[Conversation, float]]:
         says = bytes(round(BEFORE * RATE) * 2)
         for sound in sounds:
             with wave.open(str(line.settings.state / "sounds" / "en" / f"{sound}.wav"), "rb") as file:
                 says += file.readframes(file.getnframes())
+        when = "Friday, November twentieth, at nine forty in the morning"
+        line.expects("news_released", name="John Smith", when=when, facility=JAIL)
+        register(line, offender, number=number)
         with line.phone(says=says) as phone:
-            yield phone, len(says) / 2 / RATE
+            release(line, offender)
+            with phone.is_called(15) as conversation:
+                yield conversation, len(says) / 2 / RATE
 
-    yield telephone
+    yield call
     close_all(line)
-
-
-def is_told(line: Line, offender: str, number: str) -> None:
-    """Somebody is registered, and the offender is released."""
-    register(line, offender, number=number)
-    when = "Friday, November twentieth, at nine forty in the morning"
-    line.expects("news_released", name="John Smith", when=when, facility=JAIL)
-    release(line, offender)
 
 
 def since_answer(call: Conversation) -> float:
@@ -55,10 +55,9 @@ def since_answer(call: Conversation) -> float:
     ("offender", "hello"), [("800101", ()), ("800102", ("digit_0",)), ("800103", ("this_person",))]
 )
 def test_a_person_hears_at_once_who_calls_and_then_the_news_whatever_they_say_first(
-    line: Line, picks_up: Picks, offender: str, hello: tuple[str, ...]
+    line: Line, called: Called, offender: str, hello: tuple[str, ...]
 ):
-    is_told(line, offender, "5735550171")
-    with picks_up(*hello) as (phone, _), phone.is_called(15) as call:
+    with called(offender, "5735550171", *hello) as (call, _):
         call.hears("who_calls")
         assert since_answer(call) < 2
         call.hears("John Smith was released", "ask_your_pin", within=20).presses(PIN).hears("confirmed", within=20)
@@ -66,9 +65,8 @@ def test_a_person_hears_at_once_who_calls_and_then_the_news_whatever_they_say_fi
     assert states(line, offender) == ["confirmed"]
 
 
-def test_a_machine_is_left_a_number_after_its_greeting_and_nothing_of_the_news(line: Line, picks_up: Picks):
-    is_told(line, "800201", "5735550172")
-    with picks_up("operator_closed") as (phone, greeting), phone.is_called(15) as call:
+def test_a_machine_is_left_a_number_after_its_greeting_and_nothing_of_the_news(line: Line, called: Called):
+    with called("800201", "5735550172", "operator_closed") as (call, greeting):
         call.hears("who_calls")
         assert since_answer(call) < 2
         call.hears("machine_callback", within=40)
@@ -81,36 +79,40 @@ def test_a_machine_is_left_a_number_after_its_greeting_and_nothing_of_the_news(l
     assert states(line, "800201") == ["open"]
 
 
-def test_a_short_greeting_that_ends_while_we_speak_is_a_machine_too(line: Line, picks_up: Picks):
-    is_told(line, "800202", "5735550173")
-    with picks_up("in_danger") as (phone, _), phone.is_called(15) as call:
+def test_a_short_greeting_that_ends_while_we_speak_is_a_machine_too(called: Called):
+    with called("800202", "5735550173", "in_danger") as (call, _):
         call.hears("who_calls", "machine_callback", "goodbye", within=40).is_hung_up()
 
 
-def test_who_talks_like_a_machine_is_a_person_as_soon_as_they_press_a_key(line: Line, picks_up: Picks):
-    is_told(line, "800301", "5735550174")
-    with picks_up("operator_closed") as (phone, _), phone.is_called(15) as call:
+def test_who_talks_like_a_machine_is_a_person_as_soon_as_they_press_a_key(line: Line, called: Called):
+    with called("800301", "5735550174", "operator_closed") as (call, _):
         call.hears("who_calls").hears("press_any_key", within=20).presses(PIN)
         call.hears("John Smith was released", "confirmed", within=20)
         call.is_never_silent()
     assert states(line, "800301") == ["confirmed"]
 
 
-def test_no_key_is_lost_while_it_is_listened_for_a_machine(line: Line, picks_up: Picks):
-    for offender, key in (("800401", "who_calls"), ("800402", "silence")):
-        is_told(line, offender, "5735550175")
-        with picks_up() as (phone, _), phone.is_called(15) as call:
-            call.hears("who_calls", whole=key == "silence").presses(PIN)
-            call.hears("John Smith was released", "confirmed", within=20)
-        assert states(line, offender) == ["confirmed"]
+@pytest.mark.parametrize(("offender", "whole"), [("800401", False), ("800402", True)], ids=["speaking", "quiet"])
+def test_no_key_is_lost_while_it_listens(line: Line, called: Called, offender: str, *, whole: bool):
+    with called(offender, "5735550175") as (call, _):
+        call.hears("who_calls", whole=whole).presses(PIN)
+        call.hears("John Smith was released", "confirmed", within=20)
+    assert states(line, offender) == ["confirmed"]
 
 
-def test_what_was_left_on_a_machine_is_confirmed_by_calling_back(line: Line, picks_up: Picks):
-    is_told(line, "800501", "5735550176")
-    with picks_up("operator_closed") as (phone, _), phone.is_called(15) as call:
+def test_what_was_left_on_a_machine_is_confirmed_by_calling_back(line: Line, called: Called):
+    with called("800501", "5735550176", "operator_closed") as (call, _):
         call.hears("machine_callback", within=40).hangs_up()
+        line.eventually(lambda: outcomes(line, "800501")[0][0], 10)
+        an_hour_later(line)
     with line.phone() as phone, phone.calls("668267") as call:
         call.hears("welcome").presses("4").hears("ask_your_number").presses("5735550176#")
         call.hears("ask_the_pin").presses(PIN).hears("manage_menu", within=15).presses("1")
         call.hears("John Smith was released", "confirm_news", within=20).presses("1").hears("confirmed").hangs_up()
     assert states(line, "800501") == ["confirmed"]
+
+
+def an_hour_later(line: Line) -> None:
+    """So late is whoever waits called again."""
+    with line.house.database() as db, db.connection() as conn:
+        conn.execute("update notification set next_call_at = next_call_at + interval '1 hour' where state = 'open'")
