@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar
 
-from agi.channel import KEYS, Channel
+from agi.channel import KEYS, TALK, Channel
 from prompts.catalogue import Catalogue, Utterance
 
 Answer = TypeVar("Answer")
@@ -18,7 +18,7 @@ Check = Callable[[str], str | None]
 FIRST_KEY = 7.0  # seconds of silence before a question counts as not answered
 NEXT_KEY = 4.0  # seconds between two keys of one entry before it counts as complete
 ONLY_KEY = 4.0  # seconds of silence after a question that silence answers too
-UNUSABLE = 3  # answers before the call is ended
+UNUSABLE = 3  # answers before the call is ended, no answer at all included
 LAST_MINUTE = 60.0  # seconds before the end of the longest call in which callers are told that it comes
 ROUNDS = 12  # how often one question is put at most, repeats that the caller asked for included
 
@@ -68,6 +68,25 @@ class Call:
         self._pressed = self.channel.play(utterance, keys)
         return not self._pressed
 
+    def listen(self, prompt: str | None = None) -> bool:
+        """Say a prompt, or be quiet for a moment; True where whoever picked up talks on like a machine."""
+        if self._pressed:
+            return False
+        heard = self.channel.listen(self.catalogue.utter(prompt) if prompt else None)
+        if heard != TALK:
+            self._pressed = heard
+        return heard == TALK
+
+    @property
+    def key_waits(self) -> bool:
+        """Whether a key was pressed that is the first of the next answer."""
+        return bool(self._pressed)
+
+    def key_comes(self) -> bool:
+        """Whether a key is pressed before a question would count as not answered. It begins the next answer."""
+        self._pressed = self._pressed or self.channel.wait_key(FIRST_KEY)
+        return self.key_waits
+
     def say_all(self, prompt: str, **values: str) -> bool:
         """Say a prompt to its end, whatever is pressed. So it is always True."""
         self.channel.play(self.catalogue.utter(prompt, **values), "")
@@ -111,13 +130,14 @@ class Call:
         most: int = 20,
         check: Check = lambda _: None,
         blank: bool = False,
+        silences: int = UNUSABLE,
     ) -> str:
         """Ask for digits; ``check`` names the prompt that says what is wrong with them. Raises Back, GaveUp.
 
         An entry ends with #, with a pause, or when it has ``exactly`` so many digits. With ``blank``, # alone is an
-        answer too: the empty one.
+        answer too: the empty one. Who says nothing so many times (``silences``) is not asked again.
         """
-        unusable = 0
+        unusable = silent = 0
         for _ in range(ROUNDS):
             self._put(question)
             digits = self._collect(exactly or most)
@@ -132,7 +152,8 @@ class Call:
                 self._entry_was_full = len(digits) == exactly
                 return digits
             unusable += 1
-            if unusable == UNUSABLE:
+            silent += not digits
+            if unusable == UNUSABLE or silent == silences:
                 break
             self.say(wrong)
         raise self.give_up()

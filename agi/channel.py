@@ -18,6 +18,9 @@ from asterisk.agi import AGI, AGIAppError, AGIUnknownError
 from prompts.catalogue import Utterance
 
 KEYS = "0123456789*#"
+TALK = "talk"  # what listen() returns instead of a key
+GREETING, PAUSE = 1500, 500  # ms: who talks longer than a hello, without such a pause, is taken for a machine
+SYLLABLE, GAP = 80, 20  # ms: what is a sound of speech, and the gap after it
 LONGEST_WITH_A_PERSON = 3600  # seconds
 PRESENTATION, ALLOWED = 0x60, 0x00  # whether a calling number may be shown (ITU-T Q.931, 4.5.10)
 
@@ -44,6 +47,14 @@ class Channel(Protocol):
 
     def play(self, utterance: Utterance, keys: str = KEYS) -> str:
         """Play to the end, or until one of ``keys`` is pressed, which is returned; else the empty string."""
+        ...
+
+    def listen(self, utterance: Utterance | None) -> str:
+        """Play, and listen to what whoever picked up says meanwhile; without an utterance, be quiet for a moment.
+
+        Ends early with a key, which is returned, or with TALK: when they have come to the end of saying more than a
+        hello; while it is quiet, of a single word. Else it returns the empty string.
+        """
         ...
 
     def wait_key(self, seconds: float) -> str:
@@ -150,6 +161,23 @@ class AsteriskChannel:
         except AGIAppError:
             self._check_alive()
             raise MissingSound(PurePath(path).name) from None
+
+    def listen(self, utterance: Utterance | None) -> str:
+        if utterance:
+            path, pause, longest = self._sounds.path(utterance), PAUSE, GREETING
+        else:
+            path, pause, longest = f"{self.variable('MOVANS_SOUNDS')}/quiet", GAP, SYLLABLE
+        self._execute("SET VARIABLE", "TALK_DETECTED", self._agi._quote(""))
+        try:
+            result = self._execute("EXEC", "BackgroundDetect", self._agi._quote(f"{path},{pause},{longest}"))["result"]
+        except AGIAppError:
+            self._check_alive()
+            raise MissingSound(PurePath(path).name) from None
+        if result[0] == "-2":  # there is no such application in this Asterisk
+            return self.play(utterance) if utterance else ""
+        if result[0] != "0":
+            return chr(int(result[0]))
+        return TALK if self.variable("TALK_DETECTED") else ""
 
     def wait_key(self, seconds: float) -> str:
         try:

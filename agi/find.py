@@ -222,7 +222,7 @@ def say_custody(call: Call, service: Service, offender: Offender) -> None:
         say_each(call, service, list(custody_sentences(call, service, offender)))
     except (NoVoice, MissingSound) as error:
         log.error("the status is spelled: %s", error)
-        for prompt in spelling.status(offender):
+        for prompt in spelling.status(offender.last_name, offender.status):
             call.say(prompt)
 
 

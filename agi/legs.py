@@ -10,6 +10,7 @@ from agi.notify import APOLOGY, utterances
 from agi.service import Service
 from db import attempts, canary, notifications
 from db.pool import Unreachable
+from dialer import verdict
 from dialer.outcome import OUTCOMES, finish
 
 log = logging.getLogger(__name__)
@@ -49,10 +50,13 @@ def ended(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
     status = channel.variable("DIALSTATUS")
     # The network's words are free text: what may be a number in them is nobody's business.
     cause = re.sub(r"\d{4,}", "…", channel.variable("HANGUPCAUSE(${HANGUPCAUSE_KEYS()},tech)"))
+    q850 = channel.variable("HANGUPCAUSE")
+    refused_as = verdict.verdict(cause, int(q850) if q850.isdigit() else None) if status != "ANSWER" else None
 
     def record() -> None:
         with service.db.connection() as conn:
             state = attempts.state(conn, attempt_id)
+            attempts.note_answer(conn, attempt_id, verdict.sip_code(cause), refused_as)
         if state == "claimed" or not status:
             _finish(service, attempt_id, "lost", "was not dialled")
         elif status == "ANSWER" and state == "dialling":

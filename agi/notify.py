@@ -5,13 +5,17 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
+
+from psycopg import Connection
 
 from agi import spelling
 from agi.call import UNUSABLE, Back, Call, GaveUp
 from agi.channel import Hangup, MissingSound
 from agi.service import Service
 from db import attempts, notifications, proofs, registrants
+from db.custody import Custody
 from db.journal import Confirmation
 from db.notifications import News
 from db.pool import Unreachable
@@ -22,6 +26,8 @@ from prompts.sounds import NoVoice
 
 log = logging.getLogger(__name__)
 
+TELLINGS = 2  # to somebody who presses nothing
+LISTENINGS = 8  # of about four seconds each: what talks longer than a greeting is spoken over
 APOLOGY = timedelta(seconds=75)  # the dialplan's limit on a call in which only the apology is still heard, and a margin
 
 
@@ -42,8 +48,9 @@ def notify(call: Call, service: Service, attempt_id: int) -> None:
         call.say_all("no_longer_needed")
         return
     call.farewell = ["will_call_again", "goodbye"] if news else ["not_proven", "goodbye"]
+    telling = Telling(call, service, attempt_id, news, telephone, candidates, unproven=unproven)
     try:
-        told = Telling(call, service, attempt_id, news, telephone, candidates, unproven=unproven).until_pin()
+        told = telling.until_pin()
         if told is not None:
             confirm(call, service, attempt_id, deadline, *told)
     except (Hangup, GaveUp):
@@ -55,6 +62,8 @@ def notify(call: Call, service: Service, attempt_id: int) -> None:
         call.say_all("apology_notify")
         if not noted:  # the database was away, and may be back
             broke_off(service, attempt_id, error)
+    finally:
+        telling.note(lambda conn: attempts.note_heard(conn, attempt_id, until=service.clock()))
 
 
 def broke_off(service: Service, attempt_id: int, error: Exception) -> bool:
@@ -96,9 +105,11 @@ class Telling:
     def until_pin(self) -> tuple[int, list[int]] | None:
         """Who answered, and the events that they heard; None where it is nobody who asked for this.
 
-        Raises GaveUp after three wrong or missing PINs.
+        Raises GaveUp after three wrong PINs, or where nobody presses a key.
         """
-        self.call.say("who_calls" if self.news else "who_proves")
+        if self.is_machine() and not self.is_somebody_there():
+            self.call.farewell = ["goodbye"]
+            raise self.call.give_up()
         if not self.ask_pin():
             return None
         theirs = [item for item in self.news if self.registrant_id in item.registrant_ids]
@@ -107,11 +118,55 @@ class Telling:
                 tell(self.call, self.service, item, self.call.say_all)
         return self.registrant_id, [item.event_id for item in theirs]
 
+    def is_machine(self) -> bool:
+        """Say who calls, whatever picked up. People fall silent when they are spoken to; a machine talks on."""
+        talks_on = self.call.listen("who_calls" if self.news else "who_proves") or self.call.listen()
+        self.note_answered_by("machine" if talks_on else "person" if self.call.key_waits else "unknown")
+        return talks_on
+
+    def is_somebody_there(self) -> bool:
+        """Wait for the end of a machine's greeting, leave a message, and ask for the PIN all the same.
+
+        It may be a person after all: nobody waits in silence, and any key leads on as if nothing else had been thought.
+        """
+        for _ in range(LISTENINGS):
+            if not self.call.listen():
+                break
+            self.call.say("press_any_key")
+        self.leave_message()
+        self.call.say("ask_your_pin")
+        if not self.call.key_comes():
+            return False
+        self.note_answered_by("person")
+        return True
+
+    def leave_message(self) -> None:
+        """As the settings say. It counts as told to no one."""
+        content = self.service.settings.calls.machine_message
+        if content == "none" or not self.news:
+            return
+        if content == "full" and all(item.openly for item in self.news):
+            self.call.say("who_calls")
+            for item in self.news:
+                tell(self.call, self.service, item, self.call.say)
+        self.call.say("machine_callback")
+
+    def note_answered_by(self, who: str) -> None:
+        self.note(lambda conn: attempts.note_answered_by(conn, self.attempt_id, who))
+
+    def note(self, write: Callable[[Connection], None]) -> None:
+        """Keep something of the call that is good to know; where that cannot be kept, the call goes on."""
+        try:
+            with self.service.db.connection() as conn:
+                write(conn)
+        except Unreachable as error:
+            log.warning("attempt %s: not noted: %s", self.attempt_id, type(error).__name__)
+
     def ask_pin(self) -> bool:
         """Until the right PIN; False where whoever picked up did not ask for this."""
         for _ in range(UNUSABLE):
             try:
-                self.call.ask(self.question, exactly=4, check=self.check)
+                self.call.ask(self.question, exactly=4, check=self.check, silences=TELLINGS)
             except Back:  # there is nothing to go back to
                 if self.is_not_wanted():
                     return False
@@ -138,7 +193,11 @@ class Telling:
         found = registrants.whose(keyring, self.candidates, pin)
         self.only_pin = found is None
         self.registrant_id = found.id if found else 0
-        if found and found.pin_key_id != keyring.newest:
+        if found is None:
+            with suppress(Unreachable), self.service.db.connection() as conn:
+                attempts.note_answered_by(conn, self.attempt_id, "person")
+                attempts.count_wrong_pin(conn, self.attempt_id, now=self.service.clock())
+        elif found.pin_key_id != keyring.newest:
             with suppress(Unreachable), self.service.db.connection() as conn:
                 registrants.use_newest_key(conn, keyring, found.id, pin)
         return None if found else "wrong_pin"
@@ -189,12 +248,41 @@ def noted(service: Service, confirmation: Confirmation, kept: Path) -> str:
 
 
 def tell(call: Call, service: Service, item: News, say: Callable[..., bool]) -> bool:
-    """Say one piece of news; spell it where no voice speaks. True if all of it was heard."""
+    """Say one piece of news, after what was superseded unheard and before what holds now. True if all was heard."""
+    parts: list[Callable[[], bool]] = [lambda: tell_event(call, service, item, say)]
+    if item.earlier:
+        before = [partial(tell_event, call, service, one, say) for one in item.earlier]
+        parts = [lambda: say("earlier_news"), *before, lambda: say("latest_news"), *parts]
+    if item.present:
+        parts += [lambda: say("came_late"), partial(tell_present, call, service, item, item.present, say)]
+    return all(part() for part in parts)
+
+
+def tell_event(call: Call, service: Service, item: News, say: Callable[..., bool]) -> bool:
+    """Say what happened; spell it where no voice speaks."""
     try:
         return say(f"news_{item.kind}", **values(service, item, call.language))
     except (NoVoice, MissingSound) as error:
         log.error("news_%s: spelled: %s", item.kind, error)
         return all(say(prompt) for prompt in spelling.news(item))
+
+
+def tell_present(call: Call, service: Service, item: News, present: Custody, say: Callable[..., bool]) -> bool:
+    prompt, known = status(service, item, present, call.language)
+    try:
+        return say(prompt, **known)
+    except (NoVoice, MissingSound) as error:
+        log.error("%s: spelled: %s", prompt, error)
+        return all(say(prompt) for prompt in spelling.status(item.last_name, present.status))
+
+
+def status(service: Service, item: News, present: Custody, language: str) -> tuple[str, dict[str, str]]:
+    """The prompt for what holds now, and its values."""
+    return f"status_{present.status.replace(' ', '_')}", {
+        "name": spoken.person(item.first_name, item.last_name, language),
+        "facility": present.facility,
+        "since": service.say_when(present.since, language),
+    }
 
 
 def values(service: Service, item: News, language: str) -> dict[str, str]:
@@ -206,4 +294,14 @@ def values(service: Service, item: News, language: str) -> dict[str, str]:
 
 
 def utterances(service: Service, news: list[News], catalogue: Catalogue) -> list[Utterance]:
-    return [catalogue.utter(f"news_{item.kind}", **values(service, item, catalogue.language)) for item in news]
+    """All that telling these takes a voice for."""
+    made: list[Utterance] = []
+    for item in news:
+        made += [
+            catalogue.utter(f"news_{one.kind}", **values(service, one, catalogue.language))
+            for one in (*item.earlier, item)
+        ]
+        if item.present:
+            prompt, known = status(service, item, item.present, catalogue.language)
+            made.append(catalogue.utter(prompt, **known))
+    return made

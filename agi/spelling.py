@@ -6,7 +6,6 @@ All of these are built in advance. A function here returns the prompts to be sai
 import string
 import unicodedata
 
-from db.custody import Offender
 from db.notifications import News
 
 SPELLED = string.ascii_lowercase + string.digits
@@ -24,9 +23,9 @@ def person(last_name: str) -> list[str]:
     return ["spelled_name", *spelled] if spelled else ["this_person"]
 
 
-def status(offender: Offender) -> list[str]:
+def status(last_name: str, custody_status: str) -> list[str]:
     """A last name alone may be somebody else's: whoever it is, nobody is to feel safe."""
-    return [*person(offender.last_name), f"status_{offender.status.replace(' ', '_')}_spelled", "assume_free"]
+    return [*person(last_name), f"status_{custody_status.replace(' ', '_')}_spelled", "assume_free"]
 
 
 def news(item: News) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Protocol
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from db import canary, notifications, proofs
+from db import alerts, canary, notifications, proofs
 from db.keys import Keyring
 from db.notifications import Subject
 
@@ -16,6 +16,7 @@ AHEAD = timedelta(seconds=0.5)
 """How far ahead calls are claimed where their rate holds them back; whatever comes meanwhile waits no longer."""
 
 _LAST = 2**15 - 1  # the priority of proofs, after every notification's
+WRONG_PINS = 10  # about one event at one telephone, over all calls, after which a person is told
 _LINES = 0x4C494E  # "LIN": the advisory lock under which lines are counted (FACTS: SKIP LOCKED alone exceeds the limit)
 
 
@@ -222,6 +223,57 @@ def deadline(conn: Connection, attempt_id: int) -> datetime:
     return row[0]
 
 
+def note_answer(conn: Connection, attempt_id: int, sip_code: int | None, refused_as: str | None) -> None:
+    """Keep the network's last answer, and what that says beyond the call."""
+    conn.execute(
+        "update call_attempt set sip_code = %s, refused_as = %s where id = %s and state <> 'ended'",
+        [sip_code, refused_as, attempt_id],
+    )
+
+
+def note_answered_by(conn: Connection, attempt_id: int, who: str) -> None:
+    """Keep what seems to have picked up: a person, who pressed a key; a machine, which talked on; or it is unknown."""
+    conn.execute(
+        "update call_attempt set answered_by = %s where id = %s and state = 'answered'",
+        [who, attempt_id],
+    )
+
+
+def note_heard(conn: Connection, attempt_id: int, *, until: datetime) -> None:
+    """Keep until when whoever picked up was spoken to."""
+    conn.execute(
+        "update call_attempt set heard_until = %s where id = %s and state = 'answered'",
+        [until, attempt_id],
+    )
+
+
+def count_wrong_pin(conn: Connection, attempt_id: int, *, now: datetime) -> None:
+    """A PIN was entered that is nobody's there. Calls go on, however many; after ten for one event a person is told."""
+    conn.execute(
+        "update call_attempt set wrong_pins = wrong_pins + 1 where id = %s and state = 'answered'", [attempt_id]
+    )
+    for event_id, registrant_id in conn.execute(
+        """select event_id, min(registrant_id)
+           from call_attempt this
+           join telephone t on t.id = this.telephone_id
+           join call_attempt a on a.number_hash = this.number_hash
+           join (select distinct attempt_id, event_id from attempt_carries
+                 join notification n on n.id = notification_id) carried on carried.attempt_id = a.id
+           where this.id = %(attempt)s and event_id in (
+               select event_id from attempt_carries join notification n on n.id = notification_id
+               where attempt_id = %(attempt)s and n.state = 'open')
+           group by event_id having sum(a.wrong_pins) >= %(most)s order by event_id""",
+        {"attempt": attempt_id, "most": WRONG_PINS},
+    ).fetchall():
+        alerts.add(
+            conn,
+            f"wrong PINs: event {event_id}, registrant {registrant_id}",
+            f"{WRONG_PINS} wrong PINs were entered in calls about event {event_id} to registrant {registrant_id}:"
+            " somebody else answers there, or the PIN is forgotten. Calls go on.",
+            now=now,
+        )
+
+
 def confirm(conn: Connection, attempt_id: int, registrant_id: int, event_ids: list[int], *, now: datetime) -> Confirmed:
     """Confirm what was heard in this call, and that the telephone is the registrant's; a second time changes nothing.
 
@@ -233,7 +285,10 @@ def confirm(conn: Connection, attempt_id: int, registrant_id: int, event_ids: li
         proofs.prove(conn, registrant_id, row[0], now=now) if row else 0,
     )
     if ended.notifications or ended.proofs:
-        conn.execute("update call_attempt set confirmed_at = %s where id = %s and state <> 'ended'", [now, attempt_id])
+        conn.execute(
+            "update call_attempt set confirmed_at = %s, answered_by = 'person' where id = %s and state <> 'ended'",
+            [now, attempt_id],
+        )
     return ended
 
 
@@ -241,11 +296,14 @@ def end(conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, n
     """End the attempt; return its outcome and what it left open, or None where it has ended already.
 
     A confirmed call is confirmed, however it ended, and one that broke off on our side is lost. Without an outcome it
-    was answered, and not confirmed.
+    was answered, and not confirmed, by a machine or by somebody.
     """
     row = conn.execute(
         """update call_attempt set state = 'ended', ended_at = %(now)s, cause = coalesce(lost_because, %(cause)s),
+               heard_until = coalesce(heard_until, case when answered_at is not null and %(outcome)s::text is null
+                                                        then %(now)s end),
                outcome = case when confirmed_at is not null then 'confirmed' when lost_because is not null then 'lost'
+                         when answered_by = 'machine' then coalesce(%(outcome)s::text, 'machine')
                          else coalesce(%(outcome)s::text, 'not confirmed') end
            where id = %(id)s and state <> 'ended' returning outcome, trunk""",
         {"id": attempt_id, "outcome": outcome, "cause": cause, "now": now},

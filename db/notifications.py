@@ -1,13 +1,14 @@
 """Notifications: the duty to tell one registrant of one event, until it ends."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
 from db import alerts
+from db.custody import Custody
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class News:
     effective_at: datetime
     registrant_ids: tuple[int, ...] = ()  # those of this telephone whom it concerns
     openly: bool = True  # whether it may be said to whoever picks up, before a PIN was entered
+    earlier: tuple["News", ...] = ()  # what it superseded before that could be confirmed, as it happened
+    present: Custody | None = None  # what holds now, where the event came late and is older
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def make(conn: Connection, event_id: int, *, late: bool, plan: Plan, now: dateti
 
 
 def waiting(conn: Connection, attempt_id: int) -> list[News]:
-    """What waits for whoever is registered at the attempt's telephone, the critical first, then as it happened.
+    """What waits for whoever is registered at the attempt's telephone, the most important first, then as it happened.
 
     An event is told once, however many registrants share the telephone, so that it does not tell how many there are.
     From now on the attempt carries all of it.
@@ -112,31 +115,64 @@ def waiting(conn: Connection, attempt_id: int) -> list[News]:
     carry(conn, [attempt_id])
     rows = conn.execute(
         """select e.id, kind, first_name, last_name, e.facility, effective_at, registrant_ids, openly
-           from custody_event e join event_kind using (kind) join offender o on o.id = e.offender_id
-           join (select n.event_id, array_agg(distinct g.id) as registrant_ids,
+           from custody_event e join offender o on o.id = e.offender_id
+           join (select n.event_id, array_agg(distinct g.id) as registrant_ids, min(priority) as priority,
                         bool_or(proven_at is not null and not pin_first) as openly
                  from call_attempt a join attempt_carries on attempt_id = a.id
                  join notification n on n.id = notification_id and n.state = 'open'
                  join registration r on r.id = n.registration_id join registrant g on g.id = r.registrant_id
                  join telephone t on t.registrant_id = g.id and t.number_hash = a.number_hash and t.ended_at is null
                  where a.id = %s group by n.event_id) carried on event_id = e.id
-           order by class <> 'critical', effective_at, e.id""",
+           order by priority, effective_at, e.id""",
         [attempt_id],
     )
-    return [News(*row[:-2], registrant_ids=tuple(row[-2]), openly=row[-1]) for row in rows]
+    return _in_full(conn, [News(*row[:-2], registrant_ids=tuple(row[-2]), openly=row[-1]) for row in rows])
 
 
 def open_for(conn: Connection, registrant_id: int) -> list[News]:
-    """What waits to be told to a registrant, the critical first, then as it happened."""
-    cursor = conn.cursor(row_factory=class_row(News))
-    return cursor.execute(
-        """select e.id as event_id, kind, first_name, last_name, e.facility, effective_at
+    """What waits to be told to a registrant, the most important first, then as it happened."""
+    rows = conn.execute(
+        """select e.id, kind, first_name, last_name, e.facility, effective_at
            from notification n join registration r on r.id = registration_id
-           join custody_event e on e.id = event_id join event_kind using (kind) join offender o on o.id = e.offender_id
+           join custody_event e on e.id = event_id join offender o on o.id = e.offender_id
            where r.registrant_id = %s and n.state = 'open'
-           order by class <> 'critical', effective_at, e.id""",
+           order by n.priority, effective_at, e.id""",
         [registrant_id],
-    ).fetchall()
+    )
+    return _in_full(conn, [News(*row, registrant_ids=(registrant_id,)) for row in rows])
+
+
+def _in_full(conn: Connection, news: list[News]) -> list[News]:
+    """The same with what each leaves out: what it superseded unheard, and what holds now where it came late."""
+    earlier: dict[int, list[News]] = {item.event_id: [] for item in news}
+    for item in news:
+        for row in conn.execute(
+            """select e.id, kind, first_name, last_name, e.facility, effective_at
+               from custody_event e join offender o on o.id = e.offender_id
+               where planned_at is null and e.id in (
+                   select before.event_id
+                   from notification n
+                   join registration r on r.id = n.registration_id and registrant_id = any(%(registrants)s)
+                   join notification before on before.registration_id = r.id and before.state = 'superseded'
+                   where n.event_id = %(event)s and n.state = 'open'
+                     and n.id = (select id from notification o where o.registration_id = r.id and o.state = 'open'
+                                 and o.created_at >= before.ended_at order by created_at, id limit 1)
+                     and not exists (select from notification told where told.registration_id = r.id
+                                     and told.state in ('confirmed', 'closed') and told.ended_at >= before.ended_at))
+               order by effective_at, e.id""",
+            {"event": item.event_id, "registrants": list(item.registrant_ids)},
+        ):
+            earlier[item.event_id].append(News(*row))
+    present = {
+        event_id: Custody(*now)
+        for event_id, *now in conn.execute(
+            """select e.id, o.status, o.facility, since
+               from custody_event e join event_kind using (kind) join offender o on o.id = offender_id
+               where e.id = any(%s) and about = 'custody' and planned_at is null and effective_at < since""",
+            [list(earlier)],
+        )
+    }
+    return [replace(item, earlier=tuple(earlier[item.event_id]), present=present.get(item.event_id)) for item in news]
 
 
 def carry(conn: Connection, attempt_ids: Iterable[int]) -> None:

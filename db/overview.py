@@ -32,8 +32,12 @@ class Tried:
     claimed_at: datetime
     answered_at: datetime | None
     ended_at: datetime | None
+    heard_until: datetime | None
+    answered_by: str | None
+    wrong_pins: int
     state: str
     outcome: str | None
+    refused_as: str | None
     cause: str
 
 
@@ -74,7 +78,8 @@ def tried(conn: Connection, *, most: int) -> list[Tried]:
     """The last call attempts, the newest first."""
     cursor = conn.cursor(row_factory=class_row(Tried))
     return cursor.execute(
-        """select a.id, number_cipher, key_id, claimed_at, answered_at, a.ended_at, state, outcome, cause
+        """select a.id, number_cipher, key_id, claimed_at, answered_at, a.ended_at, heard_until,
+                  answered_by, wrong_pins, state, outcome, refused_as, cause
            from call_attempt a join telephone t on t.id = telephone_id
            where trunk <> %s order by a.id desc limit %s""",
         [canary.TRUNK, most],

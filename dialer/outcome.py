@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 
-from db import attempts, notifications, proofs
+from db import attempts, notifications, numbers, proofs
 from dialer import policy
 from dialer.schedule import next_call, waits
 from movans.settings import Settings
@@ -53,6 +53,7 @@ def finish(
     trunks = list(settings.outbound)
     spare = trunks.index(ended.trunk) + 2 if refused and ended.trunk in trunks[:-1] else None
     hurry = {"lost": timedelta(0)} if at_once else {}
+    unreachable = numbers.judge(conn, attempt_id, now=now)
     for item in ended.carried:
         if item.first_call_at > now:  # it came along with something else, and its own first call is still to come
             continue
@@ -71,7 +72,9 @@ def finish(
             hours=rules.hours,
             zone=settings.zone(item.agency),
         )
-        if following:
+        if item.notification_id in unreachable:  # what a person must know of that was raised with it
+            notifications.hand_over(conn, item.notification_id, alert=False, now=now)
+        elif following:
             rung = ended.outcome != "lost" and not refused
             notifications.call_next(conn, item.notification_id, following.at, following.place, rung=rung)
         else:

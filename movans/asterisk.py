@@ -12,6 +12,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import wave
 from collections.abc import Callable
 from pathlib import Path
 from string import Template
@@ -21,6 +22,7 @@ from movans.settings import Settings
 PRIVATE_ROOT = Path("/opt/movans/asterisk")
 SERVICE_USER = "movans"
 PBX_USER = "movans-pbx"
+QUIET = 1.5  # seconds in which a machine that still talks is heard, and a person does not wonder
 NUMBER_TO_DIAL = "668267"  # MOVANS on the keypad; stands in dialplan/testphone.conf
 
 DIALPLAN = Path(__file__).parent.parent / "dialplan"
@@ -88,6 +90,7 @@ def prepare(settings: Settings) -> None:
     1. Directories, with owners and modes.
     2. The spool, emptied: after a crash Asterisk would dial old files; what is to be dialled is in the database.
     3. The configuration, rendered anew.
+    4. A moment of silence as a sound: Asterisk can listen for talk only while it plays something.
     """
     pbx, service = pwd.getpwnam(PBX_USER), pwd.getpwnam(SERVICE_USER)
     home = settings.state / "asterisk"
@@ -122,6 +125,11 @@ def prepare(settings: Settings) -> None:
     for name, text in configuration(settings, phone_password(settings) if settings.test_phone else None).items():
         _write(home / "etc" / name, text, pbx.pw_gid, 0o640)
     _write(home / "hosts", hosts(), 0, 0o644)
+    sound = settings.state / "sounds" / "quiet.wav"
+    with wave.open(str(sound), "wb") as quiet:
+        quiet.setparams((1, 2, 8000, 0, "NONE", ""))
+        quiet.writeframes(bytes(round(QUIET * 8000) * 2))
+    sound.chmod(0o644)
 
 
 def configuration(settings: Settings, phone_password: str | None) -> dict[str, str]:

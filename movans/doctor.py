@@ -19,7 +19,7 @@ from prompts.sounds import NoVoice, Sounds, built_at
 
 SECURE = (22, 10)
 OLDEST = (18,)
-MODULES = ("chan_pjsip", "res_agi", "pbx_spool", "pbx_config", "app_dial", "format_wav", "codec_ulaw")
+MODULES = ("chan_pjsip", "res_agi", "pbx_spool", "pbx_config", "app_dial", "app_talkdetect", "format_wav", "codec_ulaw")
 START = "start it: sudo script/server; if it runs, look into its log"
 
 

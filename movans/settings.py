@@ -241,6 +241,7 @@ TEST_PHONE = Outbound(lines=4, rate=50)
 class Calls(_Part):
     ring: Annotated[Duration, AfterValidator(_as_long_as_somebody_waits)]
     longest: Duration
+    machine_message: Literal["callback", "full", "none"]
 
 
 class Daytime(_Part):

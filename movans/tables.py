@@ -65,12 +65,12 @@ def waiting(conn: Connection, keyring: Keyring, zone: ZoneInfo, most: int = ROWS
 
 
 def attempts(conn: Connection, keyring: Keyring, zone: ZoneInfo) -> Table:
-    table = _table("Last call attempts", "attempt", "telephone", "begun", "seconds", "outcome", "cause")
+    table = _table("Last call attempts", "attempt", "telephone", "begun", "answered by", "seconds", "outcome", "cause")
     for item in overview.tried(conn, most=ROWS):
         _row(
             table, str(item.id), overview.masked(keyring, item.number_cipher, item.key_id),
-            _time(item.claimed_at, zone), _seconds(item.answered_at, item.ended_at),
-            item.outcome or item.state, item.cause,
+            _time(item.claimed_at, zone), item.answered_by or "", _seconds(item.answered_at, item.heard_until),
+            _became(item), item.cause,
         )  # fmt: skip
     return table
 
@@ -178,9 +178,16 @@ def _row(table: Table, *cells: str) -> None:
     table.add_row(*(Text(cell) for cell in cells))
 
 
-def _seconds(answered_at: datetime | None, ended_at: datetime | None) -> str:
-    """How long somebody or something was on the line."""
-    return str(round((ended_at - answered_at).total_seconds())) if answered_at and ended_at else ""
+def _became(item: overview.Tried) -> str:
+    became = item.refused_as or item.outcome or item.state
+    if item.wrong_pins:
+        became += f", {item.wrong_pins} wrong PIN{'s' if item.wrong_pins > 1 else ''}"
+    return became
+
+
+def _seconds(answered_at: datetime | None, heard_until: datetime | None) -> str:
+    """How long somebody or something was spoken to."""
+    return str(round((heard_until - answered_at).total_seconds())) if answered_at and heard_until else ""
 
 
 def _moment(at: datetime, zone: ZoneInfo) -> str:

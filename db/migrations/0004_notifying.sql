@@ -35,8 +35,8 @@ alter table call_attempt
     add column heard_until timestamptz;
 comment on column call_attempt.trunk is 'By which trunk of the settings it was made. Empty: to the test phone.';
 comment on column call_attempt.sip_code is 'The network''s last answer (RFC 3261), as 486.';
-comment on column call_attempt.answered_by is 'What picked up, as it seemed. It decides nothing but what is said.';
-comment on column call_attempt.heard_until is 'Until when sound was played to who or what answered.';
+comment on column call_attempt.answered_by is 'What picked up, as it seemed. person: pressed a key. machine: talked on while it was spoken to. unknown: neither. It decides what is said, and the outcome where no PIN came.';
+comment on column call_attempt.heard_until is 'Until when who or what answered was spoken to: the end of our last words, or their hanging up.';
 
 create table alert (
     id        bigint generated always as identity primary key,

@@ -13,6 +13,7 @@ from db import attempts, hosts, overview, staff
 from db.overview import Failure, Host, Load, Queue
 from dialer.outcome import finish
 from movans.settings import Outbound
+from movans.tables import attempts as attempts_shown
 from movans.tables import watched
 from tests import people
 from tests.conftest import KEYS, NOON, SETTINGS, TRUNKS
@@ -72,6 +73,30 @@ def test_what_is_watched_shows_limits_and_no_number(
     assert "SMITH, JOHN (boone)" in shown
     assert "•••-•••-••42" in shown
     assert "5550142" not in shown
+
+
+def test_of_each_attempt_it_is_shown_who_answered_how_long_they_were_spoken_to_and_what_became_of_it(
+    shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int]
+):
+    register("5735550142")
+    happens()
+    (attempt,) = attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=DAY, now=NOON)
+    attempts.begin(shared, KEYS, attempt, end_within=DAY, now=NOON)
+    attempts.answered(shared, attempt, now=NOON)
+    attempts.note_answered_by(shared, attempt, "person")
+    attempts.count_wrong_pin(shared, attempt, now=NOON)
+    attempts.count_wrong_pin(shared, attempt, now=NOON)
+    attempts.note_heard(shared, attempt, until=NOON + timedelta(seconds=42))
+    finish(shared, attempt, None, "SIP 200 OK", settings=SETTINGS, now=NOON + timedelta(minutes=1))
+    (attempt,) = attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=DAY, now=NOON + DAY / 2)
+    attempts.note_answer(shared, attempt, 608, "blocked as spam")
+    finish(shared, attempt, "failed", "SIP 608 Rejected", settings=SETTINGS, now=NOON + DAY / 2)
+    rows = zip(*(column.cells for column in attempts_shown(shared, KEYS, ZoneInfo("UTC")).columns), strict=True)
+    shown = [[str(cell) for cell in row][3:] for row in rows]
+    assert shown == [
+        ["", "", "blocked as spam", "SIP 608 Rejected"],
+        ["person", "42", "not confirmed, 2 wrong PINs", "SIP 200 OK"],
+    ]
 
 
 def test_who_is_registered_with_a_number_and_for_whom(shared: psycopg.Connection, register: Callable[..., int]):

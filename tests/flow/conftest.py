@@ -106,14 +106,20 @@ def leave(conn: psycopg.Connection) -> Callable[..., None]:
 
 @pytest.fixture
 def happens(conn: psycopg.Connection) -> Callable[..., int]:
-    def event(offender: Offender, kind: str, status: str = "released") -> int:
-        run = feed_runs.add(conn, "test.csv", "", "applied", now=NOON)
-        what = Custody(status, "Boone County Jail", NOON)
+    def event(offender: Offender, kind: str, status: str = "released", *, hour: int = 0, late: bool = False) -> int:
+        """It happens, and is imported, so many hours after noon."""
+        at = NOON + timedelta(hours=hour)
+        run = feed_runs.add(conn, "test.csv", "", "applied", now=at)
+        what = Custody(status, "Boone County Jail", at)
         key = f"{offender.number} {kind}"
         event_id = custody.record(
-            conn, offender.id, kind, what, source="boone", source_key=key, feed_run_id=run, now=NOON
+            conn, offender.id, kind, what, source="boone", source_key=key, feed_run_id=run, now=at
         )
-        policy.notify(conn, event_id, late=False, settings=SETTINGS, now=NOON)
+        policy.notify(conn, event_id, late=late, settings=SETTINGS, now=at)
+        conn.execute(
+            "update notification set first_call_at = %(now)s, next_call_at = %(now)s where event_id = %(event)s",
+            {"now": NOON, "event": event_id},
+        )
         return event_id
 
     return event

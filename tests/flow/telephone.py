@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from agi.call import Call, GaveUp
-from agi.channel import KEYS, Hangup
+from agi.channel import KEYS, TALK, Hangup
 from agi.service import Service
 from prompts.catalogue import Catalogue, Utterance
 from prompts.sounds import NoVoice
@@ -44,6 +44,7 @@ class Caller:
         self.answers = False  # whether a person picks up there
         self.caller = "5735550111"  # what the telephone presents
         self.no_voice = False  # then only what was built in advance can be heard
+        self.talks = 0  # how often it is heard to talk on while it is spoken to, as an answering machine is
 
     def hears(self, words: str) -> "Caller":
         self.steps.append(Step(words))
@@ -85,6 +86,13 @@ class Caller:
         if self._keys and self._keys[0] in keys:
             return self._next_key()
         return ""
+
+    def listen(self, utterance: Utterance | None) -> str:
+        key = self.play(utterance) if utterance else self.wait_key(0)
+        if not key and self.talks:
+            self.talks -= 1
+            return TALK
+        return key
 
     def connect(self, where: str, seconds: int) -> None:
         assert seconds > 0

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agi.channel import AsteriskChannel, Gone, Hangup, MissingSound
+from agi.channel import TALK, AsteriskChannel, Gone, Hangup, MissingSound
 from prompts.catalogue import Utterance
 
 GREETING = b"agi_network: yes\nagi_network_script: hotline\nagi_arg_1: 17\n\n"
@@ -90,6 +90,44 @@ def test_a_sound_that_played_to_its_end_gives_no_key(connect, asterisks: list[As
 
 def test_a_key_that_interrupted_a_sound_is_given(connect):
     assert connect(b"200 result=35 endpos=1\n").play(WELCOME) == "#"
+
+
+SILENT, TALKED = b"200 result=0\n", b"200 result=1 (2100)\n"
+
+
+def test_who_talks_on_while_they_are_spoken_to_is_heard(connect, asterisks: list[Asterisk]):
+    assert connect(b"200 result=1\n", b"200 result=0\n", TALKED).listen(WELCOME) == TALK
+    assert asterisks[0].commands == [
+        b'SET VARIABLE TALK_DETECTED ""\n',
+        b'EXEC BackgroundDetect "/sounds/welcome,500,1500"\n',
+        b'GET FULL VARIABLE "${TALK_DETECTED}"\n',
+    ]
+
+
+def test_who_is_quiet_while_they_are_spoken_to_is_no_machine(connect):
+    assert connect(b"200 result=1\n", b"200 result=0\n", SILENT).listen(WELCOME) == ""
+
+
+def test_while_it_is_quiet_a_word_is_talk(connect, asterisks: list[Asterisk]):
+    channel = connect(b"200 result=1 (/sounds)\n", b"200 result=1\n", b"200 result=0\n", TALKED)
+    assert channel.listen(None) == TALK
+    assert asterisks[0].commands[2] == b'EXEC BackgroundDetect "/sounds/quiet,20,80"\n'
+
+
+def test_a_key_that_is_pressed_while_it_listens_is_given(connect):
+    assert connect(b"200 result=1\n", b"200 result=50\n").listen(WELCOME) == "2"
+
+
+def test_a_hangup_while_it_listens_is_one(connect):
+    channel = connect(b"200 result=1\n", b"200 result=-1\nHANGUP\n", b"511 result=-1 Command Not Permitted\n")
+    with pytest.raises(Hangup):
+        channel.listen(WELCOME)
+
+
+def test_an_asterisk_that_cannot_listen_plays_all_the_same(connect, asterisks: list[Asterisk]):
+    channel = connect(b"200 result=1\n", b"200 result=-2\n", b"200 result=49 endpos=1\n")
+    assert channel.listen(WELCOME) == "1"
+    assert asterisks[0].commands[2] == b'STREAM FILE "/sounds/welcome" "0123456789*#"\n'
 
 
 def test_no_key_in_time_is_the_empty_string(connect):

@@ -19,8 +19,9 @@ from tests.flow.telephone import Sometimes
 class Leg:
     """A dialling leg that has hung up: it still has its variables."""
 
-    def __init__(self, status: str, cause: str = "") -> None:
-        self._variables = {"DIALSTATUS": status, "HANGUPCAUSE(${HANGUPCAUSE_KEYS()},tech)": cause}
+    def __init__(self, status: str, cause: str = "", q850: str = "") -> None:
+        said = "HANGUPCAUSE(${HANGUPCAUSE_KEYS()},tech)"
+        self._variables = {"DIALSTATUS": status, said: cause, "HANGUPCAUSE": q850}
 
     def variable(self, name: str) -> str:
         return self._variables[name]
@@ -116,3 +117,28 @@ def test_the_end_of_a_call_is_recorded_when_the_database_is_back(
     monkeypatch.setattr(legs.time, "sleep", lambda _: away.comes_back())
     legs.ended(Leg("BUSY", "SIP 486 Busy Here"), replace(service, db=away), ringing)  # type: ignore[arg-type]
     assert recorded() == ("busy", "SIP 486 Busy Here")
+
+
+@pytest.mark.parametrize(
+    ("leg", "code", "refused_as"),
+    [
+        (Leg("BUSY", "SIP 486 Busy Here", "17"), 486, None),
+        (Leg("CHANUNAVAIL", "SIP 410 Gone", "22"), 410, "no such number"),
+        (Leg("CONGESTION", "SIP 480 Temporarily Unavailable", "1"), 480, "no such number"),
+        (Leg("CHANUNAVAIL", "SIP 607 Unwanted", "127"), 607, "blocked as spam"),
+        (Leg("NOANSWER", "", "19"), None, None),
+    ],
+)
+def test_the_networks_code_is_kept_and_what_it_says_beyond_the_call(
+    leg: Leg, code: int | None, refused_as: str | None, service: Service, conn: psycopg.Connection, ringing: int
+):
+    legs.ended(leg, service, ringing)  # type: ignore[arg-type]
+    assert conn.execute("select sip_code, refused_as from call_attempt").fetchone() == (code, refused_as)
+
+
+def test_a_call_that_was_answered_is_no_refusal_whatever_cause_it_ended_with(
+    service: Service, conn: psycopg.Connection, ringing: int
+):
+    attempts.answered(conn, ringing, now=NOON)
+    legs.ended(Leg("ANSWER", "SIP 200 OK", "1"), service, ringing)  # type: ignore[arg-type]
+    assert conn.execute("select sip_code, refused_as from call_attempt").fetchone() == (200, None)

@@ -81,6 +81,18 @@ def test_news_that_was_cut_short_is_said_before_it_is_confirmed(
 
 
 @pytest.mark.usefixtures("registered")
+def test_what_was_superseded_unheard_is_told_first_there_too(
+    caller: Caller, service: Service, smith: Offender, happens: Callable[..., int]
+):
+    happens(smith, "escaped", "escaped", hour=1)
+    happens(smith, "returned", "in custody", hour=2)
+    comes_back(caller).hears("news that waits").presses("1").hears("what happened before").hears("John Smith escaped")
+    caller.hears("now the latest").hears("taken into custody again").hears("to confirm").presses("1")
+    caller.hears("this is confirmed").hangs_up()
+    caller.calls(hotline, service)
+
+
+@pytest.mark.usefixtures("registered")
 def test_news_is_spelled_and_confirmed_where_no_voice_speaks(
     caller: Caller, service: Service, conn: psycopg.Connection, smith: Offender, happens: Callable[..., int]
 ):

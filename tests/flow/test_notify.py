@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from agi.channel import KEYS, MissingSound
+from agi.hotline import hotline
 from agi.legs import lose_interrupted
 from agi.notify import notify
 from agi.service import Service
@@ -91,9 +92,10 @@ def test_three_wrong_pins_end_the_call_and_it_comes_again_on_schedule(
     assert next_calls(conn) == [timedelta(hours=2)]
 
 
-def test_a_silent_human_hears_the_message_more_than_once(caller: Caller, service: Service, ringing: int):
+def test_a_silent_human_hears_the_message_twice(caller: Caller, service: Service, ringing: int):
     caller.hears("John Smith").hears("did not get that").hears("John Smith").hears("we will call you again")
     assert caller.calls(notify, service, ringing) == "gave up"
+    assert sum("John Smith" in words for words in caller.heard) == 2
 
 
 def test_a_star_repeats_the_message(caller: Caller, service: Service, ringing: int):
@@ -373,3 +375,266 @@ def test_hanging_up_at_any_sound_confirms_only_what_was_heard_with_the_right_pin
         caller.calls(notify, service, ringing)
     # Who calls, the news, the PIN; then it is confirmed before it is thanked for.
     assert states(conn) == ["confirmed" if sound >= 3 else "open"]
+
+
+def confirmed_at(conn: psycopg.Connection, hours: int) -> None:
+    """What is open by then is confirmed, by a call elsewhere."""
+    conn.execute(
+        "update notification set state = 'confirmed', ended_at = %s, next_call_at = null where state = 'open'",
+        [NOON + timedelta(hours=hours)],
+    )
+
+
+def test_what_was_superseded_unheard_is_told_first_as_it_happened_and_the_pin_confirms_all_of_it(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith)
+    for hour, (kind, status) in enumerate(
+        (("escaped", "escaped"), ("returned", "in custody"), ("released", "released")), start=1
+    ):
+        happens(smith, kind, status, hour=hour)
+    caller.hears("this is MOVANS").hears("what happened before").hears("John Smith escaped")
+    caller.hears("John Smith was taken into custody again").hears("now the latest")
+    caller.hears("John Smith was released").hears("PIN now").presses("2580").hears("this is confirmed")
+    caller.calls(notify, service, ring())
+    assert states(conn) == ["superseded", "superseded", "confirmed"]
+
+
+def test_history_that_was_confirmed_with_newer_news_is_not_told_again(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith)
+    happens(smith, "escaped", "escaped", hour=1)
+    happens(smith, "returned", "in custody", hour=2)
+    confirmed_at(conn, 3)
+    happens(smith, "released", "released", hour=4)
+    caller.hears("this is MOVANS").hears("John Smith was released").hears("PIN now").presses("2580").hears("confirmed")
+    caller.calls(notify, service, ring())
+    assert "what happened before" not in " ".join(caller.heard)
+
+
+def test_an_early_pin_hears_the_history_too_before_the_thanks(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith)
+    happens(smith, "escaped", "escaped", hour=1)
+    happens(smith, "returned", "in custody", hour=2)
+    caller.hears("John Smith escaped").presses("2580").hears("what happened before").hears("John Smith escaped")
+    caller.hears("now the latest").hears("taken into custody again").hears("confirmed")
+    caller.calls(notify, service, ring())
+    assert states(conn) == ["superseded", "confirmed"]
+
+
+def test_after_a_late_event_it_is_said_what_holds_now(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith)
+    happens(smith, "returned", "in custody", hour=2)
+    confirmed_at(conn, 3)
+    conn.execute("update offender set since = %s where id = %s", [NOON + timedelta(hours=2), smith.id])
+    happens(smith, "escaped", "escaped", hour=1, late=True)
+    caller.hears("John Smith escaped").hears("told of this late")
+    caller.hears("John Smith is in custody at the Boone County Jail, since Friday").hears("PIN now").presses("2580")
+    caller.hears("confirmed")
+    caller.calls(notify, service, ring())
+    assert states(conn) == ["confirmed", "confirmed"]
+
+
+def test_without_a_voice_what_holds_now_is_spelled(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith)
+    conn.execute("update offender set since = %s where id = %s", [NOON + timedelta(hours=2), smith.id])
+    happens(smith, "escaped", "escaped", hour=1, late=True)
+    caller.no_voice = True
+    caller.hears("escaped").hears("told of this late").hears("We spell it").hears("is in custody")
+    caller.hears("PIN now").presses("2580").hears("confirmed")
+    caller.calls(notify, service, ring())
+
+
+def test_what_waits_is_told_by_its_priority(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    jail: Callable[..., Offender],
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    doe = jail("55", "JANE", "DOE")
+    register(doe)
+    register(smith)
+    happens(doe, "transferred", "in custody", hour=1)
+    happens(smith, "released", hour=2)
+    conn.execute(
+        "update notification set priority = 3 from custody_event e where e.id = event_id and kind = 'released'"
+    )
+    caller.hears("Jane Doe was moved").hears("John Smith was released").hears("PIN now").presses("2580")
+    caller.hears("confirmed")
+    caller.calls(notify, service, ring())
+
+
+def test_after_ten_wrong_pins_for_one_event_a_person_is_told_once_and_calls_go_on(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int, ring: Callable[[], int]
+):
+    attempt, told = ringing, []
+    for _ in range(5):
+        caller.heard.clear()
+        for pin in ("1111", "2222", "3333"):
+            caller.hears("PIN now").presses(pin)
+        caller.hears("we will call you again")
+        assert caller.calls(notify, service, attempt) == "gave up"
+        outcome(conn, service, attempt)
+        told.append([says for (says,) in conn.execute("select says from alert")])
+        conn.execute("update notification set next_call_at = %s", [NOON])
+        attempt = ring()
+    assert [len(says) for says in told] == [0, 0, 0, 1, 1]
+    assert "10 wrong PINs" in told[-1][0]
+    assert "5550142" not in told[-1][0]
+    assert conn.execute("select wrong_pins from call_attempt where state = 'ended'").fetchall() == [(3,)] * 5
+
+
+def seen(conn: psycopg.Connection) -> object:
+    return conn.execute("select answered_by, outcome from call_attempt").fetchone()
+
+
+def test_on_a_machine_a_number_is_left_without_name_or_detail_and_the_call_comes_again(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.talks = 3  # while it is told who calls, and twice after
+    caller.hears("this is MOVANS").hears("press any key").hears("press any key")
+    caller.hears("call 8 6 6").hears("PIN now").hears("goodbye")
+    assert caller.calls(notify, service, ringing) == "gave up"
+    assert [words for words in caller.heard if "John" in words or "released" in words] == []
+    assert outcome(conn, service, ringing) == "machine"
+    assert seen(conn) == ("machine", "machine")
+    assert states(conn) == ["open"]
+    assert next_calls(conn) == [service.settings.policy.critical.phases[0].again["machine"]]
+
+
+@pytest.mark.parametrize("at", ["press any key", "call 8 6 6", "PIN now"])
+def test_who_was_taken_for_a_machine_presses_a_key_and_hears_and_confirms_everything(
+    at: str, caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.talks = 2
+    caller.hears("this is MOVANS").hears(at).presses("2580").hears("John Smith was released").hears("confirmed")
+    assert caller.calls(notify, service, ringing) == "over"
+    assert outcome(conn, service, ringing) == "confirmed"
+    assert seen(conn) == ("person", "confirmed")
+
+
+def test_who_was_taken_for_a_machine_has_three_tries_too(caller: Caller, service: Service, ringing: int):
+    caller.talks = 1
+    caller.hears("PIN now").presses("1111").hears("not the right PIN").hears("PIN now").presses("*")
+    caller.hears("John Smith was released").hears("PIN now").presses("2580").hears("confirmed")
+    caller.calls(notify, service, ringing)
+
+
+def test_what_never_stops_talking_is_spoken_over_in_the_end(caller: Caller, service: Service, ringing: int):
+    caller.talks = 1000
+    caller.hears("press any key").hears("call 8 6 6").hears("goodbye")
+    assert caller.calls(notify, service, ringing) == "gave up"
+
+
+def leaving(service: Service, content: str) -> Service:
+    calls = service.settings.calls.model_copy(update={"machine_message": content})
+    return replace(service, settings=service.settings.model_copy(update={"calls": calls}))
+
+
+def test_the_news_is_left_on_a_machine_where_the_settings_say_so_and_counts_as_told_to_no_one(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.talks = 1
+    caller.hears("John Smith was released").hears("call 8 6 6").hears("goodbye")
+    assert caller.calls(notify, leaving(service, "full"), ringing) == "gave up"
+    assert states(conn) == ["open"]
+
+
+def test_what_is_not_told_openly_is_left_on_no_machine(
+    caller: Caller,
+    service: Service,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith, pin_first=True)
+    happens(smith, "released")
+    caller.talks = 1
+    caller.hears("call 8 6 6").hears("goodbye")
+    assert caller.calls(notify, leaving(service, "full"), ring()) == "gave up"
+    assert "John Smith" not in " ".join(caller.heard)
+
+
+def test_where_the_settings_say_so_nothing_is_left(caller: Caller, service: Service, ringing: int):
+    caller.talks = 1
+    caller.hears("this is MOVANS").hears("PIN now").hears("goodbye")
+    assert caller.calls(notify, leaving(service, "none"), ringing) == "gave up"
+    assert [words for words in caller.heard if "8 6 6" in words] == []
+
+
+def test_what_was_left_on_a_machine_is_confirmed_by_calling_back(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.talks = 1
+    caller.hears("press 4").hears("goodbye")
+    caller.calls(notify, service, ringing)
+    assert outcome(conn, service, ringing) == "machine"
+    caller.hears("press 4").presses("4").hears("number that you left").presses("5735550142#")
+    caller.hears("your four digit PIN").presses("2580").hears("news that waits").presses("1")
+    caller.hears("John Smith was released").hears("to confirm").presses("1").hears("confirmed").hangs_up()
+    caller.calls(hotline, service)
+    assert states(conn) == ["confirmed"]
+
+
+def test_until_when_somebody_was_spoken_to_is_kept(
+    caller: Caller, service: Service, conn: psycopg.Connection, clock: Clock, ringing: int
+):
+    def a_minute_passes() -> None:
+        clock.now = NOON + timedelta(minutes=1)
+
+    caller.hears("PIN now").meanwhile(a_minute_passes).presses("2580").hears("confirmed")
+    caller.calls(notify, service, ringing)
+    finish(conn, ringing, None, "", settings=service.settings, now=NOON + timedelta(minutes=2))
+    assert conn.execute("select heard_until - answered_at from call_attempt").fetchone() == (timedelta(minutes=1),)
+
+
+def test_who_presses_a_key_is_a_person_though_no_pin_follows(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.talks = 1
+    caller.hears("PIN now").presses("*").hears("John Smith was released").hangs_up()
+    caller.calls(notify, service, ringing)
+    assert outcome(conn, service, ringing) == "not confirmed"
+    assert seen(conn) == ("person", "not confirmed")

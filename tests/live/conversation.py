@@ -129,6 +129,7 @@ class Telephone(Softphone):
         port: int = 5060,
         own_address: str = "127.0.0.1",
         auto_answer: bool = False,
+        says: bytes = b"",
         inside: Sequence[str] = (),
     ) -> None:
         super().__init__(
@@ -138,6 +139,7 @@ class Telephone(Softphone):
             port=port,
             own_address=own_address,
             auto_answer=auto_answer,
+            says=says,
             inside=inside,
         )
         self.library, self.logs = library, logs

@@ -133,11 +133,11 @@ class Line:
             if log.exists()
         )
 
-    def phone(self) -> Telephone:
+    def phone(self, says: bytes = b"") -> Telephone:
         password = asterisk.phone_password(self.settings)
         library = Library(self.settings.state / "sounds", self.words)
         host, port = str(self.settings.sip.address), self.settings.sip.port
-        return Telephone(password, library, logs=self.logs, host=host, port=port)
+        return Telephone(password, library, logs=self.logs, host=host, port=port, says=says)
 
     def expects(self, prompt: str, /, language: str = "en", **values: str) -> None:
         """Let tests wait for some words of a sentence that is made at call time."""

@@ -17,7 +17,11 @@ from tests.live.softphone import NoSuchThing, free_port
 REFUSALS = {
     "busy": "486 Busy Here",
     "not found": "404 Not Found",
+    "gone": "410 Gone",
     "declined": "603 Decline",
+    "blocked": "603 Network Blocked",
+    "unwanted": "607 Unwanted",
+    "rejected": "608 Rejected",
     "no room": "503 Service Unavailable",
 }
 STARTS = 3  # of SIPp, before a test gives up

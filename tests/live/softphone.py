@@ -1,7 +1,8 @@
 """A telephone that a test can use: Debian's baresip (1.0 and 1.1), driven over its control port.
 
-It has no sound card. What it sends is silence, so that keys have a stream to travel in; what it receives is written,
-frame by frame as it arrives, to a WAV file that can be read while the call goes on (see Recording).
+It has no sound card. What it sends is what it is to say when a call begins, and then silence, so that keys have a
+stream to travel in; what it receives is written, frame by frame as it arrives, to a WAV file that can be read while the
+call goes on (see Recording).
 """
 
 from __future__ import annotations
@@ -117,8 +118,10 @@ class Softphone:
         port: int = 5060,
         own_address: str = "127.0.0.1",
         auto_answer: bool = False,
+        says: bytes = b"",  # samples, 16-bit, that it sends at the beginning of every call
         inside: Sequence[str] = (),  # a command that starts it elsewhere, as in ("ip", "netns", "exec", "lan")
     ) -> None:
+        self._says = says
         self.user, self.host, self.port = user, host, port
         self._password = password
         self._own_address = own_address
@@ -168,7 +171,7 @@ class Softphone:
         rtp = free_port(count=20)
         with wave.open(str(self.directory / "silence.wav"), "wb") as silence:
             silence.setparams((1, 2, RATE, 0, "NONE", ""))
-            silence.writeframes(bytes(SILENCE * RATE * 2))
+            silence.writeframes(self._says + bytes(SILENCE * RATE * 2))
         (self.directory / "accounts").touch()  # the account comes later, by a command, so that its answer is seen
         (self.directory / "contacts").touch()
         (self.directory / "config").write_text(

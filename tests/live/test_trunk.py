@@ -71,6 +71,47 @@ def test_a_trunk_that_answers_no_options_is_dialled_all_the_same(trunk: Trunk):
 
 
 @pytest.mark.parametrize(
+    ("offender", "behaviour", "cause", "refused_as"),
+    [
+        ("700401", "not found", "SIP 404 Not Found", "no such number"),
+        ("700402", "gone", "SIP 410 Gone", "no such number"),
+        ("700403", "declined", "SIP 603 Decline", None),
+        ("700404", "blocked", "SIP 603 Network Blocked", "blocked as spam"),
+        ("700405", "unwanted", "SIP 607 Unwanted", "blocked as spam"),
+        ("700406", "rejected", "SIP 608 Rejected", "blocked as spam"),
+        ("700407", "busy", "SIP 486 Busy Here", None),
+    ],
+)
+def test_what_a_refusal_says_beyond_its_call_is_recorded_and_shown(
+    trunk: Trunk, offender: str, behaviour: str, cause: str, refused_as: str | None
+):
+    registered.register(trunk, offender, number="5735550154")
+    with trunk.to(behaviour) as network:
+        release(trunk, offender)
+        rings(trunk, network, "5735550154")
+        trunk.eventually(lambda: outcomes(trunk, offender)[0][0], 10)
+    first = trunk.query(
+        """select cause, sip_code, refused_as from call_attempt a join attempt_carries on attempt_id = a.id
+           join notification n on n.id = notification_id join custody_event e on e.id = event_id
+           join offender o on o.id = offender_id where o.number = %s order by a.id limit 1""",
+        offender,
+    )
+    assert first == [(cause, int(cause.split()[1]), refused_as)]
+    assert any((refused_as or "SIP") in line and cause in line for line in trunk.movans("status").stdout.splitlines())
+
+
+def test_a_number_that_does_not_exist_is_handed_to_a_person_after_three_calls(trunk: Trunk):
+    registered.register(trunk, "700501", number="5735550155")
+    with trunk.to("gone") as network:
+        release(trunk, "700501")
+        rings(trunk, network, "5735550155", 3, 4 * AGAIN)
+        handed = "select from notification where handed_over_at is not null and state = 'open'"
+        trunk.eventually(lambda: trunk.query(handed), 5)
+        network.stays_quiet(AGAIN)
+    assert trunk.query("select from alert where key like 'no such number: registrant %%' and over_at is null")
+
+
+@pytest.mark.parametrize(
     ("offender", "behaviour", "outcome", "cause"),
     [
         ("700201", "busy", "busy", "SIP 486 Busy Here"),

@@ -1,0 +1,38 @@
+"""What a refusal says beyond its call."""
+
+import pytest
+
+from db.numbers import BLOCKED, NO_SUCH_NUMBER
+from dialer.verdict import sip_code, verdict
+
+
+@pytest.mark.parametrize(
+    ("said", "q850", "means"),
+    [
+        ("SIP 404 Not Found", 1, NO_SUCH_NUMBER),
+        ("SIP 410 Gone", 22, NO_SUCH_NUMBER),
+        ("SIP 480 Temporarily Unavailable", 1, NO_SUCH_NUMBER),
+        ("SIP 484 Address Incomplete", 28, NO_SUCH_NUMBER),
+        ("", 1, NO_SUCH_NUMBER),
+        ("SIP 603 Network Blocked", 21, BLOCKED),
+        ("SIP 603 NETWORK BLOCKED", None, BLOCKED),
+        ("SIP 607 Unwanted", 127, BLOCKED),
+        ("SIP 608 Rejected", 127, BLOCKED),
+        ("SIP 603 Decline", 21, None),
+        ("SIP 486 Busy Here", 17, None),
+        ("SIP 480 Temporarily Unavailable", 18, None),
+        ("SIP 503 Service Unavailable", 42, None),
+        ("SIP 500 Gone to lunch at 404", 41, None),
+        ("", None, None),
+    ],
+)
+def test_what_it_means(said: str, q850: int | None, means: str | None):
+    assert verdict(said, q850) == means
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [("SIP 486 Busy Here", 486), ("SIP 404 No route to …", 404), ("SIP 4040", None), ("", None), ("IAX2 17", None)],
+)
+def test_the_code_is_read_from_what_asterisk_says(said: str, code: int | None):
+    assert sip_code(said) == code
