@@ -41,7 +41,10 @@ class Service:
 
     def today(self) -> date:
         """The day that it is now in the service's time zone."""
-        return self.clock().astimezone(self.settings.service.zone).date()
+        return self.local_day(self.clock())
+
+    def local_day(self, at: datetime) -> date:
+        return at.astimezone(self.settings.service.zone).date()
 
     def agency_name(self, agency: str) -> str:
         known = self.settings.agencies.get(agency)

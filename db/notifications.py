@@ -20,13 +20,18 @@ class News:
     effective_at: datetime
     registrant_ids: tuple[int, ...] = ()  # those of this telephone whom it concerns
     openly: bool = True  # whether it may be said to whoever picks up, before a PIN was entered
+    status: str = "in custody"  # the offender's at the time of the event
+    planned_at: datetime | None = None  # of what is to come: a release, a hearing, a court date
+    place: str = ""  # where that will be, where it is known
 
 
 def make(conn: Connection, event_id: int, *, late: bool, keep_calling: timedelta, now: datetime) -> int:
-    """Make the event's notifications, one for each live registration of its offender; return how many.
+    """Make the event's notifications, one for each live registration of its offender that wants such; return how many.
 
-    What is open of the same registrations is superseded, unless the event came late and the others are the newer news.
-    Nobody is called of an event whose kind is untold.
+    What is open of the same registrations and about the same, custody or court, is superseded, unless the event came
+    late and the others are the newer news. But what is only planned supersedes no more than what was planned for the
+    same time: it says nothing of where somebody is, or of another court date. Nobody is called of an event whose kind
+    is untold.
     """
     made = [
         registration_id
@@ -34,18 +39,22 @@ def make(conn: Connection, event_id: int, *, late: bool, keep_calling: timedelta
             """insert into notification (registration_id, event_id, created_at, give_up_at, next_call_at)
                select r.id, e.id, %(now)s, %(now)s + %(keep_calling)s, %(now)s
                from custody_event e
-               join event_kind using (kind)
+               join event_kind k using (kind)
                join registration r on r.offender_id = e.offender_id and r.ended_at is null
-               where e.id = %(event)s and class <> 'untold'
+               where e.id = %(event)s and class <> 'untold' and case k.about when 'court' then r.court else r.custody end
                returning registration_id""",
             {"event": event_id, "now": now, "keep_calling": keep_calling},
         )
     ]
     if made and not late:
         conn.execute(
-            """update notification set state = 'superseded', ended_at = %s, next_call_at = null
-               where state = 'open' and registration_id = any(%s) and event_id <> %s""",
-            [now, made, event_id],
+            """update notification n set state = 'superseded', ended_at = %(now)s, next_call_at = null
+               from custody_event e join event_kind k using (kind),
+                    custody_event newer join event_kind by using (kind)
+               where n.state = 'open' and registration_id = any(%(made)s) and n.event_id = e.id
+                 and newer.id = %(event)s and e.id <> newer.id and k.about = by.about
+                 and (newer.planned_at is null or e.planned_at = newer.planned_at)""",
+            {"now": now, "made": made, "event": event_id},
         )
     return len(made)
 
@@ -58,7 +67,8 @@ def waiting(conn: Connection, attempt_id: int) -> list[News]:
     """
     carry(conn, [attempt_id])
     rows = conn.execute(
-        """select e.id, kind, first_name, last_name, e.facility, effective_at, registrant_ids, openly
+        """select e.id, kind, first_name, last_name, e.facility, effective_at, registrant_ids, openly,
+                  e.status, planned_at, place
            from custody_event e join event_kind using (kind) join offender o on o.id = e.offender_id
            join (select n.event_id, array_agg(distinct g.id) as registrant_ids,
                         bool_or(proven_at is not null and not pin_first) as openly
@@ -70,14 +80,14 @@ def waiting(conn: Connection, attempt_id: int) -> list[News]:
            order by class <> 'critical', effective_at, e.id""",
         [attempt_id],
     )
-    return [News(*row[:-2], registrant_ids=tuple(row[-2]), openly=row[-1]) for row in rows]
+    return [News(*row[:6], tuple(row[6]), *row[7:]) for row in rows]
 
 
 def open_for(conn: Connection, registrant_id: int) -> list[News]:
     """What waits to be told to a registrant, the critical first, then as it happened."""
     cursor = conn.cursor(row_factory=class_row(News))
     return cursor.execute(
-        """select e.id as event_id, kind, first_name, last_name, e.facility, effective_at
+        """select e.id as event_id, kind, first_name, last_name, e.facility, effective_at, e.status, planned_at, place
            from notification n join registration r on r.id = registration_id
            join custody_event e on e.id = event_id join event_kind using (kind) join offender o on o.id = e.offender_id
            where r.registrant_id = %s and n.state = 'open'

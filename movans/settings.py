@@ -199,6 +199,7 @@ class Facility(_Part):
 
 class Agency(_Part):
     name: Text
+    interval: Duration  # how often it sends a file
     facilities: dict[str, Facility] = {}
 
 
