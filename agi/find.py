@@ -273,7 +273,8 @@ def say_facility(call: Call, service: Service, offender: Offender) -> None:
 
 def say_each(call: Call, service: Service, sentences: list[Sentence]) -> None:
     """Say one after the other, and put the next into sound meanwhile. Raises NoVoice, MissingSound."""
-    service.sounds.prepare(call.catalogue.utter(prompt, **values) for prompt, values in sentences[1:])
+    # The first as well: else the second might be put into sound before it.
+    service.sounds.prepare(call.catalogue.utter(prompt, **values) for prompt, values in sentences)
     for prompt, values in sentences:
         call.say(prompt, **values)
 

@@ -57,8 +57,8 @@ def lift(conn: Connection, number_hashes: list[bytes], *, now: datetime) -> tupl
 def tell_of_refusal(conn: Connection, registrant_id: int, *, now: datetime) -> None:
     """Somebody at a proven telephone says that they did not ask for the calls: staff look at it, and lift it."""
     says = (
-        f"Somebody who answered for registrant {registrant_id}, at a telephone that was proven, says that they did not ask"
-        f" for these calls. They go on. See movans registrant end {registrant_id}, or movans registrant lift"
+        f"Somebody at a proven telephone of registrant {registrant_id} says that they did not ask for these calls. They"
+        f" go on. movans registrant end {registrant_id} ends them; movans registrant lift, when all is well"
     )
     alerts.add(conn, _refused(registrant_id), says, now=now)
 

@@ -18,11 +18,11 @@ class News:
     last_name: str
     facility: str
     effective_at: datetime
-    registrant_ids: tuple[int, ...] = ()  # those of this telephone whom it concerns
-    openly: bool = True  # whether it may be said to whoever picks up, before a PIN was entered
     status: str = "in custody"  # the offender's at the time of the event
     planned_at: datetime | None = None  # of what is to come: a release, a hearing, a court date
     place: str = ""  # where that will be, where it is known
+    registrant_ids: tuple[int, ...] = ()  # those of this telephone whom it concerns
+    openly: bool = True  # whether it may be said to whoever picks up, before a PIN was entered
 
 
 def make(conn: Connection, event_id: int, *, late: bool, keep_calling: timedelta, now: datetime) -> int:
@@ -41,7 +41,8 @@ def make(conn: Connection, event_id: int, *, late: bool, keep_calling: timedelta
                from custody_event e
                join event_kind k using (kind)
                join registration r on r.offender_id = e.offender_id and r.ended_at is null
-               where e.id = %(event)s and class <> 'untold' and case k.about when 'court' then r.court else r.custody end
+                    and case k.about when 'court' then r.court else r.custody end
+               where e.id = %(event)s and class <> 'untold'
                returning registration_id""",
             {"event": event_id, "now": now, "keep_calling": keep_calling},
         )
@@ -67,8 +68,8 @@ def waiting(conn: Connection, attempt_id: int) -> list[News]:
     """
     carry(conn, [attempt_id])
     rows = conn.execute(
-        """select e.id, kind, first_name, last_name, e.facility, effective_at, registrant_ids, openly,
-                  e.status, planned_at, place
+        """select e.id, kind, first_name, last_name, e.facility, effective_at, e.status, planned_at, place,
+                  registrant_ids, openly
            from custody_event e join event_kind using (kind) join offender o on o.id = e.offender_id
            join (select n.event_id, array_agg(distinct g.id) as registrant_ids,
                         bool_or(proven_at is not null and not pin_first) as openly
@@ -80,7 +81,7 @@ def waiting(conn: Connection, attempt_id: int) -> list[News]:
            order by class <> 'critical', effective_at, e.id""",
         [attempt_id],
     )
-    return [News(*row[:6], tuple(row[6]), *row[7:]) for row in rows]
+    return [News(*row[:-2], registrant_ids=tuple(row[-2]), openly=row[-1]) for row in rows]
 
 
 def open_for(conn: Connection, registrant_id: int) -> list[News]:
