@@ -19,7 +19,7 @@ FIRST_KEY = 7.0  # seconds of silence before a question counts as not answered
 NEXT_KEY = 4.0  # seconds between two keys of one entry before it counts as complete
 ONLY_KEY = 4.0  # seconds of silence after a question that silence answers too
 UNUSABLE = 3  # answers before the call is ended
-NOT_SILENT = 0.5  # seconds of silence, while a sentence is put into sound, before that is bridged
+NOT_SILENT = 0.4  # seconds of silence, while a sentence is put into sound, before that is bridged
 LAST_MINUTE = 60.0  # seconds before the end of the longest call in which callers are told that it comes
 ROUNDS = 12  # how often one question is put at most, repeats that the caller asked for included
 

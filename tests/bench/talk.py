@@ -88,9 +88,9 @@ def _waits(waits: list[float]) -> Table:
 def _unspoken(line: BenchLine, offenders: int) -> Iterator[str]:
     """Numbers, as keyed, of some by chance, each of one person only."""
     with psycopg.connect(line.house.dsn) as conn:
-        for person in sample(conn, offenders, 1000):
-            if len(lookup.by_number(conn, person.number, most=2).people) == 1:
-                yield person.number
+        for number in dict.fromkeys(person.number for person in sample(conn, offenders, 1000)):
+            if len(lookup.by_number(conn, number, most=2).people) == 1:
+                yield number
 
 
 def _look_up(

@@ -366,7 +366,7 @@ def test_nobody_waits_in_silence_for_a_slow_voice(caller: Caller, service: Servi
     jail("1", "JOHN", "SMITH")
     caller.slow_voice = True
     assert told(caller, service)[:2] == [
-        "One moment, please.",
+        "One moment.",
         STATUS.format("John Smith is in custody at the", ", since"),
     ]
 
