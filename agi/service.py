@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
+from agi.channel import SoundFinder
 from db.keys import Keyring
 from db.pool import Database
 from movans.settings import Settings
@@ -12,9 +13,7 @@ from prompts import spoken
 from prompts.catalogue import Catalogue, Utterance
 
 
-class Sounds(Protocol):
-    def path(self, utterance: Utterance) -> str: ...
-
+class Sounds(SoundFinder, Protocol):
     def prepare(self, utterances: Iterable[Utterance]) -> object: ...
 
 
