@@ -19,6 +19,7 @@ FIRST_KEY = 7.0  # seconds of silence before a question counts as not answered
 NEXT_KEY = 4.0  # seconds between two keys of one entry before it counts as complete
 ONLY_KEY = 4.0  # seconds of silence after a question that silence answers too
 UNUSABLE = 3  # answers before the call is ended, no answer at all included
+NOT_SILENT = 0.4  # seconds of silence, while a sentence is put into sound, before that is bridged
 LAST_MINUTE = 60.0  # seconds before the end of the longest call in which callers are told that it comes
 ROUNDS = 12  # how often one question is put at most, repeats that the caller asked for included
 
@@ -65,7 +66,7 @@ class Call:
         if self._pressed:
             return False
         keys = KEYS.replace("#", "") if self._entry_was_full else KEYS
-        self._pressed = self.channel.play(utterance, keys)
+        self._pressed = self._play(utterance, keys)
         return not self._pressed
 
     def listen(self, prompt: str | None = None) -> bool:
@@ -89,7 +90,7 @@ class Call:
 
     def say_all(self, prompt: str, **values: str) -> bool:
         """Say a prompt to its end, whatever is pressed. So it is always True."""
-        self.channel.play(self.catalogue.utter(prompt, **values), "")
+        self._play(self.catalogue.utter(prompt, **values), "")
         return True
 
     def spell(self, digits: str, *groups: int) -> None:
@@ -171,6 +172,12 @@ class Call:
     def begin_anew(self) -> None:
         """From now on the call may last as long as any."""
         self._last_minute = self._clock() + self._longest - LAST_MINUTE
+
+    def _play(self, utterance: Utterance, keys: str) -> str:
+        """Play it, and another sound first where it is not there soon; the key that interrupted either."""
+        ready = self.channel.is_ready(utterance, NOT_SILENT)
+        pressed = "" if ready else self.channel.play(self.catalogue.utter("one_moment"), keys)
+        return pressed or self.channel.play(utterance, keys)
 
     def _put(self, question: Question) -> None:
         if self._clock() > self._last_minute:

@@ -45,6 +45,10 @@ class Channel(Protocol):
         """The number that the other telephone presents, digits only; empty where it is withheld. Proves nothing."""
         ...
 
+    def is_ready(self, utterance: Utterance, within: float) -> bool:
+        """Whether there is a sound to play, now or ``within`` so many seconds; where not, it is being made."""
+        ...
+
     def play(self, utterance: Utterance, keys: str = KEYS) -> str:
         """Play to the end, or until one of ``keys`` is pressed, which is returned; else the empty string."""
         ...
@@ -74,6 +78,8 @@ class Channel(Protocol):
 
 
 class SoundFinder(Protocol):
+    def is_ready(self, utterance: Utterance, within: float) -> bool: ...
+
     def path(self, utterance: Utterance) -> str: ...
 
 
@@ -153,6 +159,9 @@ class AsteriskChannel:
         withheld = int(self._agi.env.get("agi_callingpres") or 0) & PRESENTATION != ALLOWED
         presented = self._agi.env.get("agi_callerid", "").removeprefix("+")
         return presented if presented.isdigit() and not withheld else ""
+
+    def is_ready(self, utterance: Utterance, within: float) -> bool:
+        return self._sounds.is_ready(utterance, within)
 
     def play(self, utterance: Utterance, keys: str = KEYS) -> str:
         path = self._sounds.path(utterance)

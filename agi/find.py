@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 CHOICES = 5  # more offenders than this are not read out
 LONGEST_NAME = 40  # keys
 OLDEST = 1900  # year of birth
+MISSED = 3  # files in a row that an agency did not send, after which what it told is no longer relied on
 
 Sentence = tuple[str, dict[str, str]]  # a prompt and its values
 
@@ -233,6 +234,8 @@ def custody_sentences(call: Call, service: Service, offender: Offender) -> Itera
     yield status, {"name": name(call, offender), "since": since, "facility": facility}
     if offender.status not in ("in custody", "deceased"):
         yield "assume_free", {}
+    elif offender.status == "in custody" and is_old(service, offender):
+        yield "old_news", {}
     release, court = offender.release_date, offender.court_at
     if offender.status == "in custody" and release and release >= service.today():
         yield "release_planned", {"name": name(call, offender), "day": service.say_day(release, call.language)}
@@ -243,6 +246,12 @@ def custody_sentences(call: Call, service: Service, offender: Offender) -> Itera
         else:
             yield "court_at", {"when": when}
     yield "as_of", {"when": service.say_when(offender.known_at, call.language)}
+
+
+def is_old(service: Service, offender: Offender) -> bool:
+    """Whether the agency should have sent something newer long ago, or sends nothing any more."""
+    agency = service.settings.agencies.get(offender.agency)
+    return agency is None or service.clock() - offender.known_at > MISSED * agency.interval
 
 
 def say_facility(call: Call, service: Service, offender: Offender) -> None:
@@ -264,7 +273,8 @@ def say_facility(call: Call, service: Service, offender: Offender) -> None:
 
 def say_each(call: Call, service: Service, sentences: list[Sentence]) -> None:
     """Say one after the other, and put the next into sound meanwhile. Raises NoVoice, MissingSound."""
-    service.sounds.prepare(call.catalogue.utter(prompt, **values) for prompt, values in sentences[1:])
+    # The first as well: else the second might be put into sound before it.
+    service.sounds.prepare(call.catalogue.utter(prompt, **values) for prompt, values in sentences)
     for prompt, values in sentences:
         call.say(prompt, **values)
 

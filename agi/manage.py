@@ -9,6 +9,7 @@ from agi.register import Visit, add_telephone, ask_pin, ask_telephone, prove_at
 from agi.service import Service
 from db import custody, guard, notifications, registrants, registrations
 from db.registrants import Registrant
+from db.registrations import Registration
 
 
 def manage(call: Call, service: Service, visit: Visit) -> None:
@@ -76,7 +77,7 @@ def go_through_registrations(call: Call, service: Service, visit: Visit) -> None
     kept = 0
     for one in found:
         spoken_name = name(call, offenders[one.offender_id])
-        ends = call.choose(lambda: say_registration(call, spoken_name), {"1": False, "2": True})  # noqa: B023 - at once
+        ends = call.choose(lambda: say_registration(call, spoken_name, one), {"1": False, "2": True})  # noqa: B023 - at once
         kept += not ends
         if ends:
             with service.db.connection() as conn:
@@ -88,8 +89,12 @@ def go_through_registrations(call: Call, service: Service, visit: Visit) -> None
         call.say("all_ended")
 
 
-def say_registration(call: Call, spoken_name: str) -> None:
-    say_or(call, "a_registration_unnamed", "a_registration", name=spoken_name)
+def say_registration(call: Call, spoken_name: str, registration: Registration) -> None:
+    """For whom, to be told of what, and the choice; where no voice speaks, the name is left out."""
+    say_or(
+        call, f"a_registration_{registration.about}_unnamed", f"a_registration_{registration.about}", name=spoken_name
+    )
+    call.say("keep_or_end")
 
 
 def change(call: Call, service: Service, visit: Visit) -> None:

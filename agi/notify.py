@@ -260,10 +260,11 @@ def tell(call: Call, service: Service, item: News, say: Callable[..., bool]) -> 
 
 def tell_event(call: Call, service: Service, item: News, say: Callable[..., bool]) -> bool:
     """Say what happened; spell it where no voice speaks."""
+    prompt, values = sentence(service, item, call.catalogue)
     try:
-        return say(f"news_{item.kind}", **values(service, item, call.language))
+        return say(prompt, **values)
     except (NoVoice, MissingSound) as error:
-        log.error("news_%s: spelled: %s", item.kind, error)
+        log.error("%s: spelled: %s", prompt, error)
         return all(say(prompt) for prompt in spelling.news(item))
 
 
@@ -285,23 +286,33 @@ def status(service: Service, item: News, present: Custody, language: str) -> tup
     }
 
 
-def values(service: Service, item: News, language: str) -> dict[str, str]:
-    return {
-        "name": spoken.person(item.first_name, item.last_name, language),
+def sentence(service: Service, item: News, catalogue: Catalogue) -> tuple[str, dict[str, str]]:
+    """The prompt for a piece of news and what it asks for, of all that is known; with the place, if there is one."""
+    language, prompt = catalogue.language, f"news_{item.kind}"
+    if item.place and f"{prompt}_at_place" in catalogue.wanted:
+        prompt = f"{prompt}_at_place"
+    name = spoken.person(item.first_name, item.last_name, language)
+    when = service.say_when(item.effective_at, language)
+    status = f"status_{item.status.replace(' ', '_')}"
+    known = {
+        "name": name,
         "facility": item.facility,
-        "when": service.say_when(item.effective_at, language),
+        "when": when,
+        "status": catalogue.utter(status, name=name, facility=item.facility, since=when).words,
+        "place": item.place,
     }
+    if item.planned_at:
+        known["planned"] = service.say_when(item.planned_at, language)
+        known["day"] = service.say_day(service.local_day(item.planned_at), language)
+    return prompt, {asked: said for asked, said in known.items() if asked in catalogue.wanted[prompt]}
 
 
 def utterances(service: Service, news: list[News], catalogue: Catalogue) -> list[Utterance]:
     """All that telling these takes a voice for."""
     made: list[Utterance] = []
     for item in news:
-        made += [
-            catalogue.utter(f"news_{one.kind}", **values(service, one, catalogue.language))
-            for one in (*item.earlier, item)
-        ]
+        sentences = [sentence(service, one, catalogue) for one in (*item.earlier, item)]
         if item.present:
-            prompt, known = status(service, item, item.present, catalogue.language)
-            made.append(catalogue.utter(prompt, **known))
+            sentences.append(status(service, item, item.present, catalogue.language))
+        made += [catalogue.utter(prompt, **values) for prompt, values in sentences]
     return made

@@ -1,6 +1,7 @@
 """Registering: a telephone that is answered by a person, a PIN that is not guessed, and a call that proves both."""
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,8 +14,11 @@ from db import guard, proofs, registrants
 from db.custody import Offender
 from db.pool import Unreachable
 from db.registrants import Registered
+from db.registrations import COURT, CUSTODY
 
 log = logging.getLogger(__name__)
+
+ABOUT = {"1": {CUSTODY}, "2": {COURT}, "3": {CUSTODY, COURT}}  # what callers can be told of, by key
 
 
 @dataclass
@@ -33,17 +37,18 @@ class Visit:
 
 
 def register(call: Call, service: Service, offender: Offender, visit: Visit) -> None:
-    """Ask for a telephone and a PIN, and register. Nothing is kept before all is complete."""
+    """Ask what for, for a telephone and a PIN, and register. Nothing is kept before all is complete."""
     if not may_register(call, service):
         call.say("too_many_registrations")
         return
     service.sounds.prepare([call.catalogue.utter("registered", name=name(call, offender))])
+    about = call.choose("ask_about", ABOUT)
     if not (visit.number and call.choose("ask_same_telephone", {"1": True, "2": False})):
         number = ask_telephone(call, service)
         pin = ask_pin(call, number, offender.number)
         pin_first = call.choose("ask_pin_first", {"1": False, "2": True})
         visit.number, visit.pin, visit.pin_first = number, pin, pin_first  # only now, when all is complete
-    kept = keep(call, service, offender, visit)
+    kept = keep(call, service, offender, about, visit)
     visit.registrant_id = kept.registrant_id
     visit.proves(kept.proof_id)
     if kept.offender.custody != offender.custody:  # first, while no key can have cut it off
@@ -89,7 +94,7 @@ def may_register(call: Call, service: Service) -> bool:
             return False
         guard.note_registering(conn, caller_hash, now=service.clock())
         alarms = service.settings.alarms
-        for alarm in guard.alarms(
+        for alarm in guard.raise_alarms(
             conn, registrations=alarms.registrations, withheld=alarms.withheld, now=service.clock()
         ):
             log.warning("%s", alarm)
@@ -112,17 +117,17 @@ def call_for_proof(service: Service, visit: Visit) -> None:
         log.error("a call for a proof comes later: the database is away: %s", type(error).__name__)
 
 
-def keep(call: Call, service: Service, offender: Offender, visit: Visit) -> Registered:
+def keep(call: Call, service: Service, offender: Offender, about: Collection[str], visit: Visit) -> Registered:
     """Keep the registration. An import may hold the offender: wait for it, with words."""
     for _ in range(UNUSABLE - 1):
         try:
-            return register_now(call, service, offender, visit)
+            return register_now(call, service, offender, about, visit)
         except Unreachable:
             call.say_all("one_moment")
-    return register_now(call, service, offender, visit)
+    return register_now(call, service, offender, about, visit)
 
 
-def register_now(call: Call, service: Service, offender: Offender, visit: Visit) -> Registered:
+def register_now(call: Call, service: Service, offender: Offender, about: Collection[str], visit: Visit) -> Registered:
     with service.db.connection() as conn:
         return registrants.register(
             conn,
@@ -130,6 +135,7 @@ def register_now(call: Call, service: Service, offender: Offender, visit: Visit)
             number=visit.number,
             pin=visit.pin,
             offender_id=offender.id,
+            about=about,
             language=call.language,
             pin_first=visit.pin_first,
             prove_at=prove_at(service),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
+from agi.channel import SoundFinder
 from db.journal import Journal
 from db.keys import Keyring
 from db.pool import Database
@@ -13,9 +14,7 @@ from prompts import spoken
 from prompts.catalogue import Catalogue, Utterance
 
 
-class Sounds(Protocol):
-    def path(self, utterance: Utterance) -> str: ...
-
+class Sounds(SoundFinder, Protocol):
     def prepare(self, utterances: Iterable[Utterance]) -> object: ...
 
 
@@ -43,7 +42,10 @@ class Service:
 
     def today(self) -> date:
         """The day that it is now in the service's time zone."""
-        return self.clock().astimezone(self.settings.service.zone).date()
+        return self.local_day(self.clock())
+
+    def local_day(self, at: datetime) -> date:
+        return at.astimezone(self.settings.service.zone).date()
 
     def agency_name(self, agency: str) -> str:
         known = self.settings.agencies.get(agency)

@@ -230,15 +230,20 @@ def record(
     source: str,
     source_key: str,
     feed_run_id: int,
+    planned_at: datetime | None = None,
+    place: str = "",
     now: datetime,
 ) -> int:
-    """Keep an event; return its id. Raises UniqueViolation where the source gave the same key before."""
+    """Keep an event; return its id. Raises UniqueViolation where the source gave the same key before.
+
+    ``planned_at`` and ``place`` are of what is to come, where the event is about that: a release, a court date.
+    """
     row = conn.execute(
         """insert into custody_event (offender_id, kind, status, facility, effective_at, stated_times,
-                                      source, source_key, feed_run_id, recorded_at)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id""",
+                                      source, source_key, feed_run_id, planned_at, place, recorded_at)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id""",
         [offender_id, kind, custody.status, custody.facility, custody.since, [custody.since],
-         source, source_key, feed_run_id, now],
+         source, source_key, feed_run_id, planned_at, place, now],
     ).fetchone()  # fmt: skip
     if row is None:
         raise LookupError(f"the event {source_key} was not kept")

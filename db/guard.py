@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 from psycopg import Connection
 
+from db import alerts
+
 WRONG_PINS = 5  # within LOCK, after which the management of a number is locked until they are that old
 LOCK = timedelta(days=1)
 REFUSALS = 3  # after which a number cannot be registered until staff lift it
@@ -40,12 +42,29 @@ def barred(conn: Connection, number_hashes: list[bytes]) -> bool:
 def lift(conn: Connection, number_hashes: list[bytes], *, now: datetime) -> tuple[int, int]:
     """Let a number be registered and managed again; return how many refusals and wrong PINs no longer count."""
     refusals = conn.execute(
-        "update refusal set lifted_at = %s where number_hash = any(%s) and lifted_at is null", [now, number_hashes]
-    ).rowcount
+        """update refusal set lifted_at = %s where number_hash = any(%s) and lifted_at is null
+           returning (select registrant_id from telephone where id = telephone_id)""",
+        [now, number_hashes],
+    ).fetchall()
+    for (registrant_id,) in refusals:
+        alerts.over(conn, _refused(registrant_id), now=now)
     wrong_pins = conn.execute(
         "update wrong_pin set locked = true where number_hash = any(%s) and not locked", [number_hashes]
     ).rowcount
-    return refusals, wrong_pins
+    return len(refusals), wrong_pins
+
+
+def tell_of_refusal(conn: Connection, registrant_id: int, *, now: datetime) -> None:
+    """Somebody at a proven telephone says that they did not ask for the calls: staff look at it, and lift it."""
+    says = (
+        f"Somebody at a proven telephone of registrant {registrant_id} says that they did not ask for these calls. They"
+        f" go on. movans registrant end {registrant_id} ends them; movans registrant lift, when all is well"
+    )
+    alerts.add(conn, _refused(registrant_id), says, now=now)
+
+
+def _refused(registrant_id: int) -> str:
+    return f"registrant {registrant_id} refused"
 
 
 def may_register(conn: Connection, caller_hash: bytes | None, *, now: datetime) -> bool:
@@ -59,18 +78,23 @@ def note_registering(conn: Connection, caller_hash: bytes | None, *, now: dateti
     conn.execute("insert into registering (caller_hash, at) values (%s, %s)", [caller_hash, now])
 
 
-def alarms(conn: Connection, *, registrations: int, withheld: int, now: datetime) -> list[str]:
-    """Sentences for staff where more than so many registered within an hour. Nobody is refused for it."""
+def raise_alarms(conn: Connection, *, registrations: int, withheld: int, now: datetime) -> list[str]:
+    """Tell staff when more than so many registered within an hour; return what is new. Nobody is refused for it."""
     row = conn.execute(
         "select count(*), count(*) filter (where caller_hash is null) from registering where at > %s",
         [now - timedelta(hours=1)],
     ).fetchone()
     total, hidden = row or (0, 0)
     said = []
-    if total > registrations:
-        said.append(f"{total} registrations within an hour: is somebody registering others?")
-    if hidden > withheld:
-        said.append(f"{hidden} registrations within an hour from withheld numbers: is somebody registering others?")
+    for key, many, most, where in (
+        ("registrations", total, registrations, ""),
+        ("withheld numbers", hidden, withheld, " from withheld numbers"),
+    ):
+        says = f"{many} registrations within an hour{where}: is somebody registering others?"
+        if many <= most:
+            alerts.over(conn, key, now=now)
+        elif alerts.add(conn, key, says, now=now):
+            said.append(says)
     return said
 
 

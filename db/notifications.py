@@ -21,6 +21,9 @@ class News:
     last_name: str
     facility: str
     effective_at: datetime
+    status: str = "in custody"  # the offender's at the time of the event
+    planned_at: datetime | None = None  # of what is to come: a release, a hearing, a court date
+    place: str = ""  # where that will be, where it is known
     registrant_ids: tuple[int, ...] = ()  # those of this telephone whom it concerns
     openly: bool = True  # whether it may be said to whoever picks up, before a PIN was entered
     earlier: tuple["News", ...] = ()  # what it superseded before that could be confirmed, as it happened
@@ -59,9 +62,11 @@ def subject(conn: Connection, event_id: int) -> Subject:
 
 
 def make(conn: Connection, event_id: int, *, late: bool, plan: Plan, now: datetime) -> int:
-    """Make the event's notifications, one for each live registration of its offender; return how many.
+    """Make the event's notifications, one for each live registration of its offender that wants such; return how many.
 
-    What is open of the same registrations is superseded, unless the event came late and the others are the newer news.
+    What is open of the same registrations and about the same, custody or court, is superseded, unless the event came
+    late and the others are the newer news. But what is only planned supersedes no more than what was planned for the
+    same time: it says nothing of where somebody is, or of another court date.
     What supersedes is called no later than what it supersedes would have been, and by the policy of the more urgent of
     the two: news that is held is joined, and nobody who waits for a call waits longer because there is more to tell.
     Nobody is called of an event whose kind is untold.
@@ -74,8 +79,9 @@ def make(conn: Connection, event_id: int, *, late: bool, plan: Plan, now: dateti
                select r.id, e.id, %(now)s, kind, %(priority)s, %(first_call_at)s,
                       %(first_call_at)s, %(staff_at)s, %(give_up_at)s
                from custody_event e
-               join event_kind using (kind)
+               join event_kind k using (kind)
                join registration r on r.offender_id = e.offender_id and r.ended_at is null
+                    and case k.about when 'court' then r.court else r.custody end
                where e.id = %(event)s and class <> 'untold'
                returning registration_id""",
             {"event": event_id, "now": now, **vars(plan)},
@@ -85,9 +91,12 @@ def make(conn: Connection, event_id: int, *, late: bool, plan: Plan, now: dateti
         conn.execute(
             """with superseded as (
                    update notification n set state = 'superseded', ended_at = %(now)s, next_call_at = null
-                   from notification was
+                   from notification was,
+                        custody_event e join event_kind k using (kind),
+                        custody_event newer join event_kind by using (kind)
                    where was.id = n.id and n.state = 'open' and n.registration_id = any(%(made)s)
-                     and n.event_id <> %(event)s
+                     and n.event_id = e.id and newer.id = %(event)s and e.id <> newer.id and k.about = by.about
+                     and (newer.planned_at is null or e.planned_at = newer.planned_at)
                    returning n.registration_id, was.next_call_at, n.called_as, n.priority, n.staff_at),
                before as (
                    select registration_id, min(next_call_at) as next_call_at, min(staff_at) as staff_at,
@@ -114,7 +123,8 @@ def waiting(conn: Connection, attempt_id: int) -> list[News]:
     """
     carry(conn, [attempt_id])
     rows = conn.execute(
-        """select e.id, kind, first_name, last_name, e.facility, effective_at, registrant_ids, openly
+        """select e.id, kind, first_name, last_name, e.facility, effective_at, e.status, planned_at, place,
+                  registrant_ids, openly
            from custody_event e join offender o on o.id = e.offender_id
            join (select n.event_id, array_agg(distinct g.id) as registrant_ids, min(priority) as priority,
                         bool_or(proven_at is not null and not pin_first) as openly
@@ -132,7 +142,7 @@ def waiting(conn: Connection, attempt_id: int) -> list[News]:
 def open_for(conn: Connection, registrant_id: int) -> list[News]:
     """What waits to be told to a registrant, the most important first, then as it happened."""
     rows = conn.execute(
-        """select e.id, kind, first_name, last_name, e.facility, effective_at
+        """select e.id, kind, first_name, last_name, e.facility, effective_at, e.status, planned_at, place
            from notification n join registration r on r.id = registration_id
            join custody_event e on e.id = event_id join offender o on o.id = e.offender_id
            where r.registrant_id = %s and n.state = 'open'
@@ -147,7 +157,7 @@ def _in_full(conn: Connection, news: list[News]) -> list[News]:
     earlier: dict[int, list[News]] = {item.event_id: [] for item in news}
     for item in news:
         for row in conn.execute(
-            """select e.id, kind, first_name, last_name, e.facility, effective_at
+            """select e.id, kind, first_name, last_name, e.facility, effective_at, e.status
                from custody_event e join offender o on o.id = e.offender_id
                where planned_at is null and e.id in (
                    select before.event_id
@@ -155,10 +165,12 @@ def _in_full(conn: Connection, news: list[News]) -> list[News]:
                    join registration r on r.id = n.registration_id and registrant_id = any(%(registrants)s)
                    join notification before on before.registration_id = r.id and before.state = 'superseded'
                    where n.event_id = %(event)s and n.state = 'open'
-                     and n.id = (select id from notification o where o.registration_id = r.id and o.state = 'open'
-                                 and o.created_at >= before.ended_at order by created_at, id limit 1)
-                     and not exists (select from notification told where told.registration_id = r.id
-                                     and told.state in ('confirmed', 'closed') and told.ended_at >= before.ended_at))
+                     and n.id = (select o.id from notification o join custody_event e on e.id = o.event_id
+                                 where o.registration_id = r.id and o.state = 'open' and planned_at is null
+                                   and o.created_at >= before.ended_at order by o.created_at, o.id limit 1)
+                     and not exists (select from notification told join custody_event e on e.id = told.event_id
+                                     where told.registration_id = r.id and planned_at is null
+                                       and told.state in ('confirmed', 'closed') and told.ended_at >= before.ended_at))
                order by effective_at, e.id""",
             {"event": item.event_id, "registrants": list(item.registrant_ids)},
         ):

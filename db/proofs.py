@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from db import registrations
+from db import guard, registrations
 
 DAY = timedelta(days=1)
 CALLS_A_DAY = 3  # to one number, whoever leaves it how often: nobody is to be rung up by way of us
@@ -81,10 +81,12 @@ def refuse(conn: Connection, number_hash: bytes, *, now: datetime) -> bool:
         """insert into refusal (telephone_id, number_hash, at, proven)
            select id, number_hash, %(now)s, proven_at is not null from telephone
            where number_hash = %(hash)s and ended_at is null
-           returning telephone_id, proven""",
+           returning telephone_id, proven, (select registrant_id from telephone where id = telephone_id)""",
         {"hash": number_hash, "now": now},
     ).fetchall()
-    unproven = [telephone_id for telephone_id, proven in telephones if not proven]
+    unproven = [telephone_id for telephone_id, proven, _ in telephones if not proven]
+    for registrant_id in [registrant_id for _, proven, registrant_id in telephones if proven]:
+        guard.tell_of_refusal(conn, registrant_id, now=now)
     conn.execute("update telephone set ended_at = %s where id = any(%s)", [now, unproven])
     conn.execute(
         """update proof set state = 'not wanted', ended_at = %s, next_call_at = null

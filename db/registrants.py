@@ -1,5 +1,6 @@
 """Registrants, their telephones, and what they asked to be told."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,12 +46,13 @@ def register(
     number: str,
     pin: str,
     offender_id: int,
+    about: Collection[str],
     language: str,
     pin_first: bool,
     prove_at: datetime,
     now: datetime,
 ) -> Registered:
-    """Register whoever has this number and PIN for an offender; a second time changes nothing but the proof.
+    """Register whoever has this number and PIN for an offender; a second time only adds what they want to be told of.
 
     A barred number is not registered; the caller is not to hear that, so it is no error. The number is called for its
     proof at ``prove_at``, or as soon as the caller has hung up, also where it is proven: else who hears of a call or
@@ -66,7 +68,7 @@ def register(
     if registrant_id is None:
         registrant_id = _add(conn, keyring, pin, language, pin_first=pin_first, now=now)
         _add_telephone(conn, keyring, registrant_id, number)
-    registrations.add(conn, registrant_id, offender_id, now=now)
+    registrations.add(conn, registrant_id, offender_id, about, now=now)
     telephone_id = _telephone(conn, keyring, registrant_id, number)
     proof_id = proofs.ask(conn, telephone_id, call_at=prove_at, now=now)
     return Registered(custody.get(conn, offender_id), registrant_id, proof_id)

@@ -1,10 +1,13 @@
-"""Registrations: a registrant's wish to be told of an offender's custody."""
+"""Registrations: a registrant's wish to be told of an offender's custody, court dates or both."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
 from psycopg.rows import class_row
+
+CUSTODY, COURT = "custody", "court"  # as event_kind.about
 
 
 @dataclass(frozen=True)
@@ -12,14 +15,16 @@ class Registration:
     id: int
     offender_id: int
     created_at: datetime
+    about: str  # custody, court or both
 
 
-def add(conn: Connection, registrant_id: int, offender_id: int, *, now: datetime) -> None:
-    """Register somebody for an offender; a second time changes nothing."""
+def add(conn: Connection, registrant_id: int, offender_id: int, about: Collection[str], *, now: datetime) -> None:
+    """Register somebody for an offender, to be told ``about`` custody, court or both; what they wanted before stays."""
     conn.execute(
-        """insert into registration (registrant_id, offender_id, created_at) values (%s, %s, %s)
-           on conflict (registrant_id, offender_id) where ended_at is null do nothing""",
-        [registrant_id, offender_id, now],
+        """insert into registration (registrant_id, offender_id, custody, court, created_at) values (%s, %s, %s, %s, %s)
+           on conflict (registrant_id, offender_id) where ended_at is null do update
+           set custody = registration.custody or excluded.custody, court = registration.court or excluded.court""",
+        [registrant_id, offender_id, CUSTODY in about, COURT in about, now],
     )
 
 
@@ -27,7 +32,7 @@ def of(conn: Connection, registrant_id: int) -> list[Registration]:
     """What a registrant is registered for, the oldest first."""
     cursor = conn.cursor(row_factory=class_row(Registration))
     return cursor.execute(
-        """select id, offender_id, created_at from registration
+        """select id, offender_id, created_at, about from registration
            where registrant_id = %s and ended_at is null order by id""",
         [registrant_id],
     ).fetchall()

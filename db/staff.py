@@ -32,6 +32,7 @@ class Wanted:
     first_name: str
     last_name: str
     created_at: datetime
+    about: str  # custody, court or both
 
 
 def record(conn: Connection, who: str, what: str, registrant_id: int | None = None, *, now: datetime) -> None:
@@ -56,7 +57,7 @@ def wanted(conn: Connection, registrant_ids: list[int]) -> list[Wanted]:
     """What these are registered for."""
     cursor = conn.cursor(row_factory=class_row(Wanted))
     return cursor.execute(
-        """select r.id, registrant_id, agency, number, first_name, last_name, created_at
+        """select r.id, registrant_id, agency, number, first_name, last_name, created_at, about
            from registration r join offender o on o.id = offender_id
            where registrant_id = any(%s) and ended_at is null order by registrant_id, r.id""",
         [registrant_ids],

@@ -209,6 +209,7 @@ class Facility(_Part):
 
 class Agency(_Part):
     name: Text
+    interval: Duration  # how often it sends a file
     time_zone: Annotated[str, AfterValidator(_zone)] | None = None  # where it is not the service's
     facilities: dict[str, Facility] = {}
 

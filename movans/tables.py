@@ -104,7 +104,7 @@ def watched(
 
 def registrants(known: list[Known], wanted: list[Wanted], zone: ZoneInfo) -> Table:
     """Who is registered with one telephone, and for whom: a line for each registration."""
-    table = _table("", "registrant", "since", "language", "telephone", "registration", "about")
+    table = _table("", "registrant", "since", "language", "telephone", "registration", "about", "told of")
     for one in known:
         state = "not proven"
         if one.ended_at:
@@ -115,9 +115,9 @@ def registrants(known: list[Known], wanted: list[Wanted], zone: ZoneInfo) -> Tab
         person = [str(one.id), _time(one.created_at, zone), one.language, state]
         for item in theirs:
             about = f"{item.last_name}, {item.first_name} ({item.agency} {item.number})"
-            _row(table, *person, str(item.id), about)
+            _row(table, *person, str(item.id), about, item.about)
         if not theirs:
-            _row(table, *person, "none", "")
+            _row(table, *person, "none", "", "")
     return table
 
 

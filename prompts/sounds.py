@@ -26,6 +26,10 @@ class NoVoice(Exception):
     """Words could not be turned into sound. The text says why and what to do, and never holds the words."""
 
 
+class NotYet(NoVoice):
+    pass
+
+
 def made_at(directory: Path, language: str, words: str, engine: str) -> Path:
     """Where the sentence lies, once this engine has spoken it.
 
@@ -55,6 +59,15 @@ class Sounds:
         """The sound's absolute path without extension, as STREAM FILE takes it. Raises NoVoice."""
         return str(self._find(utterance) or self._ask(utterance, self.patience))
 
+    def is_ready(self, utterance: Utterance, within: float) -> bool:
+        """Have the sound made if need be; False where that takes longer, and goes on. What fails is left to path()."""
+        try:
+            return bool(self._find(utterance) or self._ask(utterance, self.patience, within=within))
+        except NotYet:
+            return False
+        except NoVoice:
+            return True
+
     def try_voice(self, language: str) -> None:
         """Ask the voice process itself, whatever lies there already. Raises NoVoice."""
         self._ask(Utterance("Yes.", language, None), self.patience)
@@ -83,9 +96,10 @@ class Sounds:
             sound = made_at(self.directory, utterance.language, utterance.words, engines[0])
         return sound.with_suffix("") if sound.exists() else None
 
-    def _ask(self, utterance: Utterance, patience: float, *, ahead: bool = False) -> str:
+    def _ask(self, utterance: Utterance, patience: float, *, within: float | None = None, ahead: bool = False) -> str:
         request = {"language": utterance.language, "words": utterance.words, "patience": patience, "ahead": ahead}
-        answer = self._exchange(json.dumps(request).encode() + b"\n", time.monotonic() + patience)
+        until = time.monotonic() + (within or patience)
+        answer = self._exchange(json.dumps(request).encode() + b"\n", until)
         try:
             reply = json.loads(answer)
         except ValueError:
@@ -108,7 +122,7 @@ class Sounds:
                         break
                     answer += part
             except TimeoutError:
-                raise NoVoice("the voice process took too long") from None
+                raise NotYet("the voice process took too long") from None
             except OSError as error:
                 raise NoVoice(f"the voice process cannot be reached ({error.strerror}); is it running?") from None
         return answer

@@ -1,5 +1,6 @@
 """Registrants who are there before a test begins."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -8,6 +9,7 @@ from psycopg import Connection
 from db import proofs, registrants
 from db.keys import Keyring
 from db.registrants import Registered
+from db.registrations import COURT, CUSTODY
 
 
 def leave(
@@ -18,6 +20,7 @@ def leave(
     offender_id: int,
     now: datetime,
     pin: str = "2580",
+    about: Collection[str] = (CUSTODY, COURT),
     language: str = "en",
     pin_first: bool = False,
 ) -> Registered:
@@ -28,6 +31,7 @@ def leave(
         number=number,
         pin=pin,
         offender_id=offender_id,
+        about=about,
         language=language,
         pin_first=pin_first,
         prove_at=now,

@@ -12,15 +12,20 @@ insert into event_kind (kind, class, meaning, about) values
     ('court_cancelled',      'routine',  'a court date will not be held',                     'court');
 
 alter table custody_event add column planned_at timestamptz, add column place text not null default '';
+alter table custody_event add constraint planned_has_its_time check (planned_at is not null or kind not in (
+    'release_planned', 'release_date_changed', 'parole_hearing', 'court_scheduled', 'court_moved', 'court_cancelled'));
 comment on column custody_event.planned_at is 'The time that it is about, where that is to come: of the release, hearing or court date.';
 comment on column custody_event.place is 'Where that will be: the court. Empty: not known.';
 
 alter table registration
     add column custody boolean not null default true,
     add column court   boolean not null default false,
+    add column about   text    generated always as (
+        case when custody and court then 'both' when court then 'court' else 'custody' end) stored,
     add constraint wants_something check (custody or court);
 comment on column registration.custody is 'Whether its registrant wants custody notices.';
 comment on column registration.court is 'Whether its registrant wants court notices.';
+comment on column registration.about is 'The same in one word, for people.';
 
 alter table notification add column priority smallint not null default 1 check (priority > 0);
 comment on column notification.priority is 'Of what waits, the lowest number is called first.';

@@ -58,9 +58,10 @@ def lookup(offenders: int, seconds: float) -> None:
 
 @commands.command()
 @click.option("--language", "languages", multiple=True, default=("en", "es"), help="One of prompts/*.yaml.")
-def talk(languages: tuple[str, ...]) -> None:
-    """Time from the answer to "you are registered", for each language (about 7 minutes)."""
-    talking.run(list(languages))
+@click.option("--offenders", type=click.IntRange(5000, 100_000_000), default=1_000_000, help="How many there are.")
+def talk(languages: tuple[str, ...], offenders: int) -> None:
+    """Time from the answer to "you are registered", and from a key to what is said (about 10 minutes)."""
+    talking.run(list(languages), offenders)
 
 
 def main() -> None:

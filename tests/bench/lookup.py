@@ -90,10 +90,10 @@ def run(offenders: int, seconds: float) -> None:
         make_run(state)
         with running(settings.load(settings.EXAMPLE).model_copy(update={"state": state}), *OPTIONS) as dsn:
             report.machine()
-            _load(dsn, offenders, progress)
+            load(dsn, offenders, progress)
             with psycopg.connect(dsn, autocommit=True) as conn:
                 _print_sizes(conn)
-                looks = _looks(_sample(conn, offenders, 4000), round(RATE * seconds) + WARM_UP)
+                looks = _looks(sample(conn, offenders, 4000), round(RATE * seconds) + WARM_UP)
                 with open_pool(dsn) as pool:
                     took = _at_rate(pool, [look for _, look in looks], progress)
                 _print_looks([kind for kind, _ in looks][WARM_UP:], took[WARM_UP:])
@@ -101,7 +101,7 @@ def run(offenders: int, seconds: float) -> None:
                 _print_comparison(_compare(conn, names, progress))
 
 
-def _load(dsn: str, offenders: int, progress: Progress) -> None:
+def load(dsn: str, offenders: int, progress: Progress) -> None:
     """Fill the tables by COPY, with their indexes made afterwards, as one does with millions."""
     table = report.table(f"Loading {offenders:,} offenders, seconds", "", "")
     with psycopg.connect(dsn, autocommit=True) as conn:
@@ -120,6 +120,7 @@ def _load(dsn: str, offenders: int, progress: Progress) -> None:
         for _, definition in indexes:
             conn.execute(definition)
             progress.advance(task)
+        conn.execute("select setval(pg_get_serial_sequence('offender', 'id'), %s)", [offenders])
         for name in COLUMNS:
             conn.execute(sql.SQL("vacuum analyze {}").format(sql.Identifier(name)))
             progress.advance(task)
@@ -159,7 +160,7 @@ def _keyed(number: str) -> str:
     return number.translate(str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999", "-"))
 
 
-def _sample(conn: Connection, offenders: int, many: int) -> list[Person]:
+def sample(conn: Connection, offenders: int, many: int) -> list[Person]:
     """Some by chance, so that frequent names are as frequent among them."""
     ids = Random(SEED).sample(range(1, offenders + 1), min(many, offenders))  # noqa: S311 - no secret
     rows = conn.execute(
@@ -171,12 +172,12 @@ def _sample(conn: Connection, offenders: int, many: int) -> list[Person]:
     return [Person(*row) for row in rows]
 
 
-def _looks(sample: Sequence[Person], many: int) -> list[tuple[str, Look | Name]]:
+def _looks(known: Sequence[Person], many: int) -> list[tuple[str, Look | Name]]:
     """What callers key in: six in ten a name, of many kinds, the others a number or a case."""
     random = Random(SEED)  # noqa: S311 - no secret
     made: list[tuple[str, Look | Name]] = []
     while len(made) < many:
-        one, other = random.choice(sample), random.choice(sample)
+        one, other = random.choice(known), random.choice(known)
         chance = random.random()
         if chance < 0.6:
             name = random.choice(list(_names(one, other, random)))

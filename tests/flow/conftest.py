@@ -26,6 +26,9 @@ NO_DETAILS = Details()
 class Silence:
     """Flows that are matched by their words need no sound."""
 
+    def is_ready(self, utterance: Utterance, within: float) -> bool:
+        return bool(utterance.words) and within > 0
+
     def path(self, utterance: Utterance) -> str:
         return utterance.words
 

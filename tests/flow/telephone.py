@@ -45,6 +45,7 @@ class Caller:
         self.caller = "5735550111"  # what the telephone presents
         self.no_voice = False  # then only what was built in advance can be heard
         self.talks = 0  # how often it is heard to talk on while it is spoken to, as an answering machine is
+        self.slow_voice = False  # then what was not takes long to be made
 
     def hears(self, words: str) -> "Caller":
         self.steps.append(Step(words))
@@ -73,6 +74,9 @@ class Caller:
             end = "gave up"
         assert not self.steps, f"never heard {self.steps[0].words!r}, but:\n" + "\n".join(self.heard)
         return end
+
+    def is_ready(self, utterance: Utterance, within: float) -> bool:
+        return within > 1 or not self.slow_voice or utterance.prompt is not None
 
     def play(self, utterance: Utterance, keys: str = KEYS) -> str:
         if self._gone:

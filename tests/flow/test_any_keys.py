@@ -44,6 +44,7 @@ LEADS_ON = {
     "none of these": ("1", "2", "9"),
     "is the person": ("1", "2"),
     "To be called": ("1", "2", "3"),
+    "To be told of custody": ("1", "2", "3"),
     "Enter the telephone number": ("5735550142#", "911#"),
     "If this is right": ("1", "1", "2"),
     "PIN of four digits": ("2580",),
@@ -56,7 +57,7 @@ LEADS_ON = {
     "Enter your four digit PIN": ("2580", "2580", "1111"),
     "To hear news that waits": ("1", "2", "3", "4", "5"),
     "To confirm that you heard": ("1", "2"),
-    "You are registered for": ("1", "2"),
+    "To keep this": ("1", "2"),
     "Those were all": ("1", "2"),
     "To be called at another number": ("1", "2", "3"),
     "enter your four digit PIN now": ("2580", "1111", "9#"),
@@ -66,7 +67,7 @@ LEADS_ON = {
 COMING_BACK = (("press 4", "4"), ("you left with us", "5735550142#"), ("four digit PIN", "2580"))
 RETURNS = {
     "news": (*COMING_BACK, ("press 1", "1"), ("To confirm that you heard", "1"), ("test call", "9")),
-    "ending": (*COMING_BACK, ("press 2", "2"), ("registered for John", "2"), ("test call", "9")),
+    "ending": (*COMING_BACK, ("press 2", "2"), ("of John", "2"), ("test call", "9")),
     "a number": (
         *COMING_BACK, ("press 4", "4"), ("another number", "1"), ("number where", "5735550143#"), ("is right", "1"),
         ("directly", "1"), ("test call", "9"),

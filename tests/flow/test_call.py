@@ -74,6 +74,30 @@ def test_a_key_interrupts_and_is_the_first_of_the_answer(caller: Caller):
     assert len(caller.heard) == 1
 
 
+def says(caller: Caller, *, whole: bool = False) -> list[str]:
+    def flow(call: Call, _: object) -> None:
+        (call.say_all if whole else call.say)("as_of", when="Friday")
+        call.say("welcome")
+
+    caller.slow_voice = True
+    caller.calls(flow, None)  # type: ignore[arg-type]
+    return [words.partition(" ")[0] for words in caller.heard]
+
+
+def test_while_a_sentence_is_put_into_sound_callers_hear_that_it_takes_a_moment(caller: Caller):
+    assert says(caller) == ["One", "This", "Welcome"]
+
+
+def test_a_key_interrupts_that_too_and_is_the_answer(caller: Caller):
+    caller.hears("one moment").presses("1")
+    assert says(caller) == ["One"]
+
+
+def test_what_is_said_to_its_end_is_said_though_a_key_was_pressed_meanwhile(caller: Caller):
+    caller.hears("one moment").presses("1").hears("this is what the jail told us")
+    assert says(caller, whole=True) == ["One", "This", "Welcome"]
+
+
 def test_somebody_who_only_ever_asks_for_repeats_is_told_goodbye_in_the_end(caller: Caller, service: Service):
     for _ in range(12):
         caller.hears("press 1").presses("*")

@@ -348,6 +348,7 @@ PLANS = Details(
 )
 STATUS = "{} Boone County Jail{} Tuesday, November third, at two oh five in the afternoon."
 COURT = "The next court date is Friday, December fourth, at nine thirty in the morning, at Division 3."
+OLD = "This news is older than it should be. To be safe, assume that this person may be free by now."
 AS_OF = "This is what the jail told us on Friday, November twentieth, at noon."
 
 
@@ -358,6 +359,15 @@ def test_the_most_important_is_told_first(caller: Caller, service: Service, jail
         "John Smith is due to be released on Friday, November twentieth. That day can change.",
         COURT,
         AS_OF,
+    ]
+
+
+def test_nobody_waits_in_silence_for_a_slow_voice(caller: Caller, service: Service, jail: Jail):
+    jail("1", "JOHN", "SMITH")
+    caller.slow_voice = True
+    assert told(caller, service)[:2] == [
+        "One moment.",
+        STATUS.format("John Smith is in custody at the", ", since"),
     ]
 
 
@@ -378,10 +388,13 @@ def test_of_somebody_who_died_no_plans_are_told(caller: Caller, service: Service
     assert len(told(caller, service)) == 2
 
 
-def test_what_is_past_is_not_told_as_a_plan(caller: Caller, service: Service, jail: Jail, clock: Clock):
-    jail("1", "JOHN", "SMITH", details=PLANS)
+def test_what_is_past_is_not_told_as_a_plan(
+    caller: Caller, service: Service, conn: psycopg.Connection, jail: Jail, clock: Clock
+):
+    smith = jail("1", "JOHN", "SMITH", details=PLANS)
     clock.now = datetime(2026, 12, 4, 15, 31, tzinfo=UTC)
-    assert told(caller, service) == [STATUS.format("John Smith is in custody at the", ", since"), AS_OF]
+    custody.heard_of(conn, [smith.id], now=clock.now)
+    assert len(told(caller, service)) == 2
 
 
 def test_a_court_date_without_a_place_is_told(caller: Caller, service: Service, jail: Jail):
@@ -401,8 +414,29 @@ def test_the_facilitys_telephone_and_address_are_told_on_request(caller: Caller,
     caller.hears("telephone number of the Boone County Jail is 5 7 3, 5 5 5, 0 1 1 1")
     caller.hears("the address is 12 Courthouse Square, Columbia").hears("to be called").presses("*")
     caller.hears("telephone number of the Boone County Jail").hears("to be called").presses("1")
-    caller.hears("telephone number where").hangs_up()
+    caller.hears("to be told of custody changes").hangs_up()
     caller.calls(hotline, service)
+
+
+@pytest.mark.parametrize(
+    ("agency", "days", "said"),
+    [("boone", 3, "This is what the jail"), ("boone", 3.1, OLD), ("greene", 0, OLD)],
+    ids=["three days", "more", "no such agency"],
+)
+def test_news_is_not_relied_on_after_three_files_that_did_not_come_or_where_none_comes_any_more(
+    agency: str, days: float, said: str, caller: Caller, service: Service, jail: Jail, clock: Clock
+):
+    jail("1", "JOHN", "SMITH", agency)
+    clock.now = NOON + timedelta(days=days)
+    assert told(caller, service)[1].startswith(said)
+
+
+def test_of_somebody_who_is_out_old_news_is_no_older_than_it_should_be(
+    caller: Caller, service: Service, jail: Jail, clock: Clock
+):
+    jail("1", "JOHN", "SMITH", status="released")
+    clock.now = NOON + timedelta(days=365)
+    assert [words for words in told(caller, service) if "older than" in words] == []
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ TO_THE_STATUS = (("press 2", "2"), ("offender number", "100234#"))
 TO_THE_PIN = (
     *TO_THE_STATUS,
     ("to be called", "1"),
+    ("of both", "3"),
     ("telephone number where", "5735550142#"),
     ("if this is right", "1"),
     ("answers that telephone directly", "1"),
@@ -48,7 +49,7 @@ def test_a_caller_hears_where_the_offender_is_and_registers(caller: Caller, serv
     caller.hears("offender number").presses("100234#")
     caller.hears("John Smith is in custody at the Boone County Jail, since Tuesday, November third, at two oh five")
     caller.hears("this is what the jail told us on Friday, November twentieth, at noon")
-    caller.hears("to be called").presses("1")
+    caller.hears("to be called").presses("1").hears("custody changes, press 1. Of court dates, press 2").presses("3")
     caller.hears("start with the area code").presses("5735550142#")
     for digit in ["five", "seven", "three", "five", "five", "five", "zero", "one", "four", "two"]:
         caller.hears(digit)
@@ -125,14 +126,14 @@ def test_hanging_up_in_the_middle_of_an_entry_registers_nobody(
 def test_a_telephone_number_that_cannot_be_called_is_refused_with_its_reason(
     keyed: str, said: str, caller: Caller, service: Service
 ):
-    press(caller, TO_THE_STATUS).hears("to be called").presses("1")
+    press(caller, TO_THE_PIN[:4])
     caller.hears("telephone number where").presses(keyed).hears(said)
     caller.hears("telephone number where").presses("5735550142#").hears("you entered").hangs_up()
     caller.calls(hotline, service)
 
 
 def test_the_one_before_the_area_code_is_taken_off(caller: Caller, service: Service):
-    press(caller, TO_THE_STATUS).hears("to be called").presses("1")
+    press(caller, TO_THE_PIN[:4])
     caller.hears("telephone number where").presses("15735550142#").hears("you entered")
     caller.hears("five").hears("seven").hears("three").hangs_up()
     caller.calls(hotline, service)
@@ -140,7 +141,7 @@ def test_the_one_before_the_area_code_is_taken_off(caller: Caller, service: Serv
 
 
 def test_a_number_that_was_heard_wrong_can_be_entered_again(caller: Caller, service: Service):
-    press(caller, TO_THE_STATUS).hears("to be called").presses("1")
+    press(caller, TO_THE_PIN[:4])
     caller.hears("telephone number where").presses("5735550143#").hears("if this is right").presses("2")
     press(caller, TO_THE_PIN[-3:]).hears("make up a pin").hangs_up()
     caller.calls(hotline, service)
@@ -239,7 +240,7 @@ def test_without_a_voice_the_status_is_spelled_and_callers_can_register_all_the_
 def test_without_a_voice_a_key_interrupts_the_spelling(caller: Caller, service: Service):
     caller.no_voice = True
     caller.hears("press 2").presses("2").hears("offender number").presses("100234#")
-    caller.hears("We spell it").hears("S").presses("1").hears("telephone number where").hangs_up()
+    caller.hears("We spell it").hears("S").presses("13").hears("telephone number where").hangs_up()
     caller.calls(hotline, service)
     assert "M" not in caller.heard
 

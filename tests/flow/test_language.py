@@ -45,7 +45,7 @@ def test_a_caller_chooses_spanish_hears_where_the_offender_is_and_registers(
         " tarde"
     )
     caller.hears("la cárcel nos informó el viernes veinte de noviembre, al mediodía")
-    caller.hears("para que le llamemos").presses("1")
+    caller.hears("para que le llamemos").presses("1").hears("sobre las dos cosas, el 3").presses("3")
     caller.hears("empiece con el código de área").presses("5735550142#").hears("usted marcó")
     for digit in ["cinco", "siete", "tres", "cinco", "cinco", "cinco", "cero", "uno", "cuatro", "dos"]:
         caller.hears(digit)
@@ -147,9 +147,9 @@ def test_the_question_can_be_heard_again_and_a_person_asked_for(caller: Caller, 
 
 @pytest.mark.usefixtures("smith")
 def test_who_knows_the_way_keys_everything_at_once_and_waits_for_nothing(caller: Caller, bilingual: Service):
-    caller.hears(ENGLISH).presses("22100234#1").hears("empiece con el código de área").hangs_up()
+    caller.hears(ENGLISH).presses("22100234#13").hears("empiece con el código de área").hangs_up()
     caller.calls(hotline, bilingual)
-    assert [words.split()[0] for words in caller.heard] == ["For", "Le", "Marque", "John", "Marque"]
+    assert [words.split()[0] for words in caller.heard] == ["For", "Le", "Marque", "John", "¿Qué", "Marque"]
 
 
 def test_each_language_says_its_own_choice_in_its_own_voice_with_a_sound_built_in_advance(bilingual: Service):

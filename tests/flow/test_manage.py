@@ -39,9 +39,29 @@ def test_who_comes_back_hears_what_they_are_registered_for_and_ends_it(
     caller: Caller, service: Service, conn: psycopg.Connection
 ):
     comes_back(caller).hears("end what you are registered for, press 2").presses("2")
-    caller.hears("registered for John Smith").presses("2").hears("this has ended").hears("for a test call").hangs_up()
+    caller.hears("custody changes and court dates of John Smith").hears("to end it").presses("2").hears(
+        "this has ended"
+    ).hears("for a test call").hangs_up()
     caller.calls(hotline, service)
     assert live(conn) == 0
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"custody"}, "to be told of custody changes of"),
+        ({"court"}, "to be told of court dates of"),
+        ({"custody", "court"}, "to be told of custody changes and court dates of"),
+    ],
+)
+def test_they_hear_what_each_registration_is_for(
+    about: set[str], said: str, caller: Caller, service: Service, smith: Offender, register
+):
+    register(smith, about=about)
+    for no_voice, name in ((False, "John Smith"), (True, "one person")):
+        again(caller).no_voice = no_voice
+        comes_back(caller).hears("press 2").presses("2").hears(f"{said} {name}.").hears("to keep this").hangs_up()
+        caller.calls(hotline, service)
 
 
 @pytest.mark.usefixtures("registered")
@@ -53,7 +73,9 @@ def test_all_can_be_ended_at_once(
     register: Callable[..., None],
 ):
     register(jail("55", "JANE", "DOE"))
-    comes_back(caller).hears("press 2").presses("2").hears("John Smith").presses("1").hears("Jane Doe").presses("1")
+    comes_back(caller).hears("press 2").presses("2").hears("of John Smith").presses("1").hears("of Jane Doe").presses(
+        "1"
+    )
     caller.hears("to end all of them").presses("2").hears("all have ended").hangs_up()
     caller.calls(hotline, service)
     assert live(conn) == 0
@@ -156,7 +178,8 @@ def test_another_person_is_added_with_the_telephone_and_pin_that_were_entered(
     jail("55", "JANE", "DOE")
     comes_back(caller).hears("another person, press 3").presses("3").hears("to find a person").presses("2")
     caller.hears("offender number").presses("55#")
-    caller.hears("Jane Doe").hears("to be called").presses("1").hears("same telephone").presses("1")
+    caller.hears("Jane Doe").hears("to be called").presses("1").hears("of both").presses("3")
+    caller.hears("same telephone").presses("1")
     caller.hears("registered to be told about Jane Doe").hangs_up()
     caller.calls(hotline, service)
     assert live(conn) == 2

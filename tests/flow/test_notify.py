@@ -12,10 +12,11 @@ from agi.hotline import hotline
 from agi.legs import lose_interrupted
 from agi.notify import notify
 from agi.service import Service
-from db import attempts
+from db import attempts, guard
 from db.custody import Offender
 from dialer.outcome import finish
 from prompts.catalogue import Catalogue, Utterance
+from tests.conftest import KEYS as SECRETS
 from tests.conftest import NOON, TRUNKS
 from tests.flow.conftest import Clock
 from tests.flow.telephone import Caller, HangsUpAt, Sometimes
@@ -195,13 +196,6 @@ def test_newer_news_during_a_call_supersedes_the_old_and_gets_a_call_of_its_own(
     assert next_calls(conn) == [timedelta(0)]
 
 
-def test_every_kind_of_event_that_is_told_has_its_words(conn: psycopg.Connection, service: Service):
-    kinds = [kind for (kind,) in conn.execute("select kind from event_kind where class <> 'untold'")]
-    assert kinds
-    for kind in kinds:
-        assert service.catalogue().utter(f"news_{kind}", name="N", facility="F", when="W").words
-
-
 SPELLED = "We spell it. S M I T H was released. We cannot say when and where now."
 
 
@@ -289,6 +283,10 @@ def test_on_a_proven_telephone_nine_tells_staff_and_stops_no_call(
     assert outcome(conn, service, ringing) == "not confirmed"
     assert next_calls(conn) == [timedelta(hours=2)]
     assert conn.execute("select proven from refusal").fetchall() == [(True,)]
+    (alert,) = conn.execute("select says from alert where over_at is null").fetchall()
+    assert "5735550142" not in alert[0]
+    guard.lift(conn, SECRETS.hashes("5735550142"), now=NOON)
+    assert conn.execute("select from alert where over_at is null").fetchall() == []
 
 
 def test_only_nines_taken_back_end_the_call_in_words(caller: Caller, service: Service, ringing: int):

@@ -65,7 +65,7 @@ def test_a_pin_that_is_easy_to_guess_is_refused_and_asked_for_again(caller: Call
 
 @pytest.mark.parametrize("number", ["5735550111", "8665550182", "5735550100"])
 def test_a_jails_and_the_services_own_numbers_are_refused(number: str, caller: Caller, service: Service):
-    press(caller, TO_THE_PIN[:3]).hears("telephone number where").presses(f"{number}#")
+    press(caller, TO_THE_PIN[:4]).hears("telephone number where").presses(f"{number}#")
     caller.hears("number of a jail or of this service").hears("telephone number where").hangs_up()
     caller.calls(hotline, service)
 
@@ -140,11 +140,32 @@ def test_for_another_person_nothing_is_asked_twice(
     jail("55", "JANE", "DOE")
     press(caller, TO_THE_END).hears("just hang up").presses("1").hears("to find a person").presses("2")
     caller.hears("offender number").presses("55#")
-    caller.hears("Jane Doe").hears("to be called").presses("1").hears("same telephone with the same pin").presses("1")
+    caller.hears("Jane Doe").hears("to be called").presses("1").hears("of both").presses("3")
+    caller.hears("same telephone with the same pin").presses("1")
     caller.hears("you are registered to be told about Jane Doe").hangs_up()
     caller.calls(hotline, service)
     assert registrations(conn) == 2
     assert conn.execute("select count(*) from registrant").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(("key", "about"), [("1", "custody"), ("2", "court"), ("3", "both")])
+def test_callers_choose_to_be_told_of_custody_of_court_dates_or_of_both(
+    key: str, about: str, caller: Caller, service: Service, conn: psycopg.Connection
+):
+    steps = tuple((words, key if words == "of both" else keys) for words, keys in TO_THE_END)
+    press(caller, steps).hears("you are registered").hangs_up()
+    caller.calls(hotline, service)
+    assert conn.execute("select about from registration").fetchall() == [(about,)]
+
+
+def test_who_registers_a_second_time_is_told_of_more_and_never_of_less(
+    caller: Caller, service: Service, conn: psycopg.Connection
+):
+    for key, about in (("2", "court"), ("2", "court"), ("1", "both"), ("2", "both")):
+        steps = tuple((words, key if words == "of both" else keys) for words, keys in TO_THE_END)
+        press(again(caller), steps).hears("you are registered").hangs_up()
+        caller.calls(hotline, service)
+        assert conn.execute("select about from registration").fetchall() == [(about,)]
 
 
 def test_who_goes_back_in_the_middle_is_asked_for_everything_again(
@@ -191,15 +212,23 @@ def test_an_hour_later_they_may_again_and_a_withheld_number_always_may(
     caller.calls(hotline, service)
 
 
-def test_many_registrations_are_told_to_staff_and_refuse_nobody(
-    caller: Caller, service: Service, conn: psycopg.Connection, caplog: pytest.LogCaptureFixture
+def test_many_registrations_are_told_to_staff_once_until_it_is_over_and_refuse_nobody(
+    caller: Caller, service: Service, conn: psycopg.Connection, clock: Clock, caplog: pytest.LogCaptureFixture
 ):
     alarms = service.settings.alarms.model_copy(update={"registrations": 2, "withheld": 2})
     watched = replace(service, settings=service.settings.model_copy(update={"alarms": alarms}))
     for _ in range(2):
         guard.note_registering(conn, None, now=NOON)
     caller.caller = ""
-    press(caller, TO_THE_END).hears("you are registered").hangs_up()
+    for _ in range(2):
+        press(again(caller), TO_THE_END).hears("you are registered").hangs_up()
+        caller.calls(hotline, watched)
+    told = "3 registrations within an hour: is", "3 registrations within an hour from withheld numbers: is"
+    assert [caplog.text.count(words) for words in told] == [1, 1]
+    alerts = conn.execute("select key, says from alert where over_at is null order by id").fetchall()
+    assert [key for key, _ in alerts] == ["registrations", "withheld numbers"]
+    assert all(says.startswith(words) for (_, says), words in zip(alerts, told, strict=True))
+    clock.now = NOON + timedelta(hours=2)
+    press(again(caller), TO_THE_END).hears("you are registered").hangs_up()
     caller.calls(hotline, watched)
-    assert "3 registrations within an hour" in caplog.text
-    assert "3 registrations within an hour from withheld numbers" in caplog.text
+    assert conn.execute("select from alert where over_at is null").fetchall() == []

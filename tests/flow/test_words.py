@@ -15,7 +15,9 @@ from feed.compare import KINDS
 from feed.custody_csv import STATUSES
 from prompts.catalogue import Catalogue
 from tests.conftest import NOON
+from tests.db import DAY
 from tests.flow.telephone import Caller
+from tests.prompts.test_languages import SHIPPED
 
 
 @pytest.mark.parametrize("status", STATUSES)
@@ -39,17 +41,59 @@ def test_every_status_is_said_without_a_voice_too(
     assert f"S M I T H {said} To be safe, assume that this person is free." in " ".join(caller.heard)
 
 
-@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("language", SHIPPED)
+@pytest.mark.parametrize("place", ["", "Division 3"], ids=["somewhere", "at a place"])
 def test_every_kind_of_event_that_is_told_has_its_words(
-    language: str, conn: psycopg.Connection, service: Service, catalogues: dict[str, Catalogue]
+    language: str, place: str, conn: psycopg.Connection, service: Service
 ):
+    """So a new kind is a row of event_kind and its prompts."""
+    catalogue = Catalogue.load(
+        language, service="MOVANS", number="8665550182", operator="5735550100", crisis="8005550199"
+    )
     told = [kind for (kind,) in conn.execute("select kind from event_kind where class <> 'untold'")]
     assert set(KINDS.values()) <= set(told)
-    news = [News(1, kind, "JOHN", "SMITH", "Boone County Jail", NOON) for kind in told]
-    assert all("John Smith" in utterance.words for utterance in utterances(service, news, catalogues[language]))
+    news = [
+        News(1, kind, "JOHN", "SMITH", "Boone County Jail", NOON, planned_at=NOON + DAY, place=place) for kind in told
+    ]
+    assert all("John Smith" in utterance.words for utterance in utterances(service, news, catalogue))
     spelled = {prompt for item in news for prompt in spelling.news(item)}
     assert len(spelled) > len(news)
-    assert spelled <= set(catalogues[language].fixed())
+    assert spelled <= set(catalogue.fixed())
+
+
+HEARING_DAY = "Saturday, November twenty-first"
+HEARING = f"{HEARING_DAY}, at noon"
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "said"),
+    [
+        ("court_scheduled", "", f"A court date for John Smith is set for {HEARING}."),
+        ("court_scheduled", "Division 3", f"A court date for John Smith is set for {HEARING}, at Division 3."),
+        ("court_moved", "Division 3", f"A court date of John Smith has changed. It is now {HEARING}, at Division 3."),
+        ("court_cancelled", "", f"The court date of John Smith on {HEARING} is cancelled."),
+        ("parole_hearing", "Division 3", f"A parole hearing for John Smith is set for {HEARING}."),
+        (
+            "release_planned",
+            "",
+            f"John Smith is due to be released from the Boone County Jail on {HEARING_DAY}. That day can change.",
+        ),
+        (
+            "corrected",
+            "",
+            (
+                "What we told you before about John Smith was wrong. This is right. John Smith is in custody at the "
+                "Boone County Jail, since Friday, November twentieth, at noon."
+            ),
+        ),
+    ],
+)
+def test_what_is_to_come_is_told_with_its_time_and_its_place_where_that_is_known(
+    kind: str, place: str, said: str, service: Service
+):
+    news = News(1, kind, "JOHN", "SMITH", "Boone County Jail", NOON, planned_at=NOON + DAY, place=place)
+    (utterance,) = utterances(service, [news], service.catalogue())
+    assert utterance.words == said
 
 
 def test_every_letter_and_digit_has_its_sound(service: Service):

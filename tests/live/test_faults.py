@@ -33,7 +33,7 @@ def _nothing_is_left(line: Line) -> Iterator[None]:
 def registers(call: Conversation, offender: str) -> Conversation:
     """Register, up to the last question, whether the PIN is to be asked for first."""
     call.hears("welcome").presses("2").hears("ask_offender").presses(f"{offender}#")
-    call.hears("is in custody").presses("1")
+    call.hears("is in custody").presses("1").hears("ask_about").presses("3")
     call.hears("ask_phone").presses(f"{NUMBER}#").hears("you_entered").presses("1").hears("ask_direct").presses("1")
     return call.hears("ask_pin").presses(PIN).hears("ask_pin_again").presses(PIN).hears("ask_pin_first")
 
@@ -196,7 +196,8 @@ def test_the_voice_hangs_and_the_status_is_spelled(line: Line, phone: Telephone)
     with phone.calls("668267") as call:
         call.hears("welcome").presses("2").hears("ask_offender")
         hung = line.kill("voice", signal.SIGSTOP)
-        call.presses("600700#").hears(*letters("quiet"), within=SILENCE)
+        call.presses("600700#").hears("one_moment", within=SILENCE, whole=True)
+        call.hears(*letters("quiet"), within=SILENCE)
         call.hears("status_in_custody_spelled", "assume_free", "status_menu")
     line.is_up_again("voice", hung)
 

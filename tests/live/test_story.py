@@ -36,8 +36,8 @@ def registers(phone: Telephone, offender: str, number: str, pin: str = "2580") -
     """
     with phone.calls("668267") as call:
         call.hears("welcome").presses("2").hears("ask_offender").presses(f"{offender}#")
-        call.hears("is in custody").presses("1").hears("ask_phone").presses(f"{number}#")
-        call.hears("is_it_right", within=20).presses("1")
+        call.hears("is in custody").presses("1").hears("ask_about").presses("3")
+        call.hears("ask_phone").presses(f"{number}#").hears("is_it_right", within=20).presses("1")
         call.hears("ask_direct").presses("1").hears("ask_pin").presses(pin).hears("ask_pin_again").presses(pin)
         call.hears("ask_pin_first").presses("1").hears("proof_comes", within=15).hangs_up()
     proves(phone, pin)
@@ -53,7 +53,7 @@ def test_a_caller_hears_registers_is_called_and_the_pin_ends_it(line: Line, phon
     with phone.calls("668267") as call:
         call.hears("welcome", "in_danger", "not_alone", "menu").presses("2")
         call.hears("ask_offender").presses("100234#").hears("status_menu", within=40).presses("1")
-        call.hears("ask_phone").presses("5735550124#")
+        call.hears("ask_about").presses("3").hears("ask_phone").presses("5735550124#")
         call.hears("you_entered").hears_digits("5735550124").hears("is_it_right").presses("1")
         call.hears("ask_direct").presses("1").hears("ask_pin").presses("2580").hears("ask_pin_again").presses("2580")
         call.hears("ask_pin_first").presses("1").hears("proof_comes", "what_will_happen", "never_told", within=30)
@@ -127,6 +127,7 @@ STEPS = (
     ("welcome", "2"),
     ("ask_offender", "200300#"),
     ("is in custody", "1"),
+    ("ask_about", "1"),
     ("ask_phone", "5735550143#"),
     ("is_it_right", "1"),
     ("ask_direct", "1"),
@@ -153,7 +154,7 @@ def test_wrong_entries_are_answered_in_words(line: Line, phone: Telephone):
         call.hears("welcome").presses("2").hears("ask_offender").presses("999999#")
         call.hears("nobody_found", "ask_offender").presses("99*")
         call.hears("ask_offender").presses("200400#").hears("is in custody").presses("7")
-        call.hears("no_such_choice").hears("is in custody").presses("1")
+        call.hears("no_such_choice").hears("is in custody").presses("1").hears("ask_about").presses("2")
         call.hears("ask_phone").presses("911#").hears("phone_too_short", "ask_phone").presses("9005550142#")
         call.hears("phone_premium", "ask_phone").presses("5735550144#").hears("is_it_right", within=20).presses("1")
         call.hears("ask_direct").presses("1").hears("ask_pin").presses("1234").hears("pin_in_a_row", "ask_pin")

@@ -76,6 +76,7 @@ def test_the_examples_commented_settings_are_right_too(tmp_path: Path):
 
 PHASE = "policy.routine.phases.0"
 HOURS = {"days": ["mon", "fri"], "from": "08:00", "until": "17:00"}
+AGENCY = {"name": "X", "interval": "24:00:00"}
 WRONG: dict[str, tuple[str, Any, str, str]] = {
     "no name": ("service.name", "", "must be some words (it says '')", "MOVANS"),
     "no words in the name": ("service.name", " ", "must be some words", "MOVANS"),
@@ -89,10 +90,11 @@ WRONG: dict[str, tuple[str, Any, str, str]] = {
     "no language": ("service.languages", [], "should have at least 1 item", "[en, es]"),
     "a language twice": ("service.languages", ["en", "es", "en"], "names en more than once", "[en, es]"),
     "more languages than keys": ("service.languages", ["en", "es"] * 3, "should have at most 5 items", "[en, es]"),
-    "no agencies": ("agencies", MISSING, "is missing", "{boone: {name: Boone County, facilities:"),
+    "no agencies": ("agencies", MISSING, "is missing", "{boone: {name: Boone County, interval:"),
     "agencies as a list": ("agencies", ["boone"], "must hold settings of its own", "{boone: {name: Boone County"),
-    "an agency of two words": ("agencies.st louis", {"name": "X"}, "must be one word of letters, digits", "boone"),
+    "an agency of two words": ("agencies.st louis", AGENCY, "must be one word of letters, digits", "boone"),
     "an agency without a name": ("agencies.boone.name", MISSING, "is missing", "Boone County"),
+    "an agency that sends now and then": ("agencies.boone.interval", "daily", "must be hours:minutes", "'24:00:00'"),
     "a facility's number": (
         "agencies.boone.facilities.Farm", {"telephone": "1"}, "not a US telephone number", "573-555-0111",
     ),

@@ -128,6 +128,26 @@ def test_a_slow_engine_is_not_waited_for_beyond_the_patience(tmp_path: Path, ton
     assert len(tone.asked) == 1
 
 
+def test_a_sentence_that_takes_long_is_not_ready_yet_and_made_all_the_same(tmp_path: Path, tone: Tone) -> None:
+    with Server(tmp_path, Voices("en", [tone])) as server:
+        tone.goes_on.clear()
+        began = time.monotonic()
+        assert not server.sounds.is_ready(sentence("Hello."), 0.2)
+        assert 0.2 <= time.monotonic() - began < 0.4
+        assert not server.sounds.is_ready(sentence("Behind it."), 0.2)
+        tone.goes_on.set()
+        assert server.sounds.is_ready(sentence("Hello."), 0.2)
+        wait_until(lambda: tone.asked == ["Hello.", "Behind it."])
+
+
+def test_a_sentence_without_a_voice_is_not_waited_for(tmp_path: Path, away: Tone) -> None:
+    with Server(tmp_path, Voices("en", [away])) as server:
+        assert server.sounds.is_ready(sentence("Hello."), 5)
+    assert server.sounds.is_ready(sentence("Hello."), 5)
+    with pytest.raises(NoVoice):
+        server.sounds.path(sentence("Hello."))
+
+
 def test_what_nobody_waits_for_any_more_is_not_made(tmp_path: Path, tone: Tone) -> None:
     with Server(tmp_path, Voices("en", [tone]), patience=0.5) as server:
         tone.goes_on.clear()
