@@ -63,8 +63,8 @@ def run(line: ChaosLine, point: Point, fault: Fault, people: int = 1) -> Result:
             broken.append(f"not everybody was told within {PATIENCE} s")
         time.sleep(QUIET)
         broken += violations(
-            line.notifications(numbers, ahead=fault.ahead),
-            line.attempts(numbers, ahead=fault.ahead),
+            line.notifications(numbers),
+            line.attempts(numbers),
             [call for call in line.telephones.calls() if call.number in numbers.values() and call.invited > fault_at - 30],
             fault_at=fault_at,
         )

@@ -23,7 +23,6 @@ from types import ModuleType
 from typing import Any
 
 LONGEST_HELD = 120  # seconds; then the harness has gone
-FAKETIME = ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE", "FAKETIME_NO_CACHE", "FAKETIME_DONT_FAKE_MONOTONIC")
 
 # Deadlines that are constants, made short, so that a process can be stopped for longer than they last. The apology is
 # a second long here, because the harness cuts all sounds.
@@ -152,7 +151,7 @@ class Injected:
         def wrapped(*arguments: Any, **named: Any) -> Any:
             result = original(*arguments, **named)
             # An empty claim is committed twice a second.
-            if result is not None and result != []:
+            if result:
                 for when in ("before", "after"):
                     if self._take(f"cut {when} {point.name}"):
                         _cut.when = when
@@ -212,14 +211,24 @@ class _Finder(importlib.abc.MetaPathFinder):
         return spec
 
 
+def faketime(library: Path, clock: Path) -> dict[str, str]:
+    """The environment in which a program reads its clock from a file, and measures time as ever."""
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
 def _install(app: Path) -> None:
     part, orders = sys.orig_argv[-1], app.parent / "chaos"
     if part not in {"dial", "serve"}:
         return
     library = orders / "faketime"  # a link to libfaketime, there while clocks are to be moved
     if library.exists() and "LD_PRELOAD" not in os.environ:
-        values = (str(library.resolve()), str(orders / "clock"), "1", "1")
-        os.execve(sys.executable, sys.orig_argv, os.environ | dict(zip(FAKETIME, values, strict=True)))  # noqa: S606
+        environment = os.environ | faketime(library.resolve(), orders / "clock")
+        os.execve(sys.executable, sys.orig_argv, environment)  # noqa: S606
     Injected(part, orders).install()
 
 

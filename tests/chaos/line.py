@@ -9,6 +9,7 @@ import time
 import wave
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from errno import ENOSPC
 from pathlib import Path
 from typing import Self
 
@@ -20,11 +21,12 @@ from tests.chaos.injected import Point
 from tests.chaos.oracle import Attempt, Notification
 from tests.chaos.telephones import Telephones
 from tests.live import registered
-from tests.live.line import Line
+from tests.live.line import KEPT_SOUNDS, Line
 from tests.live.softphone import free_port
 
 RING, LONGEST = 3, 20  # seconds
 SOUND = 1.0  # seconds that each built prompt lasts here
+DISK = "16m"
 PATIENCE = 60  # seconds in which all parts must work again
 PARTS = ("dial", "serve", "asterisk", "postgres")
 
@@ -37,7 +39,8 @@ class ChaosLine(Line):
     """Used with `with`. What it is asked to do to the service, it does from outside."""
 
     def __init__(self) -> None:
-        self.port = free_port()
+        self.port, self.ahead, self.moved = free_port(), 0.0, 0.0
+        self._sound_ports = free_port(count=100)
         super().__init__(trunk={"host": "127.0.0.1", "port": self.port})
 
     def __enter__(self) -> Self:
@@ -50,6 +53,29 @@ class ChaosLine(Line):
             self._inject()
             opened.pop_all()
         return self
+
+    def _keep_sounds(self, source: Path, target: Path) -> None:
+        """Several lines may start at once, and what they shorten is nobody else's: sounds are taken, and none are left."""
+        if target != KEPT_SOUNDS:
+            super()._keep_sounds(source, target)
+
+    def start(self) -> None:
+        """On a disk of its own, so that it can be full: Asterisk's spool, and all else that Asterisk writes."""
+        disk = self.directory / "state" / "asterisk"
+        if not disk.is_mount():
+            disk.mkdir(parents=True, exist_ok=True)
+            done = subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=755", "movans-chaos", str(disk)],
+                check=False, capture_output=True,
+            )  # fmt: skip
+            self.has_small_disk = done.returncode == 0  # a container may be forbidden to mount
+        super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        disk = self.settings.state / "asterisk"
+        if disk.is_mount():
+            subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
     def __exit__(self, *_: object) -> None:
         for part in (*PARTS, "watchdog"):
@@ -72,6 +98,9 @@ class ChaosLine(Line):
         self.orders.mkdir()
         shutil.chown(self.orders, asterisk.SERVICE_USER, asterisk.SERVICE_USER)
         self.restart("dial", "serve")
+
+    def _rtp(self) -> int:
+        return self._sound_ports
 
     def _shorten_sounds(self) -> None:
         for path in (self.settings.state / "sounds").glob("*/*.wav"):
@@ -113,6 +142,60 @@ class ChaosLine(Line):
             yield
         finally:
             self.signal("watchdog", signal.SIGCONT)
+
+    @contextmanager
+    def full_disk(self, directory: Path) -> Iterator[None]:
+        """Not a byte is free on the directory's disk, which is a small one of its own."""
+        filler = directory / "filler"
+        try:
+            with filler.open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+        except OSError as error:
+            if error.errno != ENOSPC:
+                raise
+        try:
+            yield
+        finally:
+            filler.unlink()
+
+    # Clocks
+
+    @contextmanager
+    def own_clock(self, ahead: float = 0) -> Iterator[None]:
+        """The dialer and the FastAGI server have a clock of their own, which `set_clock` moves."""
+        self.moved = 0
+        self.set_clock(ahead)
+        (self.orders / "faketime").symlink_to(faketime())
+        self.restart("dial", "serve")
+        try:
+            self.is_well_again()
+            yield
+        finally:
+            (self.orders / "faketime").unlink()
+            self.restart("dial", "serve")
+            self.ahead = 0
+
+    def set_clock(self, ahead: float) -> None:
+        """By how many seconds their clock is ahead of the true one, from now on."""
+        new = self.orders / "clock.new"
+        new.write_text(f"{ahead:+.0f}\n")
+        new.chmod(0o644)
+        new.rename(self.orders / "clock")
+        self.ahead = ahead
+        self.moved = ahead or self.moved
+
+    def movans(self, *arguments: str, says: str = "") -> subprocess.CompletedProcess[str]:
+        """By the same clock as the service."""
+        if not self.ahead:
+            return super().movans(*arguments, says=says)
+        before = os.environ.copy()
+        os.environ.update(injected.faketime(faketime(), self.orders / "clock"))
+        try:
+            return super().movans(*arguments, says=says)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
     def is_well(self) -> bool:
         try:
@@ -160,8 +243,8 @@ class ChaosLine(Line):
     def release(self, *offenders: str) -> None:
         registered.release(self, *offenders)
 
-    def notifications(self, numbers: dict[str, str], *, ahead: float = 0) -> list[Notification]:
-        """Those about these offenders, each with its registrant's number. `ahead`: how far the parts' clock was."""
+    def notifications(self, numbers: dict[str, str]) -> list[Notification]:
+        """Those about these offenders, each with its registrant's number."""
         rows = self.query(
             """select n.id, o.number, n.state, extract(epoch from n.ended_at)::float8, next_call_at is not null,
                       handed_over_at is not null
@@ -171,12 +254,12 @@ class ChaosLine(Line):
         )
         return [
             Notification(
-                int(str(row[0])), numbers[str(row[1])], str(row[2]), _true(row[3], ahead), bool(row[4]), bool(row[5])
+                int(str(row[0])), numbers[str(row[1])], str(row[2]), self._true(row[3]), bool(row[4]), bool(row[5])
             )
             for row in rows
         ]
 
-    def attempts(self, numbers: dict[str, str], *, ahead: float = 0) -> list[Attempt]:
+    def attempts(self, numbers: dict[str, str]) -> list[Attempt]:
         keys = self.house.keyring()
         known = {keys.hash(number): number for number in numbers.values()}
         rows = self.query(
@@ -191,12 +274,19 @@ class ChaosLine(Line):
             Attempt(
                 int(str(row[0])),
                 known[row[1]] if isinstance(row[1], bytes) else "",
-                _true(row[2], ahead),
-                _true(row[3], ahead) or 0,
-                _true(row[4], ahead),
+                self._true(row[2]),
+                self._true(row[3]) or 0,
+                self._true(row[4]),
             )
             for row in rows
         ]
+
+    def _true(self, at: object) -> float | None:
+        """When a part did what it wrote down, be it before or after its clock was moved: now is nearer than otherwise."""
+        if at is None:
+            return None
+        written, now = float(str(at)), time.time()
+        return min(written, written - self.moved, key=lambda each: abs(each - now))
 
     def seconds_to_deadline(self) -> float:
         """Of the live attempt that lasts longest; negative where there is none."""
@@ -210,5 +300,8 @@ class ChaosLine(Line):
         return self.query("select from call_attempt where state <> 'ended'") == []
 
 
-def _true(at: object, ahead: float) -> float | None:
-    return None if at is None else float(str(at)) - ahead
+def faketime() -> Path:
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not found:
+        raise NotReached("libfaketime is not installed (package libfaketime)")
+    return found[0]
