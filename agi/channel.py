@@ -10,6 +10,7 @@ It speaks AGI (Asterisk documentation, "Asterisk Gateway Interface") through pys
 """
 
 import io
+from contextlib import suppress
 from pathlib import PurePath
 from typing import IO, Protocol
 
@@ -179,10 +180,8 @@ class AsteriskChannel:
         self._execute("SET VARIABLE", "GROUP()", telephone)
         if self.variable(f"GROUP_COUNT({telephone})") != "1":
             return False
-        try:
+        with suppress(AGIAppError):  # it was hung up
             self._execute("EXEC", "Dial", self._agi._quote(f"{where},{seconds}"))
-        except AGIAppError:
-            pass  # it was hung up
         return True
 
     def variable(self, name: str) -> str:

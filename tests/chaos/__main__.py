@@ -18,9 +18,17 @@ from tests.chaos.faults import FAULTS
 @click.option("--seed", default=None, help="Of a walk that is to be repeated.  [default: a new one]")
 @click.option("--lines", type=click.IntRange(1, 8), default=1, help="Services at once, each in a walk of its own.")
 @click.option("--point", "points", multiple=True, help="Only this point; can be given several times.")
-@click.option("--fault", "faults", multiple=True, help='Only this fault, as "serve killed"; can be given several times.')
+@click.option(
+    "--fault", "faults", multiple=True, help='Only this fault, as "serve killed"; can be given several times.'
+)
 def command(
-    *, whole: bool, minutes: float | None, seed: str | None, lines: int, points: tuple[str, ...], faults: tuple[str, ...]
+    *,
+    whole: bool,
+    minutes: float | None,
+    seed: str | None,
+    lines: int,
+    points: tuple[str, ...],
+    faults: tuple[str, ...],
 ) -> None:
     """Kill and stop each process at each point of a call out, and see that nobody is forgotten or called twice at once.
 

@@ -12,9 +12,7 @@ from tests.chaos.oracle import violations
 QUIET = 5.0  # seconds in which no call may follow; the settings let one come again after three
 COMMITTED = POINTS[0]
 RINGING = Point("ringing", "", "")  # a point of the telephone's own: nothing in the service is held
-ALL_POINTS = tuple(
-    each for point in POINTS for each in ((point, RINGING) if point.name == "dialling" else (point,))
-)
+ALL_POINTS = tuple(each for point in POINTS for each in ((point, RINGING) if point.name == "dialling" else (point,)))
 
 _offenders = count(900_000)
 _numbers = count()
@@ -32,11 +30,7 @@ class Result:
 
 
 def why_not(line: ChaosLine, point: Point, fault: Fault) -> str:
-    if point.may_be_missing and not (line.settings.state / "app" / point.function.partition(":")[0]).exists():
-        return "not built"
-    if point is RINGING and fault.order != "hold":
-        return "no commit"
-    return fault.not_applicable(point)
+    return "not there yet" if line.is_missing(point) else fault.not_applicable(line, point)
 
 
 def run(line: ChaosLine, point: Point, fault: Fault, people: int = 1) -> Result:
@@ -65,7 +59,11 @@ def run(line: ChaosLine, point: Point, fault: Fault, people: int = 1) -> Result:
         broken += violations(
             line.notifications(numbers),
             line.attempts(numbers),
-            [call for call in line.telephones.calls() if call.number in numbers.values() and call.invited > fault_at - 30],
+            [
+                call
+                for call in line.telephones.calls()
+                if call.number in numbers.values() and call.invited > fault_at - 30
+            ],
             fault_at=fault_at,
         )
     return Result(point.name, fault, broken, time.monotonic() - began)

@@ -8,9 +8,10 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tests.chaos.injected import Point
+from tests.chaos.injected import POINTS, Point
 from tests.chaos.line import ChaosLine
 
+JOURNAL = next(point for point in POINTS if point.name == "journal written")
 PAST = 2.0  # seconds past its deadline, after which what was stopped wakes
 NO_ATTEMPT = 6.0  # seconds that something is stopped where no attempt lives yet
 FULL = 6.0  # seconds that a disk is full
@@ -28,7 +29,7 @@ class Fault:
     strike: Callable[[ChaosLine], None]
     order: str = "hold"  # what the process is told to do at the point
     around: Callable[[ChaosLine], AbstractContextManager[None]] = lambda _: nullcontext()
-    not_applicable: Callable[[Point], str] = lambda _: ""  # why, in a few words
+    not_applicable: Callable[[ChaosLine, Point], str] = lambda _, __: ""  # why, in a few words
 
 
 def _gone(pid: int) -> bool:
@@ -71,7 +72,7 @@ def cut(when: str) -> Fault:
     def strike(line: ChaosLine) -> None:
         line.go_on()
 
-    def why_not(point: Point) -> str:
+    def why_not(_: ChaosLine, point: Point) -> str:
         return "" if point.commit else "no commit"
 
     return Fault(f"{when} COMMIT", "connection cut", strike, order=f"cut {when}", not_applicable=why_not)
@@ -85,7 +86,12 @@ def full(disk: str, name: str) -> Fault:
             line.go_on()
             time.sleep(FULL)
 
-    return Fault("disk full", name, strike)
+    def why_not(line: ChaosLine, _: Point) -> str:
+        if disk == "journal" and line.is_missing(JOURNAL):
+            return "not there yet"
+        return "" if line.has_small_disk(line.settings.state / disk) else "no small disk"
+
+    return Fault("disk full", name, strike, not_applicable=why_not)
 
 
 def clock(hours: float) -> Fault:
@@ -103,6 +109,7 @@ def clock(hours: float) -> Fault:
 
 def over(change: datetime, name: str) -> Fault:
     """Their clock shows the seconds before summer time begins or ends; nothing else is done."""
+
     def strike(line: ChaosLine) -> None:
         line.go_on()
 

@@ -68,9 +68,13 @@ POINTS = (
     Point("answered", "serve", "agi.call:Call.speak", commit="db.attempts:answered"),
     Point("message half spoken", "serve", "agi.channel:AsteriskChannel.play", fits=_prompt(None), goes_on=True),
     Point("PIN received", "serve", "agi.notify:Telling.check", before=False, fits=lambda _, wrong: wrong is None),
-    Point("journal written", "serve", "agi.journal:write", before=False, may_be_missing=True),
+    Point("journal written", "serve", "db.journal:Journal.write", before=False, may_be_missing=True),
     Point(
-        "confirmed", "serve", "agi.channel:AsteriskChannel.play", fits=_prompt("confirmed"), commit="db.attempts:confirm"
+        "confirmed",
+        "serve",
+        "agi.channel:AsteriskChannel.play",
+        fits=_prompt("confirmed"),
+        commit="db.attempts:confirm",
     ),
     Point("hung up", "serve", "agi.legs:ended", commit="db.attempts:end"),
 )

@@ -26,7 +26,7 @@ from tests.live.softphone import free_port
 
 RING, LONGEST = 3, 20  # seconds
 SOUND = 1.0  # seconds that each built prompt lasts here
-DISK = "16m"
+DISKS, DISK_SIZE = ("asterisk", "journal"), "16m"  # in the state directory
 PATIENCE = 60  # seconds in which all parts must work again
 PARTS = ("dial", "serve", "asterisk", "postgres")
 
@@ -55,27 +55,31 @@ class ChaosLine(Line):
         return self
 
     def _keep_sounds(self, source: Path, target: Path) -> None:
-        """Several lines may start at once, and what they shorten is nobody else's: sounds are taken, and none are left."""
+        """Sounds are taken, and none are left: several lines may start at once, and what they shorten is their own."""
         if target != KEPT_SOUNDS:
             super()._keep_sounds(source, target)
 
     def start(self) -> None:
         """On a disk of its own, so that it can be full: Asterisk's spool, and all else that Asterisk writes."""
-        disk = self.directory / "state" / "asterisk"
-        if not disk.is_mount():
-            disk.mkdir(parents=True, exist_ok=True)
-            done = subprocess.run(
-                ["mount", "-t", "tmpfs", "-o", f"size={DISK},mode=755", "movans-chaos", str(disk)],
-                check=False, capture_output=True,
-            )  # fmt: skip
-            self.has_small_disk = done.returncode == 0  # a container may be forbidden to mount
+        for name in DISKS:
+            disk = self.directory / "state" / name
+            if not disk.is_mount():
+                disk.mkdir(parents=True, exist_ok=True)
+                # A container may be forbidden to mount; then the disk is the machine's, and is not filled.
+                subprocess.run(
+                    ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE},mode=755", "movans-chaos", str(disk)],
+                    check=False, capture_output=True,
+                )  # fmt: skip
         super().start()
 
     def stop(self) -> None:
         super().stop()
-        disk = self.settings.state / "asterisk"
-        if disk.is_mount():
-            subprocess.run(["umount", "--lazy", str(disk)], check=True)
+        for name in DISKS:
+            if (disk := self.settings.state / name).is_mount():
+                subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+    def has_small_disk(self, directory: Path) -> bool:
+        return any(each.is_mount() for each in (directory, *directory.parents) if each != Path("/"))
 
     def __exit__(self, *_: object) -> None:
         for part in (*PARTS, "watchdog"):
@@ -222,6 +226,11 @@ class ChaosLine(Line):
         order.write_text(f"{what} {point.name}")
         order.rename(self.orders / "armed")
 
+    def is_missing(self, point: Point) -> bool:
+        """Whether the point waits for a part of the service that is not built yet."""
+        module = point.function.partition(":")[0].replace(".", "/")
+        return point.may_be_missing and not (self.settings.state / "app" / f"{module}.py").exists()
+
     def has_reached(self) -> bool:
         return (self.orders / "reached").exists()
 
@@ -282,7 +291,7 @@ class ChaosLine(Line):
         ]
 
     def _true(self, at: object) -> float | None:
-        """When a part did what it wrote down, be it before or after its clock was moved: now is nearer than otherwise."""
+        """When a part did what it wrote down, be it before or after its clock was moved: what is nearer to now."""
         if at is None:
             return None
         written, now = float(str(at)), time.time()
@@ -291,7 +300,9 @@ class ChaosLine(Line):
     def seconds_to_deadline(self) -> float:
         """Of the live attempt that lasts longest; negative where there is none."""
         with psycopg.connect(self.house.dsn, connect_timeout=5) as conn:
-            row = conn.execute("select extract(epoch from max(deadline))::float8 from call_attempt where state <> 'ended'")
+            row = conn.execute(
+                "select extract(epoch from max(deadline))::float8 from call_attempt where state <> 'ended'"
+            )
             ((deadline,),) = row.fetchall()
         return -1 if deadline is None else deadline - time.time()
 

@@ -43,7 +43,7 @@ def violations(
 ) -> list[str]:
     """Every rule that was broken, a sentence for each; nothing where all is as it must be.
 
-    ``only_in_journal``: a host was out of reach whose journal alone knew of a confirmation, which may cost one more call.
+    ``only_in_journal``: a host was out of reach whose journal alone knew of a confirmation; that may cost one more call.
     """
     return [
         *ended_otherwise(notifications),
@@ -85,8 +85,10 @@ def two_at_once(calls: Iterable[Rang]) -> list[str]:
     for call in sorted(calls, key=lambda call: call.invited):
         before = latest.get(call.number)
         if before is not None and (before.ended is None or before.ended > call.invited):
-            found.append(f"a telephone was called at {_clock(call.invited)} while its call of {_clock(before.invited)} lasted")
-        if before is None or before.ended is not None and (call.ended is None or call.ended > before.ended):
+            found.append(
+                f"a telephone was called at {_clock(call.invited)} while its call of {_clock(before.invited)} lasted"
+            )
+        if before is None or (before.ended is not None and (call.ended is None or call.ended > before.ended)):
             latest[call.number] = call
     return found
 

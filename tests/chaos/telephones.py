@@ -13,6 +13,7 @@ import struct
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -42,7 +43,7 @@ class _Line:
     rang: Rang
     invite: bytes
     source: tuple[str, int]
-    tag: str = field(default_factory=lambda: f"{random.getrandbits(32):x}")  # noqa: S311
+    tag: str = field(default_factory=lambda: f"{random.getrandbits(32):x}")
     media: socket.socket | None = None
     sound_to: tuple[str, int] | None = None
     key_type: int = 101
@@ -212,10 +213,8 @@ class Telephones:
         packet = struct.pack("!BBHII", 0x80, kind, line.sequence, stamp & 0xFFFFFFFF, 1) + payload
         line.stamp += SAMPLES
         if line.media is not None and line.sound_to is not None:
-            try:
+            with suppress(OSError):  # nobody listens there any more
                 line.media.sendto(packet, line.sound_to)
-            except OSError:
-                pass  # nobody listens there any more
 
     def _end(self, line: _Line, why: str) -> None:
         if line.rang.ended is None:
@@ -226,17 +225,13 @@ class Telephones:
         self._send(line.source, line.response)
 
     def _send(self, to: tuple[str, int], message: bytes) -> None:
-        try:
+        with suppress(OSError):  # the caller is gone; it will ask again
             self._sip.sendto(message, to)
-        except OSError:
-            pass  # the caller is gone; it will ask again
 
 
 def _key(digit: int) -> list[bytes | None]:
     """A key's packets, each with the number of frames since it began before it; then a pause."""
-    frames = [
-        bytes((number, digit, 10)) + struct.pack("!H", (number + 1) * SAMPLES) for number in range(KEY_FRAMES)
-    ]
+    frames = [bytes((number, digit, 10)) + struct.pack("!H", (number + 1) * SAMPLES) for number in range(KEY_FRAMES)]
     length = struct.pack("!H", KEY_FRAMES * SAMPLES)
     frames += [bytes((KEY_FRAMES + number, digit, 0x80 | 10)) + length for number in range(END_FRAMES)]
     return [*frames, *[None] * GAP_FRAMES]
