@@ -4,6 +4,8 @@ import time
 from dataclasses import dataclass
 from itertools import count
 
+import psycopg
+
 from tests.chaos.faults import MID_SENTENCE, Fault
 from tests.chaos.injected import POINTS, Point
 from tests.chaos.line import PATIENCE, ChaosLine
@@ -93,5 +95,5 @@ def _is_told(line: ChaosLine, numbers: dict[str, str]) -> bool:
     try:
         told = line.notifications(numbers)
         return len(told) == len(numbers) and all(each.state == "confirmed" for each in told) and line.is_quiet()
-    except OSError:
+    except psycopg.OperationalError:
         return False

@@ -43,7 +43,7 @@ def violations(
 ) -> list[str]:
     """Every rule that was broken, a sentence for each; nothing where all is as it must be.
 
-    ``only_in_journal``: a host was out of reach whose journal alone knew of a confirmation; that may cost one more call.
+    ``only_in_journal``: a host was away whose journal alone knew of a confirmation, which may cost one more call.
     """
     return [
         *ended_otherwise(notifications),
