@@ -6,9 +6,9 @@ import sys
 
 import click
 
-from tests.bench import report
+from tests.bench import report, stopping
 from tests.chaos import matrix
-from tests.chaos.cell import ALL_POINTS
+from tests.chaos.cell import ALL_POINTS, Result
 from tests.chaos.faults import FAULTS
 
 
@@ -50,7 +50,13 @@ def command(
         seed = seed or secrets.token_hex(3)
         report.out.print(f"Seed {seed}: the same walk again with --minutes {minutes:g} --seed {seed}")
         cells = matrix.walk(seed, minutes, chosen_faults, chosen_points)
-    results = matrix.run_on(lines, cells, lambda result: report.out.print(matrix.line_of(result), soft_wrap=True))
+
+    def told(result: Result) -> None:
+        if whole or not result.not_applicable:
+            report.out.print(matrix.line_of(result), soft_wrap=True)
+
+    stopping.listen()
+    results = matrix.run_on(lines, cells, told)
     matrix.show(results)
     sys.exit(1 if any(result.broken for result in results) else 0)
 

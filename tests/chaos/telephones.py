@@ -67,8 +67,8 @@ class _Line:
 class Telephones:
     """Used with `with`. A telephone that is in a call is busy to any other."""
 
-    def __init__(self, port: int, *, pin: str = "2580") -> None:
-        self.port, self._pin = port, pin
+    def __init__(self, port: int, *, pin: str = "2580", thinks: float = THINKS) -> None:
+        self.port, self._pin, self._thinks = port, pin, thinks
         self.picks_up = True
         self.record: list[Rang] = []
         self._lines: dict[str, _Line] = {}  # by Call-ID
@@ -198,7 +198,7 @@ class Telephones:
         )
         line.rang.answered = line.next_frame = time.time()
         line.resend_at = line.rang.answered + line.resend_after
-        waiting = round(THINKS / FRAME)
+        waiting = round(self._thinks / FRAME)
         line.keys = [None] * waiting + [frame for key in self._pin for frame in _key(int(key))]
         self._respond(line, "200 OK", sdp)
 
