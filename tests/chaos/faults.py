@@ -89,7 +89,7 @@ def full(disk: str, name: str) -> Fault:
     def why_not(line: ChaosLine, _: Point) -> str:
         if disk == "journal" and line.is_missing(JOURNAL):
             return "not there yet"
-        return "" if line.has_small_disk(line.settings.state / disk) else "no small disk"
+        return "" if line.has_small_disk(disk) else "no small disk"
 
     return Fault("disk full", name, strike, not_applicable=why_not)
 

@@ -78,8 +78,8 @@ class ChaosLine(Line):
             if (disk := self.settings.state / name).is_mount():
                 subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
-    def has_small_disk(self, directory: Path) -> bool:
-        return any(each.is_mount() for each in (directory, *directory.parents) if each != Path("/"))
+    def has_small_disk(self, name: str) -> bool:
+        return (self.settings.state / name.partition("/")[0]).is_mount()
 
     def __exit__(self, *_: object) -> None:
         for part in (*PARTS, "watchdog"):
