@@ -36,7 +36,8 @@ SHORTER = {
 class Point:
     """A place between two steps. ``part`` gets there, ``before`` or after it calls ``function`` in a way that ``fits``.
 
-    ``commit`` is the function whose transaction is the last one that is committed before it.
+    ``commit`` is the function whose transaction is the last one that is committed before it, by the same part unless
+    another is named.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Point:
     before: bool = True
     fits: Callable[[Sequence[Any], Any], bool] = lambda _, __: True
     commit: str = ""
+    committed_by: str = ""
     goes_on: bool = False  # it is not held there: something is under way that the fault shall meet
     may_be_missing: bool = False
 
@@ -59,7 +61,7 @@ def _prompt(name: str | None) -> Callable[[Sequence[Any], Any], bool]:
 
 # In the order of a call. News is a sentence that is made at call time, and so has no prompt of its own.
 POINTS = (
-    Point("event committed", "dial", "db.attempts:claim"),
+    Point("event committed", "dial", "db.attempts:claim", commit="db.feed_runs:add", committed_by="feed"),
     Point("attempt committed", "dial", "dialer.callfile:write", commit="db.attempts:claim"),
     Point("file written", "dial", "pathlib:Path.rename", fits=_is_call_file),
     Point("renamed", "dial", "dialer.callfile:write", before=False),
@@ -101,12 +103,13 @@ class Injected:
     """In one process of the service: what is wrapped there, and what is done when it is called."""
 
     def __init__(self, part: str, orders: Path) -> None:
-        self.part, self.orders = part, orders
+        self.orders = orders
         self.points = [point for point in POINTS if point.part == part]
-        self.functions = {point.function for point in self.points} | {point.commit for point in self.points} - {""}
+        self.commits = [point for point in POINTS if point.commit and (point.committed_by or point.part) == part]
 
     def install(self) -> None:
-        modules = {name.partition(":")[0] for name in (*self.functions, *SHORTER, "psycopg.connection:")}
+        functions = [point.function for point in self.points] + [point.commit for point in self.commits]
+        modules = {name.partition(":")[0] for name in (*functions, *SHORTER, "psycopg.connection:")}
         for name in modules:
             if name in sys.modules:
                 self.wrap(sys.modules[name])
@@ -121,6 +124,7 @@ class Injected:
         for point in self.points:
             if point.function.startswith(f"{name}:"):
                 self._replace(module, point.function, lambda original, point=point: self._stop_at(point, original))
+        for point in self.commits:
             if point.commit.startswith(f"{name}:"):
                 self._replace(module, point.commit, lambda original, point=point: self._cut_after(point, original))
         if name == "psycopg.connection":
@@ -226,8 +230,9 @@ def faketime(library: Path, clock: Path) -> dict[str, str]:
 
 
 def _install(app: Path) -> None:
-    part, orders = sys.orig_argv[-1], app.parent / "chaos"
-    if part not in {"dial", "serve"}:
+    part = "feed" if "feed" in sys.orig_argv else sys.orig_argv[-1]
+    orders = app.parent / "chaos"
+    if part not in {"dial", "serve", "feed"}:
         return
     library = orders / "faketime"  # a link to libfaketime, there while clocks are to be moved
     if library.exists() and "LD_PRELOAD" not in os.environ:

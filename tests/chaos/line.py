@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import wave
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from tests.chaos.injected import Point
 from tests.chaos.oracle import Attempt, Notification
 from tests.chaos.telephones import Telephones
 from tests.live import registered
-from tests.live.line import KEPT_SOUNDS, Line
+from tests.live.line import CHECKOUT, KEPT_SOUNDS, Line
 from tests.live.softphone import free_port
 
 RING, LONGEST = 3, 20  # seconds
@@ -190,16 +191,15 @@ class ChaosLine(Line):
         self.moved = ahead or self.moved
 
     def movans(self, *arguments: str, says: str = "") -> subprocess.CompletedProcess[str]:
-        """By the same clock as the service."""
-        if not self.ahead:
-            return super().movans(*arguments, says=says)
-        before = os.environ.copy()
-        os.environ.update(injected.faketime(faketime(), self.orders / "clock"))
-        try:
-            return super().movans(*arguments, says=says)
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+        """With the same points in reach, and by the same clock, as the service."""
+        environment = {"PYTHONPATH": str(self.settings.state / "app")}
+        if self.ahead:
+            environment |= injected.faketime(faketime(), self.orders / "clock")
+        command = [sys.executable, "-m", "movans", "--settings", str(self.file), *arguments]
+        return subprocess.run(
+            command, cwd=CHECKOUT, input=says, capture_output=True, text=True, check=False, timeout=120,
+            env=os.environ | environment,
+        )  # fmt: skip
 
     def is_well(self) -> bool:
         try:
