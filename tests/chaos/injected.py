@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from errno import EINVAL
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -229,6 +230,19 @@ def faketime(library: Path, clock: Path) -> dict[str, str]:
     }
 
 
+def _sleep_in_another_time(sleep: Callable[[float], None]) -> Callable[[float], None]:
+    """libfaketime 0.9.10 refuses to sleep until a moment that has just passed, as for no time at all."""
+
+    def sleep_in_another_time(seconds: float) -> None:
+        try:
+            sleep(seconds)
+        except OSError as error:
+            if error.errno != EINVAL:
+                raise
+
+    return sleep_in_another_time
+
+
 def _install(app: Path) -> None:
     part = "feed" if "feed" in sys.orig_argv else sys.orig_argv[-1]
     orders = app.parent / "chaos"
@@ -238,6 +252,8 @@ def _install(app: Path) -> None:
     if library.exists() and "LD_PRELOAD" not in os.environ:
         environment = os.environ | faketime(library.resolve(), orders / "clock")
         os.execve(sys.executable, sys.orig_argv, environment)  # noqa: S606
+    if library.exists():
+        time.sleep = _sleep_in_another_time(time.sleep)
     Injected(part, orders).install()
 
 
