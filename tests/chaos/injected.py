@@ -231,7 +231,7 @@ def faketime(library: Path, clock: Path) -> dict[str, str]:
 
 
 def _sleep_in_another_time(sleep: Callable[[float], None]) -> Callable[[float], None]:
-    """libfaketime 0.9.10 refuses to sleep until a moment that has just passed, as for no time at all."""
+    """In libfaketime 0.9.10 nobody can sleep until a moment that has just passed, as for no time at all."""
 
     def sleep_in_another_time(seconds: float) -> None:
         try:
