@@ -10,6 +10,7 @@ It speaks AGI (Asterisk documentation, "Asterisk Gateway Interface") through pys
 """
 
 import io
+from contextlib import suppress
 from pathlib import PurePath
 from typing import IO, Protocol
 
@@ -207,12 +208,18 @@ class AsteriskChannel:
     def set_language(self, language: str) -> None:
         self._execute("SET VARIABLE", "MOVANS_LANGUAGE", language)
 
-    def dial(self, where: str, seconds: int) -> None:
-        """Ring a telephone and stay until that call is over."""
-        try:
+    def dial(self, where: str, seconds: int, *, telephone: str) -> bool:
+        """Ring a telephone and stay until that call is over; False where this Asterisk has an earlier call with it.
+
+        Such a call has outlived its deadline: Asterisk was stopped for long, or a clock was moved. ``telephone`` tells
+        one from another, and is seen by whoever asks Asterisk for its groups of channels.
+        """
+        self._execute("SET VARIABLE", "GROUP()", telephone)
+        if self.variable(f"GROUP_COUNT({telephone})") != "1":
+            return False
+        with suppress(AGIAppError):  # it was hung up
             self._execute("EXEC", "Dial", self._agi._quote(f"{where},{seconds}"))
-        except AGIAppError:
-            return
+        return True
 
     def variable(self, name: str) -> str:
         """The value of a channel variable or function, the empty string if it has none. Works after a hangup, too."""

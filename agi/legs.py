@@ -39,7 +39,8 @@ def dial(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
     if trunk == canary.TRUNK:
         where = f"Local/{number}@canary/n"
     try:
-        channel.dial(where, int(calls.ring.total_seconds()))
+        if not channel.dial(where, int(calls.ring.total_seconds()), telephone=service.keyring.hash(number).hex()[:16]):
+            log.warning("attempt %s: its telephone is still in a call that counted as lost", attempt_id)
     except Gone:
         _finish(service, attempt_id, "lost", "Asterisk went away")
         raise

@@ -189,9 +189,15 @@ def test_the_dialplan_is_told_the_language(connect, asterisks: list[Asterisk]):
 
 
 def test_dialling_survives_a_hangup_of_the_leg(connect):
-    channel = connect(b"200 result=-1\nHANGUP\n", b"200 result=1 (ANSWER)\n")
-    channel.dial("PJSIP/testphone", 30)
+    alone = (b"200 result=1\n", b"200 result=1 (1)\n")
+    channel = connect(*alone, b"200 result=-1\nHANGUP\n", b"200 result=1 (ANSWER)\n")
+    assert channel.dial("PJSIP/testphone", 30, telephone="ab12")
     assert channel.variable("DIALSTATUS") == "ANSWER"
+
+
+def test_a_telephone_that_is_still_in_a_call_is_not_dialled(connect, asterisks: list[Asterisk]):
+    assert not connect(b"200 result=1\n", b"200 result=1 (2)\n").dial("PJSIP/testphone", 30, telephone="ab12")
+    assert [command.split()[0] for command in asterisks[0].commands] == [b"SET", b"GET"]
 
 
 def test_nothing_at_all_from_the_other_side_is_no_call():

@@ -1,0 +1,105 @@
+"""One cell of the matrix: a fault at a point, and what the oracle says of it."""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import count
+
+import psycopg
+
+from tests.chaos.faults import MID_SENTENCE, Fault
+from tests.chaos.injected import POINTS, Point
+from tests.chaos.line import PATIENCE, ChaosLine
+from tests.chaos.oracle import violations
+
+QUIET = 5.0  # seconds in which no call may follow; the settings let one come again after three
+COMMITTED = POINTS[0]
+RINGING = Point("ringing", "", "")  # a point of the telephone's own: nothing in the service is held
+ALL_POINTS = tuple(each for point in POINTS for each in ((point, RINGING) if point.name == "dialling" else (point,)))
+
+_offenders = count(900_000)
+_numbers = count()
+
+
+@dataclass(frozen=True)
+class Result:
+    """`broken` is empty where all is as it must be."""
+
+    point: str
+    fault: Fault
+    broken: list[str]
+    seconds: float
+    not_applicable: str = ""
+
+
+def why_not(line: ChaosLine, point: Point, fault: Fault) -> str:
+    return "not there yet" if line.is_missing(point) else fault.not_applicable(line, point)
+
+
+def run(line: ChaosLine, point: Point, fault: Fault, people: int = 1) -> Result:
+    """Let something happen to somebody, strike at the point, and wait until all is well and told."""
+    began = time.monotonic()
+    if reason := why_not(line, point, fault):
+        return Result(point.name, fault, [], 0, reason)
+    numbers = {f"{next(_offenders)}": f"57355501{20 + next(_numbers) % 80}" for _ in range(people)}
+    for offender, number in numbers.items():
+        line.register(offender, number)
+    broken: list[str] = []
+    with fault.around(line):
+        with line.unwatched():
+            _bring_to(line, point, fault.order, numbers)
+            fault_at = time.time()
+            fault.strike(line)
+        try:
+            line.is_well_again()
+        except AssertionError:
+            broken.append(f"not all parts worked again within {PATIENCE} s")
+        try:
+            line.eventually(lambda: _is_told(line, numbers), PATIENCE)
+        except AssertionError:
+            broken.append(f"not everybody was told within {PATIENCE} s")
+        time.sleep(QUIET)
+        broken += violations(
+            line.notifications(numbers),
+            line.attempts(numbers),
+            [
+                call
+                for call in line.telephones.calls()
+                if call.number in numbers.values() and call.invited > fault_at - 30
+            ],
+            fault_at=fault_at,
+        )
+    return Result(point.name, fault, broken, time.monotonic() - began)
+
+
+def _bring_to(line: ChaosLine, point: Point, order: str, numbers: dict[str, str]) -> None:
+    """Until a process is held at the point; the telephone rings, at the point of its own."""
+    if point is RINGING:
+        line.telephones.picks_up = False
+        line.arm("nothing at", point)
+        line.release(*numbers)
+        line.eventually(lambda: any(map(line.telephones.ringing, numbers.values())), 20)
+        line.telephones.picks_up = True
+        return
+    line.arm(order, point)
+    if point is COMMITTED and order != "hold":
+        with suppress(AssertionError):  # the import fails, and whoever sees that imports the file again
+            line.release(*numbers)
+        line.wait_reached(point)
+        line.release(*numbers)
+    elif point is COMMITTED:  # the dialer looks twice a second, and must not take it before
+        line.wait_reached(point)
+        line.release(*numbers)
+    else:
+        line.release(*numbers)
+        line.wait_reached(point)
+    if point.goes_on:
+        time.sleep(MID_SENTENCE)
+
+
+def _is_told(line: ChaosLine, numbers: dict[str, str]) -> bool:
+    try:
+        told = line.notifications(numbers)
+        return len(told) == len(numbers) and all(each.state == "confirmed" for each in told) and line.is_quiet()
+    except psycopg.OperationalError:
+        return False

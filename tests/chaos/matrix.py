@@ -1,0 +1,154 @@
+"""All cells, or a random walk through them, on one or more lines at once; and the table of what came of it."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.text import Text
+
+from tests.bench import report
+from tests.chaos import cell
+from tests.chaos.cell import ALL_POINTS, Result
+from tests.chaos.faults import CLOCKS, CUTS, DISKS, FAULTS, PROCESSES, Fault
+from tests.chaos.injected import Point
+from tests.chaos.line import ChaosLine
+from tests.live import registered
+
+MOST_PEOPLE = 3  # who are called at once in the walk
+
+
+@dataclass(frozen=True)
+class Cell:
+    point: Point
+    fault: Fault
+    people: int = 1
+
+
+def every(faults: Sequence[Fault] = FAULTS, points: Sequence[Point] = ALL_POINTS) -> list[Cell]:
+    """Those in which much of the service must be started anew come last."""
+    return [Cell(point, fault) for fault in faults for point in points]
+
+
+def walk(
+    seed: str, minutes: float, faults: Sequence[Fault] = FAULTS, points: Sequence[Point] = ALL_POINTS
+) -> Iterator[Cell]:
+    """Any cell after any other, for so long; the same for the same seed."""
+    choice, until = random.Random(seed), time.monotonic() + minutes * 60  # noqa: S311
+    while time.monotonic() < until:
+        yield Cell(choice.choice(points), choice.choice(faults), choice.randint(1, MOST_PEOPLE))
+
+
+def run(cells: Iterable[Cell], told: Callable[[Result], None], stopping: threading.Event) -> None:
+    """Run the cells on a line; a line that a cell has left broken is thrown away for a new one."""
+    waiting = iter(cells)
+    while True:
+        with ChaosLine() as line:
+            for each in waiting:
+                if stopping.is_set():
+                    return
+                result = _run(line, each)
+                told(result)
+                if result.broken and not _is_usable(line):
+                    break
+            else:
+                return
+
+
+def _run(line: ChaosLine, each: Cell) -> Result:
+    try:
+        return cell.run(line, each.point, each.fault, each.people)
+    except Exception as error:  # noqa: BLE001  whatever it was, this cell has not shown that all is well
+        return Result(each.point.name, each.fault, [f"{type(error).__name__}: {error}"], 0)
+
+
+def _is_usable(line: ChaosLine) -> bool:
+    try:
+        line.is_well_again()
+        registered.close_all(line)
+    except Exception:  # noqa: BLE001
+        return False
+    return True
+
+
+def run_on(lines: int, cells: Iterable[Cell], told: Callable[[Result], None]) -> list[Result]:
+    """Share the cells among so many lines, and return what came of them. Ctrl-C ends it after the cells under way."""
+    results: list[Result] = []
+    lock, stopping = threading.Lock(), threading.Event()
+    waiting = iter(cells)
+
+    def shared() -> Iterator[Cell]:
+        while True:
+            with lock:
+                each = next(waiting, None)
+            if each is None:
+                return
+            yield each
+
+    def tell(result: Result) -> None:
+        with lock:
+            results.append(result)
+            told(result)
+
+    workers = [threading.Thread(target=run, args=(shared(), tell, stopping)) for _ in range(lines)]
+    for worker in workers:
+        worker.start()
+    try:
+        for worker in workers:
+            worker.join()
+    except KeyboardInterrupt:
+        report.err.print("Stopping; the cells that are under way end first.")
+        stopping.set()
+        for worker in workers:
+            worker.join()
+    return results
+
+
+def line_of(result: Result) -> Text:
+    what = f"{result.point}: {result.fault.process} {result.fault.name}"
+    if result.not_applicable:
+        return Text(f"–    {what}: {result.not_applicable}", "dim")
+    if result.broken:
+        return Text(f"BAD  {what}: {'; '.join(result.broken)}", "bold red")
+    return Text(f"ok   {what} ({result.seconds:.0f} s)")
+
+
+def show(results: Sequence[Result]) -> None:
+    """A table for each group of faults: rows are points, columns what was done to which process."""
+    points = [point for point in ALL_POINTS if any(result.point == point.name for result in results)]
+    for title, part in _groups():
+        columns = [fault for fault in part if any(result.fault is fault for result in results)]
+        if not columns:
+            continue
+        table = report.table(title, "point", *(f"{fault.process}\n{fault.name}" for fault in columns))
+        for point in points:
+            here = [result for result in results if result.point == point.name]
+            table.add_row(point.name, *(_mark([each for each in here if each.fault is fault]) for fault in columns))
+        report.out.print(table)
+    tested = [result for result in results if not result.not_applicable]
+    broken = [result for result in tested if result.broken]
+    report.out.print(f"{len(tested)} cells, {len(broken)} with a violation.")
+    for result in broken:
+        report.out.print(line_of(result), soft_wrap=True)
+
+
+def _groups() -> tuple[tuple[str, Sequence[Fault]], ...]:
+    """No more columns in each than a narrow terminal has room for."""
+    half = len(PROCESSES) // 2
+    return (
+        ("Processes that make calls", PROCESSES[:half]),
+        ("Processes of others", PROCESSES[half:]),
+        ("Connections and disks", (*CUTS, *DISKS)),
+        ("Clocks", CLOCKS),
+    )
+
+
+def _mark(results: Sequence[Result]) -> Text:
+    if not results:
+        return Text("")
+    if results[0].not_applicable:
+        return Text(results[0].not_applicable, "dim")
+    bad = any(result.broken for result in results)
+    many = f" {len(results)}x" if len(results) > 1 else ""
+    return Text(f"violation{many}", "bold red") if bad else Text(f"ok{many}", "green")
