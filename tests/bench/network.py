@@ -141,8 +141,8 @@ class Network:
 
     def _refuse(self, leg: "_Leg", status: str) -> None:
         if leg.call.ended is None:
-            self._answer(leg, status)
             leg.call.ended = time.time_ns()
+            self._answer(leg, status)
 
     def _pick_up(self, leg: "_Leg", call_id: bytes, behaviour: Behaviour) -> None:
         if leg.call.ended is not None:

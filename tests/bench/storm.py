@@ -43,7 +43,7 @@ ELSEWHERE = "Boone County Annex"
 CALL_FILE = (
     "Channel: PJSIP/{number}@trunk\nApplication: Wait\nData: 600\nWaitTime: {ring}\nMaxRetries: 0\nArchive: no\n"
 )
-PATIENCE = 60  # seconds without a call while calls are due
+PATIENCE = 30  # seconds without a call while calls are due
 
 
 def behaviour(number: str, seed: int) -> Behaviour:
