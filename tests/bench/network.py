@@ -105,15 +105,17 @@ class Network:
             else:
                 self._invited(_Leg(message, source), call_id, at)
         elif method == b"CANCEL" and leg:
-            self._sip.sendto(_answer(message, b"200 OK"), source)
-            if leg.call.answered is None and leg.call.ended is None:
+            given_up = leg.call.answered is None and leg.call.ended is None
+            if given_up:
                 leg.call.ended = at
+            self._sip.sendto(_answer(message, b"200 OK"), source)
+            if given_up:
                 self._answer(leg, "487 Request Terminated")
         elif method == b"BYE":
-            self._sip.sendto(_answer(message, b"200 OK"), source)
             if leg and leg.call.ended is None:
                 leg.call.ended, leg.call.hung_up_by = at, "caller"
                 self._talking.pop(call_id, None)
+            self._sip.sendto(_answer(message, b"200 OK"), source)
         elif method == b"OPTIONS":
             self._sip.sendto(_answer(message, b"200 OK"), source)
         elif method == b"SIP/2.0" and leg:

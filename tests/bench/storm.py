@@ -307,7 +307,8 @@ def _use(ours: Run, files: Run, lines: int) -> Table:
     for name, each in (("this service", ours), ("call files", files)):
         use, most = line_use(each.calls, lines, each.since, each.until), most_at_once(each.calls)
         table.add_row(
-            name, f"{len(each.calls)}", f"{each.length:.1f}", f"{use:.1%}", f"{most}", f"{most_in_a_second(each.calls)}",
+            name, f"{len(each.calls)}", f"{each.length:.1f}", f"{use:.1%}", f"{most}",
+            f"{most_in_a_second(each.calls)}",
             report.reached(use > AIM_USE and most <= lines) if each is ours else "",
         )  # fmt: skip
     return table
