@@ -261,10 +261,13 @@ def typical(calls: Sequence[Call], seed: int, every: int = 4) -> list[str]:
     return found
 
 
-def _calls(lines: int) -> dict[str, object]:
-    """The settings of calls. Who was called once is not called again for so long that no storm lasts until then."""
+def _settings(port: int, lines: int) -> dict[str, object]:
+    """Who was called once is not called again for so long that no storm lasts until then."""
     again = dict.fromkeys(("not confirmed", "busy", "no answer", "congestion", "failed", "lost"), "10:00:00")
-    return {"lines": lines, "ring": RING, "longest": 120, "again": again, "keep_calling": "24:00:00"}
+    return {
+        "trunk": {"host": "127.0.0.1", "port": port},
+        "calls": {"lines": lines, "ring": RING, "longest": 120, "again": again, "keep_calling": "24:00:00"},
+    }
 
 
 def run(registrants: int, lines: int, seed: int) -> None:
@@ -293,9 +296,8 @@ def run(registrants: int, lines: int, seed: int) -> None:
 @contextmanager
 def _service(network: Network, lines: int, progress: Progress) -> Iterator[tuple[BenchLine, psycopg.Connection]]:
     starting = progress.add_task("starting the service", total=None)
-    trunk = {"host": "127.0.0.1", "port": network.port}
     with (
-        BenchLine(trunk=trunk, calls=_calls(lines)) as line,
+        BenchLine(**_settings(network.port, lines)) as line,
         psycopg.connect(line.house.dsn, autocommit=True) as conn,
     ):
         progress.remove_task(starting)
