@@ -29,14 +29,8 @@ AIM_USE, AIM_SHARE, AIM_BUSY = 0.95, 0.90, 0.5
 AIM_WAIT = 1  # second
 RING = 6  # seconds
 PIN = "2580"
-SHARES = {
-    "confirmed": 25,
-    "unconfirmed": 15,
-    "machine": 10,
-    "unanswered": 15,
-    "busy": 20,
-    "refused": 15,
-}  # of a hundred
+# Of a hundred telephones.
+SHARES = {"confirmed": 18, "unconfirmed": 18, "machine": 10, "unanswered": 14, "busy": 20, "refused": 20}
 BUSY = Behaviour("busy", refusal="486 Busy Here")
 MOST_LINES = 10_000  # that the settings allow
 ELSEWHERE = "Boone County Annex"
