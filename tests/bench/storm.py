@@ -91,10 +91,10 @@ def groups(telephones: Sequence[str]) -> list[Group]:
     released, later = list(many)[::5], list(many)[3::10]
     moved = [offender for offender in many if offender not in (*released, *later)]
     return [
-        Group("released, a quarter for one", critical=True, registered={"900000": list(telephones[:quarter])}),
-        Group("released, ten for each", critical=True, registered={each: many[each] for each in released}),
-        Group("moved, ten for each", critical=False, registered={each: many[each] for each in moved}),
-        Group("released in mid-storm", critical=True, registered={each: many[each] for each in later}),
+        Group("one released", critical=True, registered={"900000": list(telephones[:quarter])}),
+        Group("many released", critical=True, registered={each: many[each] for each in released}),
+        Group("many moved", critical=False, registered={each: many[each] for each in moved}),
+        Group("released later", critical=True, registered={each: many[each] for each in later}),
     ]
 
 
@@ -286,8 +286,8 @@ def run(registrants: int, lines: int, seed: int) -> None:
             busy_files = storm.by_call_files(telephones, MOST_LINES)
     report.out.print(_speed(ours, files, busy, busy_files))
     report.explain(
-        f"""All of it happens in one commit; the last group's turn comes in a second one, when half of the others were
-        called. Behind the trunk is a telephone network of our own, in the benchmark's process, whose record all figures
+        f"""All of it happens in one commit: one is released for whom a quarter is registered, and many are released or
+        moved for whom ten are. What comes later is a second commit, when half of the others were called. Behind the trunk is a telephone network of our own, in the benchmark's process, whose record all figures
         are from: the kernel's time of each INVITE, and when that call ended, whoever ended it. How a telephone behaves
         is decided by its number and the seed. Nobody is called twice.
 
@@ -348,7 +348,7 @@ def _waiting(ours: Run, parts: Sequence[Group], lines: int) -> Table:
         for numbers, since in ((urgent, ours.since), (later.numbers, ours.later))
         for seconds, number in waits_for_a_line(ours.calls, numbers, lines, since)
     }
-    table = report.table("First calls, s", "", "calls", "median", "last", "line free: median", "the worst", "aim")
+    table = report.table("First calls, s", "", "calls", "median", "last", "late: median", "the worst", "aim")
     for part in parts:
         after = _first_calls(ours.calls, part.numbers, ours.later if part is later else ours.since)
         row = [part.name, f"{len(after)}", f"{report.centile(after, 50) or 0:.1f}", f"{max(after, default=0):.1f}"]
