@@ -286,22 +286,25 @@ def run(registrants: int, lines: int, seed: int) -> None:
             busy_files = storm.by_call_files(telephones, MOST_LINES)
     report.out.print(_speed(ours, files, busy, busy_files))
     report.explain(
-        f"""All of it happens in one commit: one is released for whom a quarter is registered, and many are released or
-        moved for whom ten are. What comes later is a second commit, when half of the others were called. Behind the trunk is a telephone network of our own, in the benchmark's process, whose record all figures
-        are from: the kernel's time of each INVITE, and when that call ended, whoever ended it. How a telephone behaves
-        is decided by its number and the seed. Nobody is called twice.
+        f"""All of it happens in one commit: one is released for whom a quarter is registered, and many are released
+        or moved for whom ten are. What comes later is a second commit, when half of the others were called.
+        Behind the trunk is a telephone network of our own, in the benchmark's process, whose record all figures
+        are from: the kernel's time of each INVITE, and when that call ended, whoever ended it. How a telephone
+        behaves is decided by its number and the seed. Nobody is called twice.
 
-        Lines are in use from INVITE to end, until nobody waits any more. "a second" is the most INVITEs in any second.
-        A first call that goes before all others is late by what has passed since a line was free for it: the calls take
-        free lines in the order in which they came, and a line that another call took meanwhile was free all the same.
+        Lines are in use from INVITE to end, until nobody waits any more. "a second" is the most INVITEs in any
+        second. A first call that goes before all others is late by what has passed since a line was free for
+        it: the calls take free lines in the order in which they came, and a line that another call took
+        meanwhile was free all the same.
 
-        In turn with it a script drops a call file for every fourth telephone in the order of the lengths of their
-        calls, and the next one as soon as a file is gone. It knows no database and no flow, and who answers hears
-        nothing; each telephone talks as long as it did with the service. Calls of no length: every telephone is busy at
-        once, and nothing limits how many calls there are.
+        In turn with it a script drops a call file for every fourth telephone in the order of the lengths of
+        their calls, and the next one as soon as a file is gone. It knows no database and no flow, and who
+        answers hears nothing; each telephone talks as long as it did with the service. Calls of no length:
+        every telephone is busy at once, and nothing limits how many calls there are.
 
-        The aims: more than {AIM_USE:.0%} of the lines in use and never more lines than there are; no first call that
-        goes before others later than {AIM_WAIT} s; {AIM_SHARE:.0%} and {AIM_BUSY:.0%} of what call files reach."""
+        The aims: more than {AIM_USE:.0%} of the lines in use and never more lines than there are; no first call
+        that goes before others later than {AIM_WAIT} s; {AIM_SHARE:.0%} and {AIM_BUSY:.0%} of what call files
+        reach."""
     )
 
 
