@@ -1,5 +1,6 @@
 """The FastAGI server: one process, a thread for each call, flows addressed by name (``agi://…/hotline``)."""
 
+import _thread
 import logging
 import socket
 import socketserver
@@ -36,6 +37,11 @@ class Server(socketserver.ThreadingTCPServer):
         self.service = service
         self._beat = beat
         super().__init__(("127.0.0.1", port), _Handler)
+
+    def process_request(self, request: "socket.socket | tuple[bytes, socket.socket]", client_address: object) -> None:
+        # Not threading.Thread, which waits until its thread has had a turn: behind hundreds of others that is long, and
+        # Asterisk gives up a connection that is not taken within 2 s.
+        _thread.start_new_thread(self.process_request_thread, (request, client_address))
 
     def service_actions(self) -> None:
         self._beat()

@@ -1,6 +1,7 @@
 """The command line of the benchmarks."""
 
 import os
+import random
 import resource
 import sys
 
@@ -11,6 +12,7 @@ from tests.bench import lookup as looking
 from tests.bench import memory as remembering
 from tests.bench import report, stopping
 from tests.bench import ring as ringing
+from tests.bench import storm as storming
 from tests.bench import talk as talking
 from tests.bench.load import Stuck
 
@@ -62,6 +64,15 @@ def lookup(offenders: int, seconds: float) -> None:
 def talk(languages: tuple[str, ...], offenders: int) -> None:
     """Time from the answer to "you are registered", and from a key to what is said (about 10 minutes)."""
     talking.run(list(languages), offenders)
+
+
+@commands.command()
+@click.option("--registrants", type=click.IntRange(40, 50_000), default=2000, help="Who are to be called at once.")
+@click.option("--lines", type=click.IntRange(1, 500), default=50, help="Calls at the same time.")
+@click.option("--seed", type=int, default=None, help="Of who behaves how; one is made up and printed.")
+def storm(registrants: int, lines: int, seed: int | None) -> None:
+    """Thousands to be called at once: use of the lines, order, and speed beside call files (about 6 minutes)."""
+    storming.run(registrants, lines, random.randrange(10**6) if seed is None else seed)  # noqa: S311  no secret
 
 
 def main() -> None:
