@@ -90,7 +90,12 @@ class Journal:
 
     def _read(self, path: Path) -> Confirmation:
         kept = json.loads(path.read_text(encoding="ascii"))
-        return Confirmation(**kept | {"at": datetime.fromisoformat(kept["at"])})
+        return Confirmation(
+            int(kept["attempt_id"]),
+            int(kept["registrant_id"]),
+            [int(event_id) for event_id in kept["event_ids"]],
+            datetime.fromisoformat(kept["at"]),
+        )
 
     def _sync(self) -> None:
         """A new name is on the disk only when its directory is."""

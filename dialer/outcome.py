@@ -84,7 +84,10 @@ def finish(
 
 
 def refused_by_trunk(outcome: str, cause: str) -> bool:
-    """Whether the trunk did not carry the call, so that another may; so does one that gave no answer at all."""
+    """Whether the trunk did not carry the call, so that another may.
+
+    So it is where the network gave no answer at all: a telephone that rings has one, "SIP 180 Ringing".
+    """
     code = re.match(r"SIP ([1-6][0-9]{2})\b", cause)
     if code is None:
         return outcome in {"congestion", "failed", "no answer"}

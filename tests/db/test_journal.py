@@ -96,7 +96,16 @@ def test_while_the_database_is_away_it_waits(journal: Journal, confirmation: Con
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("torn", ["", '{"attempt_id": 1, "regis', "[]", '{"attempt_id": 1, "at": "soon"}'])
+@pytest.mark.parametrize(
+    "torn",
+    [
+        "",
+        '{"attempt_id": 1, "regis',
+        "[]",
+        '{"attempt_id": 1, "at": "soon"}',
+        '{"attempt_id": 1, "registrant_id": 1, "event_ids": ["x"], "at": "2026-11-20T18:00:00+00:00"}',
+    ],
+)
 def test_what_is_torn_is_set_aside_with_a_warning_and_the_rest_is_replayed(
     torn: str,
     journal: Journal,

@@ -222,7 +222,7 @@ def test_what_the_telephone_itself_says_goes_to_no_other_trunk(shared: psycopg.C
         ("failed", "SIP 500 Server Internal Error", True),
         ("failed", "", True),  # it could not be reached
         ("no answer", "", True),  # nor did it answer at all
-        ("no answer", "SIP 183 Session Progress", False),
+        ("no answer", "SIP 180 Ringing", False),
         ("no answer", "SIP 480 Temporarily Unavailable", False),
         ("failed", "SIP 404 Not Found", False),
         ("failed", "SIP 603 Decline", False),
