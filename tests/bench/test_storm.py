@@ -65,5 +65,5 @@ def test_a_script_drops_the_next_file_as_soon_as_one_is_gone_and_never_more_than
     made = numbers(20)
     assert list(drop(tmp_path, made, 3))[-1] == 20
     pbx.join(10)
-    assert sorted(dialled) == sorted(f"PJSIP/{number}@trunk" for number in made)
+    assert sorted(dialled) == sorted(f"PJSIP/{number}@trunk-main" for number in made)
     assert most == 3

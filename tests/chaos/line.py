@@ -42,7 +42,7 @@ class ChaosLine(Line):
     def __init__(self) -> None:
         self.port, self.ahead, self.moved = free_port(), 0.0, 0.0
         self._sound_ports = free_port(count=100)
-        super().__init__(trunk={"host": "127.0.0.1", "port": self.port})
+        super().__init__(trunks={"main": {"host": "127.0.0.1", "port": self.port, "lines": 4, "rate": 50}})
 
     def __enter__(self) -> Self:
         self.telephones = Telephones(self.port)
