@@ -3,7 +3,6 @@
 import logging
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -194,12 +193,9 @@ class Telling:
         self.only_pin = found is None
         self.registrant_id = found.id if found else 0
         if found is None:
-            with suppress(Unreachable), self.service.db.connection() as conn:
-                attempts.note_answered_by(conn, self.attempt_id, "person")
-                attempts.count_wrong_pin(conn, self.attempt_id, now=self.service.clock())
+            self.note(lambda conn: attempts.count_wrong_pin(conn, self.attempt_id, now=self.service.clock()))
         elif found.pin_key_id != keyring.newest:
-            with suppress(Unreachable), self.service.db.connection() as conn:
-                registrants.use_newest_key(conn, keyring, found.id, pin)
+            self.note(lambda conn: registrants.use_newest_key(conn, keyring, found.id, pin))
         return None if found else "wrong_pin"
 
     def is_not_wanted(self) -> bool:

@@ -250,7 +250,9 @@ def note_heard(conn: Connection, attempt_id: int, *, until: datetime) -> None:
 def count_wrong_pin(conn: Connection, attempt_id: int, *, now: datetime) -> None:
     """A PIN was entered that is nobody's there. Calls go on, however many; after ten for one event a person is told."""
     conn.execute(
-        "update call_attempt set wrong_pins = wrong_pins + 1 where id = %s and state = 'answered'", [attempt_id]
+        """update call_attempt set wrong_pins = wrong_pins + 1, answered_by = 'person'
+           where id = %s and state = 'answered'""",
+        [attempt_id],
     )
     for event_id, registrant_id in conn.execute(
         """select event_id, min(registrant_id)

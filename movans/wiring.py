@@ -19,7 +19,7 @@ from db.journal import Journal
 from db.keys import Keyring
 from db.migrate import migrate
 from db.pool import Database, Unreachable, open_pool, take_time
-from movans import asterisk, postgres, settings, supervision, trunks
+from movans import asterisk, canary, postgres, settings, supervision, trunks
 from movans.heartbeat import Heartbeat
 from movans.settings import Settings
 from prompts.catalogue import Catalogue, load_all
@@ -183,12 +183,20 @@ def alarm(house: House) -> None:
     others = [part.name for part in supervision.parts(house.settings) if part.name != "alarm"]
     pulse = Pulse({part: house.heartbeat(part).path for part in others})
     tick = timedelta(seconds=TICK)
+    keyring = house.keyring()
     with house.database() as db:
+
+        def watch_canary(at: datetime) -> None:
+            with db.connection() as conn:
+                first = house.settings.service.languages[0]
+                canary.duty(conn, keyring, language=first, every=house.settings.canary, now=at)
+
         duties = [
             Duty(tick, commands.look),
             Duty(tick, pulse.look),
             Duty(tick, Teller(db, chosen.command, commands).look),
             Duty(timedelta(seconds=5), watch_notifications(db)),
+            Duty(timedelta(seconds=5), watch_canary),
         ]
         if chosen.alive.command:
             duties.append(Duty(chosen.alive.every, Alive(db, chosen.alive.command, commands, pulse).look))

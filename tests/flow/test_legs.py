@@ -33,9 +33,11 @@ class Dialling:
     def __init__(self) -> None:
         self.rung: list[str] = []
 
-    def dial(self, where: str, seconds: int) -> None:
+    def dial(self, where: str, seconds: int, *, telephone: str) -> bool:
         assert seconds > 0
+        assert telephone not in where
         self.rung.append(where)
+        return True
 
 
 @pytest.mark.parametrize(
