@@ -124,4 +124,4 @@ CUTS = (cut("before"), cut("after"))
 DISKS = (full("asterisk/spool", "spool"), full("journal", "journal"))
 SUMMER, WINTER = datetime(2027, 3, 14, 8, tzinfo=UTC), datetime(2027, 11, 7, 7, tzinfo=UTC)  # in Missouri
 CLOCKS = (clock(+1), clock(-1), over(SUMMER, "into summer time"), over(WINTER, "out of it"))
-FAULTS = (*PROCESSES, *CUTS, *DISKS, *CLOCKS)
+ALL_FAULTS = (*PROCESSES, *CUTS, *DISKS, *CLOCKS)
