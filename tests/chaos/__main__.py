@@ -59,4 +59,4 @@ def command(
 
 if os.geteuid() != 0:
     sys.exit("The crash matrix starts a service, whose parts run as users of their own: use sudo script/chaos")
-command()
+command(prog_name="script/chaos")
