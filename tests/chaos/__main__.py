@@ -9,18 +9,19 @@ import click
 from tests.bench import report, stopping
 from tests.chaos import matrix
 from tests.chaos.cell import ALL_POINTS, Result
-from tests.chaos.faults import FAULTS
+from tests.chaos.faults import ALL_FAULTS
+
+POINTS = {point.name: point for point in ALL_POINTS}
+FAULTS = {f"{fault.process} {fault.name}": fault for fault in ALL_FAULTS}
 
 
 @click.command(name="script/chaos", context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--matrix", "whole", is_flag=True, help="Every cell once.")
 @click.option("--minutes", type=click.FloatRange(min=0.1), default=None, help="A random walk, for so long.")
 @click.option("--seed", default=None, help="Of a walk that is to be repeated.  [default: a new one]")
-@click.option("--lines", type=click.IntRange(1, 8), default=1, help="Services at once, each in a walk of its own.")
-@click.option("--point", "points", multiple=True, help="Only this point; can be given several times.")
-@click.option(
-    "--fault", "faults", multiple=True, help='Only this fault, as "serve killed"; can be given several times.'
-)
+@click.option("--lines", type=click.IntRange(1, 8), default=1, help="Services at once, which share the cells.")
+@click.option("--point", "points", type=click.Choice(list(POINTS)), multiple=True, help="Only this one, or these.")
+@click.option("--fault", "faults", type=click.Choice(list(FAULTS)), multiple=True, help="Only this one, or these.")
 def command(
     *,
     whole: bool,
@@ -37,13 +38,8 @@ def command(
     """
     if whole == (minutes is not None):
         raise click.UsageError("give either --matrix or --minutes")
-    chosen_points = [point for point in ALL_POINTS if not points or point.name in points]
-    chosen_faults = [fault for fault in FAULTS if not faults or f"{fault.process} {fault.name}" in faults]
-    if not chosen_points or not chosen_faults:
-        raise click.UsageError(
-            f"the points are {', '.join(point.name for point in ALL_POINTS)};"
-            f" the faults are {', '.join(f'{fault.process} {fault.name}' for fault in FAULTS)}"
-        )
+    chosen_points = [POINTS[name] for name in points or POINTS]
+    chosen_faults = [FAULTS[name] for name in faults or FAULTS]
     if minutes is None:
         cells = iter(matrix.every(chosen_faults, chosen_points))
     else:
@@ -63,4 +59,4 @@ def command(
 
 if os.geteuid() != 0:
     sys.exit("The crash matrix starts a service, whose parts run as users of their own: use sudo script/chaos")
-command()
+command(prog_name="script/chaos")

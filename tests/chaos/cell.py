@@ -13,6 +13,7 @@ from tests.chaos.line import PATIENCE, ChaosLine
 from tests.chaos.oracle import violations
 
 QUIET = 5.0  # seconds in which no call may follow; the settings let one come again after three
+BEFORE = 30.0  # seconds before the fault in which a cell's calls began; an earlier one may be another cell's
 COMMITTED = POINTS[0]
 RINGING = Point("ringing", "", "")  # a point of the telephone's own: nothing in the service is held
 ALL_POINTS = tuple(each for point in POINTS for each in ((point, RINGING) if point.name == "dialling" else (point,)))
@@ -44,29 +45,17 @@ def run(line: ChaosLine, point: Point, fault: Fault, people: int = 1) -> Result:
     numbers = {f"{next(_offenders)}": f"57355501{20 + next(_numbers) % 80}" for _ in range(people)}
     for offender, number in numbers.items():
         line.register(offender, number)
-    broken: list[str] = []
-    with fault.around(line):
+    with fault.around(line), line.disarmed():
         with line.unwatched():
             _bring_to(line, point, fault.order, numbers)
             fault_at = time.time()
             fault.strike(line)
-        try:
-            line.is_well_again()
-        except AssertionError:
-            broken.append(f"not all parts worked again within {PATIENCE} s")
-        try:
-            line.eventually(lambda: _is_told(line, numbers), PATIENCE)
-        except AssertionError:
-            broken.append(f"not everybody was told within {PATIENCE} s")
-        time.sleep(QUIET)
+        broken = _settles(line, numbers)
+        theirs = [call for call in line.telephones.calls() if call.number in numbers.values()]
         broken += violations(
             line.notifications(numbers),
             line.attempts(numbers),
-            [
-                call
-                for call in line.telephones.calls()
-                if call.number in numbers.values() and call.invited > fault_at - 30
-            ],
+            [call for call in theirs if call.invited > fault_at - BEFORE],
             fault_at=fault_at,
         )
     return Result(point.name, fault, broken, time.monotonic() - began)
@@ -75,11 +64,9 @@ def run(line: ChaosLine, point: Point, fault: Fault, people: int = 1) -> Result:
 def _bring_to(line: ChaosLine, point: Point, order: str, numbers: dict[str, str]) -> None:
     """Until a process is held at the point; the telephone rings, at the point of its own."""
     if point is RINGING:
-        line.telephones.picks_up = False
-        line.arm("nothing at", point)
-        line.release(*numbers)
-        line.eventually(lambda: any(map(line.telephones.ringing, numbers.values())), 20)
-        line.telephones.picks_up = True
+        with line.telephones.nobody_picks_up():
+            line.release(*numbers)
+            line.eventually(lambda: any(map(line.telephones.ringing, numbers.values())), 20)
         return
     line.arm(order, point)
     if point is COMMITTED and order != "hold":
@@ -95,6 +82,21 @@ def _bring_to(line: ChaosLine, point: Point, order: str, numbers: dict[str, str]
         line.wait_reached(point)
     if point.goes_on:
         time.sleep(MID_SENTENCE)
+
+
+def _settles(line: ChaosLine, numbers: dict[str, str]) -> list[str]:
+    """Wait until every part works and everybody is told, and then for a call too many; say what did not come."""
+    missed: list[str] = []
+    for what, true in (
+        ("not all parts worked again", line.is_well),
+        ("not everybody was told", lambda: _is_told(line, numbers)),
+    ):
+        try:
+            line.eventually(true, PATIENCE)
+        except AssertionError:
+            missed.append(f"{what} within {PATIENCE} s")
+    time.sleep(QUIET)
+    return missed
 
 
 def _is_told(line: ChaosLine, numbers: dict[str, str]) -> bool:

@@ -123,5 +123,5 @@ PROCESSES = tuple(make(part) for part in ("dial", "serve", "asterisk", "postgres
 CUTS = (cut("before"), cut("after"))
 DISKS = (full("asterisk/spool", "spool"), full("journal", "journal"))
 SUMMER, WINTER = datetime(2027, 3, 14, 8, tzinfo=UTC), datetime(2027, 11, 7, 7, tzinfo=UTC)  # in Missouri
-CLOCKS = (clock(+1), clock(-1), over(SUMMER, "into summer time"), over(WINTER, "out of it"))
-FAULTS = (*PROCESSES, *CUTS, *DISKS, *CLOCKS)
+CLOCKS = (clock(+1), clock(-1), over(SUMMER, "to summer time"), over(WINTER, "to winter time"))
+ALL_FAULTS = (*PROCESSES, *CUTS, *DISKS, *CLOCKS)

@@ -220,11 +220,20 @@ class ChaosLine(Line):
     # Points
 
     def arm(self, what: str, point: Point) -> None:
-        for name in ("armed", "taken", "reached", "go"):
-            (self.orders / name).unlink(missing_ok=True)
         order = self.orders / "new"
         order.write_text(f"{what} {point.name}")
         order.rename(self.orders / "armed")
+
+    @contextmanager
+    def disarmed(self) -> Iterator[None]:
+        """After the block nothing is armed any more, and nobody is held."""
+        for name in ("armed", "reached", "go"):
+            (self.orders / name).unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            (self.orders / "armed").unlink(missing_ok=True)
+            self.go_on()
 
     def is_missing(self, point: Point) -> bool:
         """Whether the point waits for a part of the service that is not built yet."""

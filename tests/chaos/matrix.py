@@ -11,7 +11,7 @@ from rich.text import Text
 from tests.bench import report
 from tests.chaos import cell
 from tests.chaos.cell import ALL_POINTS, Result
-from tests.chaos.faults import CLOCKS, CUTS, DISKS, FAULTS, PROCESSES, Fault
+from tests.chaos.faults import ALL_FAULTS, CLOCKS, CUTS, DISKS, PROCESSES, Fault
 from tests.chaos.injected import Point
 from tests.chaos.line import ChaosLine
 from tests.live import registered
@@ -26,13 +26,13 @@ class Cell:
     people: int = 1
 
 
-def every(faults: Sequence[Fault] = FAULTS, points: Sequence[Point] = ALL_POINTS) -> list[Cell]:
-    """Those in which much of the service must be started anew come last."""
+def every(faults: Sequence[Fault] = ALL_FAULTS, points: Sequence[Point] = ALL_POINTS) -> list[Cell]:
+    """One fault after the other, each at every point."""
     return [Cell(point, fault) for fault in faults for point in points]
 
 
 def walk(
-    seed: str, minutes: float, faults: Sequence[Fault] = FAULTS, points: Sequence[Point] = ALL_POINTS
+    seed: str, minutes: float, faults: Sequence[Fault] = ALL_FAULTS, points: Sequence[Point] = ALL_POINTS
 ) -> Iterator[Cell]:
     """Any cell after any other, for so long; the same for the same seed."""
     choice, until = random.Random(seed), time.monotonic() + minutes * 60  # noqa: S311
@@ -40,16 +40,44 @@ def walk(
         yield Cell(choice.choice(points), choice.choice(faults), choice.randint(1, MOST_PEOPLE))
 
 
-def run(cells: Iterable[Cell], told: Callable[[Result], None], stopping: threading.Event) -> None:
-    """Run the cells on a line; a line that a cell has left broken is thrown away for a new one."""
-    waiting = iter(cells)
+class Shared:
+    """What several lines share: the cells that are left, and what came of the others."""
+
+    def __init__(self, cells: Iterable[Cell], told: Callable[[Result], None]) -> None:
+        self.results: list[Result] = []
+        self.failed: list[Exception] = []  # what kept a line from working
+        self.stopping = threading.Event()
+        self._waiting, self._told, self._lock = iter(cells), told, threading.Lock()
+
+    def left(self) -> Iterator[Cell]:
+        while not self.stopping.is_set():
+            with self._lock:
+                each = next(self._waiting, None)
+            if each is None:
+                return
+            yield each
+
+    def tell(self, result: Result) -> None:
+        with self._lock:
+            self.results.append(result)
+            self._told(result)
+
+    def work(self) -> None:
+        try:
+            run(self)
+        except Exception as error:  # noqa: BLE001  raised again by `run_on`
+            self.failed.append(error)
+            self.stopping.set()
+
+
+def run(shared: Shared) -> None:
+    """Run cells on a line; one that a cell has left broken is thrown away for a new one."""
+    cells = shared.left()
     while True:
         with ChaosLine() as line:
-            for each in waiting:
-                if stopping.is_set():
-                    return
+            for each in cells:
                 result = _run(line, each)
-                told(result)
+                shared.tell(result)
                 if result.broken and not _is_usable(line):
                     break
             else:
@@ -73,25 +101,12 @@ def _is_usable(line: ChaosLine) -> bool:
 
 
 def run_on(lines: int, cells: Iterable[Cell], told: Callable[[Result], None]) -> list[Result]:
-    """Share the cells among so many lines, and return what came of them. Ctrl-C ends it after the cells under way."""
-    results: list[Result] = []
-    lock, stopping = threading.Lock(), threading.Event()
-    waiting = iter(cells)
+    """Share the cells among so many lines, and return what came of them. Ctrl-C ends it after the cells under way.
 
-    def shared() -> Iterator[Cell]:
-        while True:
-            with lock:
-                each = next(waiting, None)
-            if each is None:
-                return
-            yield each
-
-    def tell(result: Result) -> None:
-        with lock:
-            results.append(result)
-            told(result)
-
-    workers = [threading.Thread(target=run, args=(shared(), tell, stopping)) for _ in range(lines)]
+    Raises what kept a line from working, once the others have ended.
+    """
+    shared = Shared(cells, told)
+    workers = [threading.Thread(target=shared.work) for _ in range(lines)]
     for worker in workers:
         worker.start()
     try:
@@ -99,10 +114,12 @@ def run_on(lines: int, cells: Iterable[Cell], told: Callable[[Result], None]) ->
             worker.join()
     except KeyboardInterrupt:
         report.err.print("Stopping; the cells that are under way end first.")
-        stopping.set()
+        shared.stopping.set()
         for worker in workers:
             worker.join()
-    return results
+    if shared.failed:
+        raise shared.failed[0]
+    return shared.results
 
 
 def line_of(result: Result) -> Text:

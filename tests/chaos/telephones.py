@@ -13,7 +13,8 @@ import struct
 import threading
 import time
 from collections import deque
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -69,7 +70,7 @@ class Telephones:
 
     def __init__(self, port: int, *, pin: str = "2580", thinks: float = THINKS) -> None:
         self.port, self._pin, self._thinks = port, pin, thinks
-        self.picks_up = True
+        self._picks_up = True
         self.record: list[Rang] = []
         self._lines: dict[str, _Line] = {}  # by Call-ID
         self._lock = threading.Lock()
@@ -90,6 +91,15 @@ class Telephones:
             if line.media is not None:
                 line.media.close()
         self._sip.close()
+
+    @contextmanager
+    def nobody_picks_up(self) -> Iterator[None]:
+        """Inside the block telephones ring, and are picked up after it."""
+        self._picks_up = False
+        try:
+            yield
+        finally:
+            self._picks_up = True
 
     def ringing(self, number: str) -> bool:
         with self._lock:
@@ -168,7 +178,7 @@ class Telephones:
                 line.media = None
             return
         if rang.answered is None:
-            if self.picks_up and now > rang.invited + RINGS:
+            if self._picks_up and now > rang.invited + RINGS:
                 self._answer(line)
             return
         if not line.acknowledged and now > line.resend_at:

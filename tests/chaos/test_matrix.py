@@ -5,7 +5,7 @@ from itertools import islice
 from tests.bench import report
 from tests.chaos import matrix
 from tests.chaos.cell import ALL_POINTS, Result
-from tests.chaos.faults import FAULTS
+from tests.chaos.faults import ALL_FAULTS
 
 
 def test_the_same_seed_makes_the_same_walk():
@@ -28,7 +28,7 @@ def test_the_table_has_a_cell_for_every_point_and_fault_and_says_what_broke():
     with report.out.capture() as captured:
         matrix.show(results)
     said = captured.get()
-    assert len(cells) == len(ALL_POINTS) * len(FAULTS)
+    assert len(cells) == len(ALL_POINTS) * len(ALL_FAULTS)
     assert said.count(" ok") == len(cells[0::3])
     assert said.count(" violation") == len(cells[1::3]) + 1  # and the sum
     assert said.count(broken[0]) == len(cells[1::3])
@@ -37,5 +37,5 @@ def test_the_table_has_a_cell_for_every_point_and_fault_and_says_what_broke():
 
 
 def test_a_line_says_what_broke_and_where():
-    result = Result("renamed", FAULTS[0], ["no call came after it"], 3)
+    result = Result("renamed", ALL_FAULTS[0], ["no call came after it"], 3)
     assert matrix.line_of(result).plain == "BAD  renamed: dial killed: no call came after it"

@@ -85,12 +85,12 @@ def test_an_answer_is_said_again_until_it_is_acknowledged(caller: Caller):
 
 
 def test_who_gives_up_is_no_longer_rung(telephones: Telephones, caller: Caller):
-    telephones.picks_up = False
-    caller.invites("one")
-    assert [caller.is_told() for _ in range(2)][-1] == "180 Ringing"
-    assert telephones.ringing("5735550142")
-    caller.asks("CANCEL", "one")
-    assert {caller.is_told() for _ in range(2)} == {"200 OK", "487 Request Terminated"}
+    with telephones.nobody_picks_up():
+        caller.invites("one")
+        assert [caller.is_told() for _ in range(2)][-1] == "180 Ringing"
+        assert telephones.ringing("5735550142")
+        caller.asks("CANCEL", "one")
+        assert {caller.is_told() for _ in range(2)} == {"200 OK", "487 Request Terminated"}
     assert not telephones.ringing("5735550142")
 
 

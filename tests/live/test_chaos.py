@@ -7,7 +7,7 @@ import pytest
 
 from tests.chaos import cell
 from tests.chaos.cell import ALL_POINTS
-from tests.chaos.faults import FAULTS
+from tests.chaos.faults import ALL_FAULTS
 from tests.chaos.line import ChaosLine
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, whose parts run as users of their own")
@@ -30,7 +30,7 @@ def line() -> Iterator[ChaosLine]:
 )
 def test_nobody_is_forgotten_and_nobody_called_twice_at_once(line: ChaosLine, point: str, fault: str):
     (where,) = [each for each in ALL_POINTS if each.name == point]
-    (what,) = [each for each in FAULTS if f"{each.process} {each.name}" == fault]
+    (what,) = [each for each in ALL_FAULTS if f"{each.process} {each.name}" == fault]
     result = cell.run(line, where, what)
     assert not result.not_applicable
     assert not result.broken, f"{result.broken}\n{line.last_lines()}"
