@@ -9,7 +9,7 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from db.pool import open_pool
-from feed.custody_csv import Rules
+from feed.records import Rules
 from feed.run import Report, run
 from movans import settings
 from tests import people

@@ -11,7 +11,7 @@ from psycopg_pool import ConnectionPool
 
 from db import custody, lookup
 from db.custody import Details
-from feed.custody_csv import Refused
+from feed.records import Refused
 from feed.run import Report, run
 from movans import settings
 from tests.conftest import NOON
