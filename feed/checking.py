@@ -1,6 +1,7 @@
 """Reads a file as a whole: every mistake is found before anything of it is believed."""
 
 from dataclasses import replace
+from io import BufferedReader
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -12,7 +13,7 @@ MOST_MISTAKES = 1000  # sentences that are kept of a file that is refused
 MOST_ASIDE = 10_000  # rows that are put aside of one file, whatever share they are
 
 
-def opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BufferedReader:
     """The file, open to be read. Raises Refused where it is none that can be."""
     try:
         return path.open("rb")

@@ -14,7 +14,7 @@ from feed.cells import Day, Number, NumberOrNone, Row, Some, Status, Time, Wrong
 from feed.records import Bad, Checked, CourtRecord, Refused, Rules
 from feed.table import Columns, columns, rows
 
-STATUSES = ("scheduled", "cancelled")
+STATUSES: tuple[str, ...] = ("scheduled", "cancelled")
 
 
 class _Case(Row):
@@ -52,7 +52,7 @@ _KINDS: dict[str, type[Row]] = {
     "Charge": _Charge,
     "CalendarDelete": _CalendarDelete,
 }
-FIELDS = frozenset(
+FIELDS: frozenset[str] = frozenset(
     name for kind, row in _KINDS.items() for field in row.model_fields for name in (field, f"{kind}/{field}")
 )
 
@@ -98,7 +98,8 @@ def _columns(kind: str, cells: list[str], rules: Rules, where: str) -> tuple[Col
     fields = _KINDS[kind].model_fields
     required = [field for field, holds in fields.items() if holds.is_required()]
     optional = [field for field in fields if field not in required]
-    return columns(cells, required, optional, rules, f"{where}: {kind}", kind)
+    found, is_header = columns(cells, required, optional, rules, f"{where}: {kind}", kind)
+    return replace(found, separator="tab"), is_header
 
 
 def _checked(kind: str, fields: Mapping[str, str], rules: Rules, called: Callable[[str], str]) -> Row:
@@ -122,9 +123,8 @@ def _record(
     party = parties.get(row.case_number)
     mistakes = plans({called("starts_at"): row.starts_at}, rules.now)
     if party is None:
-        mistakes.append(
-            f"{called('case_number')} {row.case_number!r} has no Case record before it that is right; send whose case it is"
-        )
+        says = "has no Case record before it that is right; send whose case it is"
+        mistakes.append(f"{called('case_number')} {row.case_number!r} {says}")
     if party is None or mistakes:
         raise Wrong(mistakes)
     at = with_zone(row.starts_at, rules.zone).astimezone(UTC)

@@ -28,8 +28,8 @@ from feed.records import CustodyRecord, Rules
 REQUIRED = ("agency", "offender_number", "last_name", "first_name", "date_of_birth", "facility", "status", "changed_at")
 DETAILS = ("booking_number", "aliases", "case_numbers", "release_date", "court_at", "court_place")
 OPTIONAL = ("middle_name", "event_id", *DETAILS)
-FIELDS = frozenset(REQUIRED + OPTIONAL)
-STATUSES = ("in custody", "released", "escaped", "on furlough", "deceased")
+FIELDS: frozenset[str] = frozenset(REQUIRED + OPTIONAL)
+STATUSES: tuple[str, ...] = ("in custody", "released", "escaped", "on furlough", "deceased")
 
 
 class _CustodyRow(Row):
@@ -66,8 +66,10 @@ def custody_record(
     mistakes = []
     if row.agency not in rules.agencies:
         known = ", ".join(sorted(rules.agencies))
-        where = "is not the one of this feed; it is" if rules.agency else "is not in the settings; known are"
-        mistakes.append(f"{called('agency')} {row.agency!r} {where} {known}; correct it or add it there")
+        says = f"is not in the settings; known are {known}; correct it or add it there"
+        if rules.agency:
+            says = f"is not {known}, whose feed this is; correct it, or send it by a feed of its own"
+        mistakes.append(f"{called('agency')} {row.agency!r} {says}")
     if is_to_come(since, rules.now):
         mistakes.append(f"{called('changed_at')} {given['changed_at']!r} is in the future; correct it or its zone")
     mistakes += birth(called("date_of_birth"), row.date_of_birth, rules.now)

@@ -23,7 +23,9 @@ __all__ = ["FIELDS", "STATUSES", "read"]
 LONGEST_MESSAGE = 1 << 20  # bytes; real ones have some ten thousand
 DEEPEST = 100  # elements within each other; real ones have ten
 MEANS = {"BookingReport": "in custody", "CustodyReleaseReport": "released", "CustodyStatusChangeReport": ""}
-FIELDS = frozenset(name for field in CUSTODY_FIELDS for name in (field, *(f"{kind}/{field}" for kind in MEANS)))
+FIELDS: frozenset[str] = frozenset(
+    name for field in CUSTODY_FIELDS for name in (field, *(f"{kind}/{field}" for kind in MEANS))
+)
 _SUBJECT = "Person/"  # a path that begins so is looked up in the person whom the message is about
 _PATHS = {
     "offender_number": "Booking/BookingSubject/SubjectIdentification/IdentificationID",
@@ -73,7 +75,7 @@ class _Source:
     def __init__(self, name: str, source: BinaryIO) -> None:
         self._name, self._source, self._taken = name, source, 0
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         chunk = self._source.read(size)
         self._taken += len(chunk)
         if self._taken > LONGEST_MESSAGE:
@@ -157,6 +159,8 @@ class _Message:
             found["aliases"] = aliases
         fields = {field: "; ".join(texts) if field in _SEVERAL else texts[0] for field, texts in found.items()}
         fields = {"first_name": "", "date_of_birth": ""} | fields
+        if "court_at" not in fields:
+            fields.pop("court_place", None)
         if MEANS[self.kind] and fields.get("status", "").lower() not in self._words:
             fields["status"] = MEANS[self.kind]
         return fields
@@ -194,8 +198,7 @@ class _Message:
                 continue
             for identity in _below(association, "Identity"):
                 known_as = self._by_id.get(_attribute(identity, "ref", "uri"), identity)
-                for name in _below(known_as, "IdentityPersonRepresentation/PersonName"):
-                    aliases.append(_alias(name))
+                aliases += map(_alias, _below(known_as, "IdentityPersonRepresentation/PersonName"))
         return aliases
 
 

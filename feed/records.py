@@ -139,7 +139,7 @@ class Rules:
     quarantine: float = 0.0
 
     def columns_of(self, kind: str = "") -> dict[str, str | int]:
-        """Their names of the fields of a kind of record: what is said of KIND/FIELD goes before what is said of FIELD."""
+        """Their names of the fields of a kind of record: what KIND/FIELD says goes before what FIELD says."""
         general = {field: name for field, name in self.columns.items() if "/" not in field}
         special = {field: name for field, name in self.columns.items() if kind and field.startswith(f"{kind}/")}
         return general | {field.partition("/")[2]: name for field, name in special.items()}

@@ -96,12 +96,10 @@ def run(
 def _check_applicable(file: File, rules: Rules, name: str) -> None:
     """What is read but not applied yet is refused, so that nobody believes that it took effect."""
     if rules.format == "custody snapshot":
-        raise Refused(
-            [
-                f"{name}: is a custody snapshot, and who is missing in one is not noticed yet; declare the feed as custody"
-                " changes to have its rows applied without that"
-            ]
+        says = (
+            "is a custody snapshot, and who is missing in one is not noticed yet; declare the feed as custody changes"
         )
+        raise Refused([f"{name}: {says} to have its rows applied without that"])
     if file.court:
         raise Refused([f"{name}: is a court calendar, which is read and checked, but not applied yet"])
 

@@ -1,4 +1,4 @@
-"""Rows of delimited text, one at a time, whatever spreadsheets and systems did to the file; and what its columns are."""
+"""Rows of delimited text, one at a time, whatever spreadsheets and systems did to it; and what its columns are."""
 
 import codecs
 import csv
@@ -25,12 +25,8 @@ class _Lines:
         while line := self._text.readline(LONGEST_ROW + 1):
             self._taken += len(line)
             if self._taken > LONGEST_ROW:
-                raise Refused(
-                    [
-                        f"{self._name}, row {self.row}: is longer than {LONGEST_ROW:,} signs; is a quote missing, or is"
-                        " it no text?"
-                    ]
-                )
+                says = f"is longer than {LONGEST_ROW:,} signs; is a quote missing, or is it no text?"
+                raise Refused([f"{self._name}, row {self.row}: {says}"])
             yield line
 
     def fresh(self) -> None:
@@ -40,7 +36,7 @@ class _Lines:
 def rows(name: str, source: BinaryIO, encoding: str, what: str = "CSV", **form: Any) -> Iterator[tuple[int, list[str]]]:
     """The rows that hold something, numbered as a spreadsheet numbers them, with single blanks in their cells.
 
-    ``form`` is csv.reader's, ``what`` its name. Raises Refused where it is no such text, at the row where that is found.
+    ``form`` is csv.reader's, ``what`` its name. Raises Refused where it is no such text, once that row is reached.
     """
     codec = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
     text = io.TextIOWrapper(source, codec, newline="")
@@ -111,9 +107,9 @@ def columns(
     It is none where the settings give the columns by their places. A field that the settings name must be there, and so
     must those that are required, unless the settings say what they always are. Raises Refused with every mistake.
     """
-    theirs = rules.columns_of(kind)
     required = [field for field in required if field not in rules.always]
     fields = [*required, *(field for field in optional if field not in rules.always)]
+    theirs = {field: name for field, name in rules.columns_of(kind).items() if field in fields}
     if any(isinstance(name, int) for name in theirs.values()):
         return _numbered(first, required, theirs, where), False
     names = [name.lower() for name in first]
