@@ -62,8 +62,10 @@ def _status(text: str, info: ValidationInfo) -> str:
     words = _rules(info).statuses
     found = {word.lower(): status for word, status in words.items()}.get(text.lower())
     if found is None:
-        known = f"must be one of {', '.join(words)}" if words else "means nothing yet"
-        raise ValueError(known if set(words) <= set(words.values()) else f"{known}, or be added to the feed's statuses")
+        if not words:
+            raise ValueError("means nothing yet; add it to the feed's statuses in the settings")
+        theirs = "" if set(words) <= set(words.values()) else ", or be added to the feed's statuses"
+        raise ValueError(f"must be one of {', '.join(words)}{theirs}")
     return found
 
 

@@ -58,7 +58,7 @@ class _Seen:
             raise Refused([f"{self._name}: has a header and no rows; write it again where it comes from"])
         aside = self._contradicted | {bad.row: bad for bad in self._bad}
         if self._unkept or len(aside) > share * self._rows:
-            raise Refused(self._mistakes(share))
+            raise Refused(self._mistakes(len(aside) + self._unkept, share))
         right = [record for record in self._records.values() if record.row not in aside]
         return File(
             custody=[record for record in right if isinstance(record, CustodyRecord)],
@@ -68,12 +68,11 @@ class _Seen:
             rows=self._rows,
         )
 
-    def _mistakes(self, share: float) -> list[str]:
+    def _mistakes(self, wrong: int, share: float) -> list[str]:
         all_of_them = list(chain.from_iterable(bad.mistakes for bad in self._bad))
         mistakes = all_of_them[:MOST_MISTAKES]
         if more := len(all_of_them) - len(mistakes):
             mistakes.append(f"{self._name}: and {more} more mistakes in the rows after that")
-        wrong = len(self._bad) + self._unkept
         if share:
             mistakes.append(
                 f"{self._name}: {wrong} of {self._rows} rows are wrong, and the settings allow a share of {share:g} to"
