@@ -112,7 +112,7 @@ WRONG: dict[str, tuple[str, Any, str, str]] = {
         "agencies.boone.facilities.Farm", {"telephone": 5735550113, "address": " "}, "must be some words", "12 Court",
     ),
     "a feed of no format": (FEEDS, feed(format=MISSING), "jail.format: is missing", "custody changes"),
-    "a feed of another format": (FEEDS, feed(format="xls"), "jail.format: must be one of custody changes", "custody ch"),
+    "a feed of another format": (FEEDS, feed(format="xls"), "jail.format: must be one of custody changes", "custody"),
     "a feed without an interval": (FEEDS, feed(interval=MISSING), "jail.interval: is missing", "00:15:00"),
     "a feed in two words": (FEEDS, {"the jail": feed()["jail"]}, "must be one word of letters, digits", "jail"),
     "all mistakes put aside": (FEEDS, feed(mistakes=1), "mistakes: must be refuse, or the share of bad rows", "refuse"),
