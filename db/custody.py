@@ -127,17 +127,18 @@ def lock(conn: Connection, agency: str, numbers: Iterable[str]) -> dict[str, Off
 
 
 def history(conn: Connection, offender_id: int) -> list[Event]:
-    """What happened to the offender, oldest first."""
+    """What happened to the offender, oldest first; without what is only planned, as a court date."""
     cursor = conn.cursor(row_factory=class_row(Event))
-    return cursor.execute(_EVENT + "where offender_id = %s order by effective_at, id", [offender_id]).fetchall()
+    query = _EVENT + "where offender_id = %s and planned_at is null order by effective_at, id"
+    return cursor.execute(query, [offender_id]).fetchall()
 
 
 def histories(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[Event]]:
-    """What happened to each of the offenders, oldest first, in one query."""
+    """What happened to each of the offenders, as ``history`` has it, in one query."""
     found: dict[int, list[Event]] = {offender_id: [] for offender_id in offender_ids}
     rows = conn.execute(
         """select offender_id, id, kind, status, facility, effective_at, stated_times, source_key
-           from custody_event where offender_id = any(%s) order by effective_at, id""",
+           from custody_event where offender_id = any(%s) and planned_at is null order by effective_at, id""",
         [list(found)],
     )
     for offender_id, *event in rows:
@@ -230,15 +231,20 @@ def record(
     source: str,
     source_key: str,
     feed_run_id: int,
+    planned_at: datetime | None = None,
+    place: str = "",
     now: datetime,
 ) -> int:
-    """Keep an event; return its id. Raises UniqueViolation where the source gave the same key before."""
+    """Keep an event; return its id. Raises UniqueViolation where the source gave the same key before.
+
+    ``planned_at`` and ``place`` are of what is to come, where the event is about that: a release, a court date.
+    """
     row = conn.execute(
         """insert into custody_event (offender_id, kind, status, facility, effective_at, stated_times,
-                                      source, source_key, feed_run_id, recorded_at)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id""",
+                                      source, source_key, feed_run_id, planned_at, place, recorded_at)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id""",
         [offender_id, kind, custody.status, custody.facility, custody.since, [custody.since],
-         source, source_key, feed_run_id, now],
+         source, source_key, feed_run_id, planned_at, place, now],
     ).fetchone()  # fmt: skip
     if row is None:
         raise LookupError(f"the event {source_key} was not kept")

@@ -36,6 +36,14 @@ class CustodyRecord:
         return self.custody.since
 
     @property
+    def where(self) -> str:
+        return self.custody.facility
+
+    @property
+    def when(self) -> datetime:
+        return self.custody.since
+
+    @property
     def given(self) -> dict[str, str]:
         """What tells one row from another, as kept of a row that is put aside."""
         at = self.custody.since.isoformat(" ")
@@ -72,6 +80,14 @@ class CourtRecord:
     @property
     def at(self) -> None:
         """A file says one thing of a court date, whenever."""
+
+    @property
+    def where(self) -> str:
+        return self.place
+
+    @property
+    def when(self) -> datetime | None:
+        return self.planned_at
 
     @property
     def given(self) -> dict[str, str]:

@@ -13,9 +13,10 @@ from psycopg import Connection
 from db import custody, feed_runs, notifications
 from db.custody import Custody, Details, Event, Offender
 from db.pool import Database, take_time
+from feed import court
 from feed.checking import opened, read
 from feed.compare import Change, compare, overtaking
-from feed.records import Bad, CustodyRecord, File, Refused, Rules
+from feed.records import Bad, CustodyRecord, File, Record, Refused, Rules
 
 _ONE_AT_A_TIME = 0x46454544  # "FEED": two imports at once would both find a new offender missing
 CHUNK = 500  # rows between two reports of progress
@@ -25,7 +26,7 @@ CHUNK = 500  # rows between two reports of progress
 class Line:
     """One change, as it is printed: of whom, what, and how many will be called."""
 
-    record: CustodyRecord
+    record: Record
     change: Change
     notifications: int
 
@@ -37,6 +38,7 @@ class Report:
     unchanged: int = 0
     lines: list[Line] = field(default_factory=list)
     quarantined: Sequence[Bad] = ()
+    strangers: int = 0  # court dates of people whom no jail has told us of
 
     @property
     def notifications(self) -> int:
@@ -80,28 +82,31 @@ def run(
         source.seek(0)
         try:
             file = read(path.name, source, rules)
-            _check_applicable(file, rules, path.name)
+            _check_applicable(rules, path.name)
             with db.connection() as conn:
                 take_time(conn)
                 conn.execute("select pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
                 run_id = feed_runs.add(conn, path.name, sha256, "applied", feed=rules.feed, now=rules.now)
                 feed_runs.put_aside(conn, run_id, [(bad.row, bad.mistakes, bad.given) for bad in file.quarantined])
-                return _apply(_Run(conn, run_id, rules.now, keep_calling, rules.zone), file, path.name, progress)
+                this = _Run(conn, run_id, rules.now, keep_calling, rules.zone)
+                report = _apply(this, file, path.name, progress)
+                _apply_court(this, file, report)
+                counts = {"rows": report.rows, "events": len(report.lines), "notifications": report.notifications}
+                feed_runs.count(conn, run_id, **counts)
+                return report
         except Refused:
             with db.connection() as conn:
                 feed_runs.add(conn, path.name, sha256, "refused", feed=rules.feed, now=rules.now)
             raise
 
 
-def _check_applicable(file: File, rules: Rules, name: str) -> None:
+def _check_applicable(rules: Rules, name: str) -> None:
     """What is read but not applied yet is refused, so that nobody believes that it took effect."""
     if rules.format == "custody snapshot":
         says = (
             "is a custody snapshot, and who is missing in one is not noticed yet; declare the feed as custody changes"
         )
         raise Refused([f"{name}: {says} to have its rows applied without that"])
-    if file.court:
-        raise Refused([f"{name}: is a court calendar, which is read and checked, but not applied yet"])
 
 
 def _apply(run: _Run, file: File, name: str, progress: Callable[[int, int], None]) -> Report:
@@ -133,8 +138,17 @@ def _apply(run: _Run, file: File, name: str, progress: Callable[[int, int], None
         if done % CHUNK == 0 or done == len(file.custody):
             progress(done, len(file.custody))
     custody.heard_of(run.conn, as_they_were, now=run.now)
-    feed_runs.count(run.conn, run.id, rows=report.rows, events=len(report.lines), notifications=report.notifications)
     return report
+
+
+def _apply_court(run: _Run, file: File, report: Report) -> None:
+    """Apply what a court calendar says, and add to the report what came of it."""
+    applied = court.apply(run.conn, run.id, file.court, now=run.now)
+    for news in applied.news:
+        made = notifications.make(run.conn, news.event_id, late=False, keep_calling=run.keep_calling, now=run.now)
+        report.lines.append(Line(news.record, Change("news", news.kind), made))
+    report.unchanged += applied.unchanged
+    report.strangers = applied.strangers
 
 
 def _lock_all(conn: Connection, records: Sequence[CustodyRecord]) -> dict[tuple[str, str], _Known]:

@@ -28,10 +28,10 @@ def changes(report: Report, zone: ZoneInfo) -> Table:
     for line in report.lines[:ROWS]:
         record, change = line.record, line.change
         what = change.kind if change.what == "news" else f"{change.kind}: corrected"
-        name = f"{record.person.last_name}, {record.person.first_name}"
+        name = f"{record.person.last_name}, {record.person.first_name}" if record.person else ""
         _row(
             table, str(record.row), f"{record.agency} {record.number}", name, what + (" (late)" if change.late else ""),
-            record.custody.facility, _time(record.custody.since, zone), str(line.notifications),
+            record.where, _time(record.when, zone), str(line.notifications),
         )  # fmt: skip
     if len(report.lines) > ROWS:
         _row(table, "…", f"and {len(report.lines) - ROWS} more")
@@ -56,8 +56,11 @@ def summary(report: Report) -> str:
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items())) or "nothing changed"
     repeated = f" ({report.repeated} repeated)" if report.repeated else ""
     rows = "1 row" if report.rows == 1 else f"{report.rows} rows"
+    strange = f", {report.strangers} of people whom no jail has told us of" if report.strangers else ""
     wrong = f"; {len(report.quarantined)} put aside" if report.quarantined else ""
-    return f"{rows}{repeated}: {kinds}; {report.unchanged} as known{wrong}. {report.notifications} to be called."
+    return (
+        f"{rows}{repeated}: {kinds}; {report.unchanged} as known{strange}{wrong}. {report.notifications} to be called."
+    )
 
 
 def waiting(conn: Connection, keyring: Keyring, zone: ZoneInfo) -> Table:

@@ -12,7 +12,7 @@ from agi.service import Service
 from db.custody import Offender
 from db.notifications import News
 from feed.compare import KINDS
-from feed.custody import STATUSES
+from feed.custody_csv import STATUSES
 from prompts.catalogue import Catalogue
 from tests.conftest import NOON
 from tests.flow.telephone import Caller
