@@ -59,9 +59,9 @@ def _several(text: str) -> tuple[str, ...]:
 
 
 def _status(text: str, info: ValidationInfo) -> str:
-    words = _rules(info).statuses
-    found = {word.lower(): status for word, status in words.items()}.get(text.lower())
+    found = _rules(info).meanings.get(text.lower())
     if found is None:
+        words = _rules(info).statuses
         if not words:
             raise ValueError("means nothing yet; add it to the feed's statuses in the settings")
         theirs = "" if set(words) <= set(words.values()) else ", or be added to the feed's statuses"

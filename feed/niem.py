@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser, iterparse
 
-from feed.cells import Wrong, one_line
+from feed.cells import LONGEST, Wrong, one_line
 from feed.custody import FIELDS as CUSTODY_FIELDS
 from feed.custody import STATUSES, custody_record
 from feed.records import Bad, CustodyRecord, Refused, Rules
@@ -46,6 +46,7 @@ _PATHS = {
     "CustodyStatusChangeReport/status": "Detention/SupervisionCustodyStatus/StatusDescriptionText",
     "CustodyStatusChangeReport/changed_at": "DocumentCreationDate/DateTime",
 }
+_SINGLE = ("offender_number", "facility", "status", "changed_at")
 _SEVERAL = ("aliases", "case_numbers")
 _DAYS = ("date_of_birth", "release_date")
 _DAY_OF = re.compile(r"(\d{4}-\d\d-\d\d)(T.*|Z|[+-]\d\d:\d\d)")  # as xs:dateTime and xs:date may have it
@@ -59,6 +60,7 @@ def read(name: str, source: BinaryIO, rules: Rules) -> Iterator[CustodyRecord | 
         message = _Message(report, rules)
         fields = message.fields()
         try:
+            message.check_single()
             record = custody_record(number, fields, message.rules, message.called)
             if message.kind == "CustodyReleaseReport" and record.custody.status == "in custody":
                 raise Wrong([f"{message.called('status')} {fields['status']!r} means in custody, in a release report"])
@@ -143,14 +145,24 @@ class _Message:
         self.kind = _local(report.tag)
         meaning = MEANS[self.kind]
         self.rules = replace(rules, statuses=dict(rules.statuses) | ({meaning: meaning} if meaning else {}))
-        self._words = {word.lower() for word in rules.statuses}
+        self._words = rules.meanings
         self._paths = {field: str(path) for field, path in rules.columns_of(self.kind).items()}
-        self._within = [*_below(report, "Custody"), report]
+        self._report, self._custody = report, _below(report, "Custody")
         self._by_id = {name: element for element in report.iter() if (name := _attribute(element, "id"))}
         self._subject = self._whom()
 
     def called(self, field: str) -> str:
         return f"{self._paths[field]} ({field})" if field in self._paths else field
+
+    def check_single(self) -> None:
+        """Raises Wrong where a message says several things of what can be one only: it may be about several people."""
+        found = {field: sorted(set(self._texts(field))) for field in _SINGLE if field in self._paths}
+        if mistakes := [
+            f"{self.called(field)} says {' and '.join(texts)[:LONGEST]!r}; send a message for each"
+            for field, texts in found.items()
+            if len(texts) > 1
+        ]:
+            raise Wrong(mistakes)
 
     def fields(self) -> dict[str, str]:
         """The texts by our names; those of optional parts that are not there are left out, and so not changed."""
@@ -179,7 +191,8 @@ class _Message:
     def _elements(self, path: str) -> list[Element]:
         if path.startswith(_SUBJECT):
             return [] if self._subject is None else _below(self._subject, path.removeprefix(_SUBJECT))
-        return next((found for part in self._within if (found := _below(part, path))), [])
+        found = [element for custody in self._custody for element in _below(custody, path)]
+        return found or _below(self._report, path)
 
     def _whom(self) -> Element | None:
         """The person whom it is about, by reference or in place; else the only one there is."""

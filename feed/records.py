@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Any, BinaryIO, Literal, Protocol
 from zoneinfo import ZoneInfo
 
@@ -153,6 +154,11 @@ class Rules:
     dates: str = ""
     times: str = ""
     quarantine: float = 0.0
+
+    @cached_property
+    def meanings(self) -> dict[str, str]:
+        """Our status by their word in small letters."""
+        return {word.lower(): status for word, status in self.statuses.items()}
 
     def columns_of(self, kind: str = "") -> dict[str, str | int]:
         """Their names of the fields of a kind of record: what KIND/FIELD says goes before what FIELD says."""

@@ -3,6 +3,7 @@
 import io
 import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
+from feed.cells import Wrong
 from feed.checking import read
+from feed.custody import OPTIONAL, REQUIRED, STATUSES, custody_record, in_our_words
 from feed.formats import FORMATS
 from feed.records import File, Refused, Rules
 from feed.run import run
-from tests.feed.conftest import CALENDAR, HEADER, JAIL, NIEM, SAMPLES, declared, row
+from tests.feed.conftest import CALENDAR, HEADER, JAIL, NIEM, SAMPLES, declared, row, rules
 from tests.feed.test_run import everything, runs
 
 FEEDS: dict[str, tuple[str, Rules]] = {
@@ -99,6 +102,27 @@ def test_a_damaged_file_is_read_or_refused(name: str, how: Rules, data: st.DataO
         taken = len(file.custody) + len(file.court) + file.repeated + len(file.quarantined)
         assert taken <= file.rows
         assert len(file.quarantined) <= how.quarantine * file.rows
+
+
+EXTREMES = [
+    *("", "0", "9", "00", ";", ",", ", ;", "NONE", "in custody", "released", "boone", "100234", "SMITH", "SMITH, JOHN"),
+    *("1900-01-01 00:00+14:00", "9999-12-31 23:59-14:00", "2026-11-15 09:40", "0001-01-01 00:00", "2026-W46-7T10:00"),
+    *("1990-07-31", "9999-12-31", "0001-01-01", "20261115T0940", "2026-11-15T24:00", "2026-11-15 09:40:00.1234567"),
+]
+CELL = st.sampled_from(EXTREMES) | st.text(max_size=100)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    cells=st.fixed_dictionaries(dict.fromkeys(REQUIRED, CELL), optional=dict.fromkeys(OPTIONAL, CELL)),
+    forms=st.sampled_from([("", ""), ("%m/%d/%Y", "%m/%d/%Y %H:%M")]),
+)
+def test_any_cells_are_a_record_or_mistakes(cells: dict[str, str], forms: tuple[str, str]):
+    how = in_our_words(replace(rules(), dates=forms[0], times=forms[1]))
+    try:
+        assert custody_record(2, cells, how).custody.status in STATUSES
+    except Wrong as wrong:
+        assert wrong.mistakes
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -154,6 +154,18 @@ def test_another_persons_name_is_not_taken_for_the_subjects():
     assert "Person/PersonName/PersonSurName (last_name) is missing" in mistakes(two)[0]
 
 
+def test_a_message_about_two_people_is_a_mistake_and_not_half_of_it_believed():
+    custody = re.search("<x:Custody>.*</x:Custody>", RELEASE, re.DOTALL)
+    assert custody
+    two = RELEASE.replace(custody[0], custody[0] + custody[0].replace("100234", "100561"))
+    assert mistakes(two) == [
+        (
+            "jail.xml, message 1: Booking/BookingSubject/SubjectIdentification/IdentificationID (offender_number) says"
+            " '100234 and 100561'; send a message for each"
+        )
+    ]
+
+
 BOMB = (
     '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">'
     '<!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;&b;&b;">]><a>&c;</a>'
