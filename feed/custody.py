@@ -28,6 +28,7 @@ from feed.records import CustodyRecord, Rules
 REQUIRED = ("agency", "offender_number", "last_name", "first_name", "date_of_birth", "facility", "status", "changed_at")
 DETAILS = ("booking_number", "aliases", "case_numbers", "release_date", "court_at", "court_place")
 OPTIONAL = ("middle_name", "event_id", *DETAILS)
+_OF_PERSON = {"first_name": "first_name", "middle_name": "middle_name", "date_of_birth": "birth_date"}
 FIELDS: frozenset[str] = frozenset(REQUIRED + OPTIONAL)
 STATUSES: tuple[str, ...] = ("in custody", "released", "escaped", "on furlough", "deceased")
 
@@ -36,9 +37,9 @@ class _CustodyRow(Row):
     agency: str
     offender_number: Number
     last_name: Some
-    first_name: str
+    first_name: str = ""
     middle_name: str = ""
-    date_of_birth: Day
+    date_of_birth: Day = None
     facility: Some
     status: Status
     changed_at: Time
@@ -82,4 +83,5 @@ def custody_record(
     if row.court_at:
         details["court_at"] = with_zone(row.court_at, rules.zone).astimezone(UTC)
     custody = Custody(row.status, facility, since.astimezone(UTC))
-    return CustodyRecord(number, row.agency, row.offender_number, person, custody, row.event_id, details)
+    unsaid = tuple(ours for field, ours in _OF_PERSON.items() if field not in given)
+    return CustodyRecord(number, row.agency, row.offender_number, person, custody, row.event_id, details, unsaid)

@@ -170,7 +170,6 @@ class _Message:
         if "aliases" not in self._paths and (aliases := self._aliases()):
             found["aliases"] = aliases
         fields = {field: "; ".join(texts) if field in _SEVERAL else texts[0] for field, texts in found.items()}
-        fields = {"first_name": "", "date_of_birth": ""} | fields
         if "court_at" not in fields:
             fields.pop("court_place", None)
         if MEANS[self.kind] and fields.get("status", "").lower() not in self._words:

@@ -16,7 +16,8 @@ KEPT = 200  # signs of a cell of a row that is put aside
 class CustodyRecord:
     """One row: where a person is, as an agency says. ``changed_at`` is in ``custody.since``.
 
-    ``details`` holds those of db.custody.Details of which the file says something.
+    ``details`` holds those of db.custody.Details of which the file says something; ``unsaid`` names those of ``person``
+    of which it says nothing.
     """
 
     row: int
@@ -26,6 +27,7 @@ class CustodyRecord:
     custody: Custody
     event_id: str
     details: dict[str, Any]
+    unsaid: tuple[str, ...] = ()
 
     @property
     def about(self) -> str:
@@ -50,6 +52,10 @@ class CustodyRecord:
         at = self.custody.since.isoformat(" ")
         who = {"offender_number": self.number, "last_name": self.person.last_name}
         return who | {"status": self.custody.status, "facility": self.custody.facility, "changed_at": at}
+
+    def person_after(self, known: Person) -> Person:
+        """Who it is: what the file says; of what it says nothing, what was known."""
+        return replace(self.person, **{name: getattr(known, name) for name in self.unsaid})
 
     def details_after(self, known: Details) -> Details:
         """What holds of the details: what the file says; of what it says nothing, what was known."""

@@ -264,7 +264,7 @@ def _apply_change(run: _Run, here: _Known | None, record: CustodyRecord, change:
         state = Custody(latest.status, latest.facility, latest.effective_at)
         if current:
             details = record.details_after(offender.details)
-            custody.update(conn, offender.id, record.person, state, details, now=now)
+            custody.update(conn, offender.id, record.person_after(offender.person), state, details, now=now)
         else:
             custody.update(conn, offender.id, offender.person, state, now=offender.known_at)
         offender = custody.get(conn, offender.id)
@@ -273,8 +273,8 @@ def _apply_change(run: _Run, here: _Known | None, record: CustodyRecord, change:
 
 def _apply_person(run: _Run, offender: Offender, record: CustodyRecord) -> Offender:
     """Correct a name, a date of birth or one of the details."""
-    details = record.details_after(offender.details)
-    if (record.person, details) == (offender.person, offender.details):
+    person, details = record.person_after(offender.person), record.details_after(offender.details)
+    if (person, details) == (offender.person, offender.details):
         return offender
-    custody.update(run.conn, offender.id, record.person, offender.custody, details, now=run.now)
+    custody.update(run.conn, offender.id, person, offender.custody, details, now=run.now)
     return custody.get(run.conn, offender.id)

@@ -142,6 +142,18 @@ def test_messages_of_niem_are_applied(db: ConnectionPool, shared: Connection):
     ]
 
 
+def test_what_a_later_message_leaves_out_stays_known(db: ConnectionPool, shared: Connection):
+    run(db, SAMPLES / "niem.xml", declared(**NIEM), keep_calling=timedelta(days=1))
+    (kept,) = shared.execute("select middle_name, birth_date, booking_number, case_numbers from offender").fetchall()
+    assert kept == ("Q", date(1990, 7, 31), "B-2026-0031", ["26BA-CR00123", "26BA-CR00124"])
+
+
+def test_a_column_that_is_left_out_takes_no_middle_name_away(imports: Imports, shared: Connection):
+    imports(row().replace("JOHN,", "JOHN,Q,"), header=HEADER.replace("first_name,", "first_name,middle_name,"))
+    imports(row("released", "2026-11-20 09:40"))
+    assert shared.execute("select middle_name, status from offender").fetchall() == [("Q", "released")]
+
+
 def test_a_snapshot_is_refused_as_long_as_nobody_notices_who_is_missing_in_it(imports: Imports, shared: Connection):
     with pytest.raises(Refused, match=r"custody.csv: is a custody snapshot, and who is missing in one is not noticed"):
         imports(row(), feed=declared(format="custody snapshot"))
