@@ -59,7 +59,7 @@ FIELDS: frozenset[str] = frozenset(
 
 @dataclass(frozen=True)
 class _Party:
-    """Whose case it is, as the last Case record of its number said."""
+    """Whose case it is, as the Case record of its number says."""
 
     person: Person
     number: str
@@ -117,7 +117,10 @@ def _record(
         if mistakes := birth(called("date_of_birth"), row.date_of_birth, rules.now):
             raise Wrong(mistakes)
         person = Person(row.first_name, row.middle_name, row.last_name, row.date_of_birth)
-        parties[row.case_number] = _Party(person, row.offender_number)
+        party = _Party(person, row.offender_number)
+        if parties.setdefault(row.case_number, party) != party:
+            number_of = f"{called('case_number')} {row.case_number!r}"
+            raise Wrong([f"{number_of} is somebody else's in a Case before it; give each person a case number"])
     if not isinstance(row, _CourtEvent):
         return Checked(number)
     party = parties.get(row.case_number)

@@ -103,10 +103,8 @@ def run(
 def _check_applicable(rules: Rules, name: str) -> None:
     """What is read but not applied yet is refused, so that nobody believes that it took effect."""
     if rules.format == "custody snapshot":
-        says = (
-            "is a custody snapshot, and who is missing in one is not noticed yet; declare the feed as custody changes"
-        )
-        raise Refused([f"{name}: {says} to have its rows applied without that"])
+        says = "is a custody snapshot, and who is missing in one is not noticed yet"
+        raise Refused([f"{name}: {says}; declare the feed as custody changes to have its rows applied without that"])
 
 
 def _apply(run: _Run, file: File, name: str, progress: Callable[[int, int], None]) -> Report:

@@ -93,6 +93,11 @@ WRONG = {
         "",
         "row 6: Charge: has too few columns (2, not 3); is a tab wrong, or a quote mis",
     ),
+    "a case of two people": (
+        "Charge\t26BA-CR00123\tASSAULT 1ST DEGREE\t565.050",
+        "Case\t26BA-CR00123\tDOE\tJIM\t\t\t",
+        "row 6: Case: case_number '26BA-CR00123' is somebody else's in a Case before it; give each person a case nu",
+    ),
     "a birth to come": (
         "1990-07-31",
         "2030-07-31",
