@@ -15,13 +15,17 @@ State = Literal["scheduled", "cancelled", "deleted"]
 
 @dataclass(frozen=True)
 class CourtEvent:
-    """The latest that its court said of a court date. ``offender_ids``: whose it is, as far as they were told of."""
+    """The latest that its court said of a court date, and when it says that it did.
+
+    ``offender_ids``: whose it is, of those whom a jail has told us of.
+    """
 
     source_key: str
     case_number: str
     planned_at: datetime
     place: str
     state: State
+    changed_at: datetime | None = None
     offender_ids: Collection[int] = ()
 
 
@@ -29,7 +33,7 @@ def known(conn: Connection, agency: str, source_keys: Iterable[str]) -> dict[str
     """Of the court dates of these ids: those that are known."""
     cursor = conn.cursor(row_factory=class_row(CourtEvent))
     found = cursor.execute(
-        """select source_key, case_number, planned_at, place, state,
+        """select source_key, case_number, planned_at, place, state, changed_at,
                   array(select offender_id from court_event_of where court_event_id = id) as offender_ids
            from court_event where agency = %s and source_key = any(%s)""",
         [agency, list(source_keys)],
@@ -49,10 +53,10 @@ def of_cases(conn: Connection, case_numbers: Iterable[str]) -> dict[str, list[in
     return found
 
 
-def of_numbers(conn: Connection, agency: str, numbers: Iterable[str]) -> dict[str, int]:
-    """The agency's offenders of these numbers."""
+def of_numbers(conn: Connection, agency: str, numbers: Iterable[str]) -> dict[str, list[int]]:
+    """The agency's offender of each of these numbers."""
     rows = conn.execute(
-        "select number, id from offender where agency = %s and number = any(%s)", [agency, list(numbers)]
+        "select number, array[id] from offender where agency = %s and number = any(%s)", [agency, list(numbers)]
     )
     return dict(rows.fetchall())
 
@@ -69,14 +73,15 @@ def keep(conn: Connection, agency: str, event: CourtEvent, *, feed_run_id: int, 
     conn.execute(
         """with kept as (
                insert into court_event as e (agency, source_key, case_number, planned_at, place, state,
-                                             feed_run_id, known_at)
-               values (%(agency)s, %(key)s, %(case)s, %(at)s, %(place)s, %(state)s, %(run)s, %(now)s)
+                                             changed_at, feed_run_id, known_at)
+               values (%(agency)s, %(key)s, %(case)s, %(at)s, %(place)s, %(state)s, %(changed)s, %(run)s, %(now)s)
                on conflict (agency, source_key) do update set
                    case_number = excluded.case_number, planned_at = excluded.planned_at, place = excluded.place,
-                   state = excluded.state, feed_run_id = excluded.feed_run_id, known_at = excluded.known_at
+                   state = excluded.state, changed_at = excluded.changed_at,
+                   feed_run_id = excluded.feed_run_id, known_at = excluded.known_at
                returning id)
            insert into court_event_of select id, unnest(%(offenders)s::bigint[]) from kept on conflict do nothing""",
         {"agency": agency, "key": event.source_key, "case": event.case_number, "at": event.planned_at,
-         "place": event.place, "state": event.state, "run": feed_run_id, "now": now,
+         "place": event.place, "state": event.state, "changed": event.changed_at, "run": feed_run_id, "now": now,
          "offenders": list(event.offender_ids)},
     )  # fmt: skip

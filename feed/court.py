@@ -1,7 +1,7 @@
 """What a court calendar means, given what is known, and its import, as a part of a feed run."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from psycopg import Connection
@@ -28,11 +28,17 @@ def compare(told: CourtRecord, known: CourtEvent | None, now: datetime) -> str:
     return "court_moved" if max(told.planned_at, stood.planned_at) > now else ""
 
 
+def is_older(told: CourtRecord, known: CourtEvent | None) -> bool:
+    """Whether a record says what was before that which is known. Where one has no time, what comes last holds."""
+    return bool(known and known.changed_at and told.changed_at and told.changed_at < known.changed_at)
+
+
 def after(told: CourtRecord, known: CourtEvent | None) -> CourtEvent | None:
     """What holds of the court date after a record; None where it says so of one that nobody has heard of."""
+    since = told.changed_at or (known.changed_at if known else None)
     if told.planned_at is not None:
-        return CourtEvent(told.event_id, told.case_number, told.planned_at, told.place, told.says)
-    return replace(known, state=told.says) if known else None
+        return CourtEvent(told.event_id, told.case_number, told.planned_at, told.place, told.says, since)
+    return replace(known, state=told.says, changed_at=since) if known else None
 
 
 def is_theirs(party: Person, offender: Offender) -> bool:
@@ -58,89 +64,79 @@ class News:
     kind: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Applied:
     """What came of the records of a file. ``strangers``: court dates to come of people whom no jail has told us of."""
 
-    news: list[News]
-    unchanged: int
-    strangers: int
+    news: list[News] = field(default_factory=list)
+    unchanged: int = 0
+    strangers: int = 0
 
 
 def apply(conn: Connection, run_id: int, records: Sequence[CourtRecord], *, now: datetime) -> Applied:
-    """Keep what the records say, and an event for each offender for whom it is news."""
-    applied, unchanged, strangers = list[News](), 0, 0
+    """Keep what the records say, in the order of their times, and an event for each offender for whom it is news."""
+    applied = Applied()
     for agency in sorted({record.agency for record in records}):
         theirs = [record for record in records if record.agency == agency]
         known = court_events.known(conn, agency, [record.event_id for record in theirs])
-        offenders = _offenders(conn, agency, theirs, known)
-        for record in theirs:
-            before = known.get(record.event_id)
-            holds = after(record, before)
-            whose = offenders[record.row]
-            strangers += holds is not None and holds.state == "scheduled" and holds.planned_at > now and not whose
-            news = _told_to_each(conn, run_id, record, before, whose, now)
-            applied += news
-            unchanged += not news
-            if holds:
-                holds = replace(holds, offender_ids=[offender.id for offender in whose])
-                court_events.keep(conn, agency, holds, feed_run_id=run_id, now=now)
-    return Applied(applied, unchanged, strangers)
+        possible = _possible(conn, agency, theirs)
+        told = [event.offender_ids for event in known.values()]
+        offenders = court_events.lock(conn, set[int]().union(*possible.values(), *told))
+        for record in sorted(theirs, key=lambda record: record.changed_at or now):
+            event = known.get(record.event_id)
+            holds = after(record, event)
+            if holds is None or is_older(record, event):
+                applied.unchanged += 1
+                continue
+            already = set(event.offender_ids) if event else set[int]()
+            whose = {who for who in possible[record.row] if record.person and is_theirs(record.person, offenders[who])}
+            holds = replace(holds, offender_ids=sorted(whose | already))
+            before = len(applied.news)
+            for who in holds.offender_ids:
+                knows = event if who in already else None
+                if kind := compare(record, knows, now):
+                    applied.news.append(_keep_news(conn, run_id, kind, record, knows, offenders[who], now=now))
+            applied.unchanged += len(applied.news) == before
+            applied.strangers += holds.state == "scheduled" and holds.planned_at > now and not holds.offender_ids
+            court_events.keep(conn, agency, holds, feed_run_id=run_id, now=now)
+            known[record.event_id] = holds
+    return applied
 
 
-def _offenders(
-    conn: Connection, agency: str, records: Sequence[CourtRecord], known: dict[str, CourtEvent]
-) -> dict[int, list[Offender]]:
-    """By the row of each record: those whose court date it is, locked."""
-    of_cases = court_events.of_cases(conn, {record.case_number for record in records if record.person})
-    of_numbers = court_events.of_numbers(conn, agency, {record.number for record in records if record.number})
-    possible: dict[int, set[int]] = {}
-    for record in records:
-        found = set(of_cases.get(record.case_number, ())) if record.person else set[int]()
-        if record.number in of_numbers:
-            found.add(of_numbers[record.number])
-        possible[record.row] = found
-    before = {record.row: set(known[record.event_id].offender_ids) for record in records if record.event_id in known}
-    locked = court_events.lock(conn, set().union(*possible.values(), *before.values()))
+def _possible(conn: Connection, agency: str, records: Sequence[CourtRecord]) -> dict[int, set[int]]:
+    """By the row of each record: the offenders who have its case number or its number of the person."""
+    of_cases = court_events.of_cases(conn, {record.case_number for record in records})
+    of_numbers = court_events.of_numbers(conn, agency, {record.number for record in records})
     return {
-        record.row: [
-            locked[offender_id]
-            for offender_id in sorted(possible[record.row] | before.get(record.row, set()))
-            if offender_id in before.get(record.row, ())
-            or (record.person and is_theirs(record.person, locked[offender_id]))
-        ]
-        for record in records
+        record.row: {*of_cases.get(record.case_number, ()), *of_numbers.get(record.number, ())} for record in records
     }
 
 
-def _told_to_each(
-    conn: Connection, run_id: int, record: CourtRecord, before: CourtEvent | None, whose: list[Offender], now: datetime
-) -> list[News]:
-    news = []
-    for offender in whose:
-        knows = before if before and offender.id in before.offender_ids else None
-        if not (kind := compare(record, knows, now)):
-            continue
-        about = record if kind != "court_cancelled" or knows is None else _as_known(record, knows)
-        at_whom = replace(about, agency=offender.agency, number=offender.number, person=offender.person)
+def _keep_news(
+    conn: Connection,
+    run_id: int,
+    kind: str,
+    record: CourtRecord,
+    knows: CourtEvent | None,
+    offender: Offender,
+    *,
+    now: datetime,
+) -> News:
+    """Keep the event of an offender. What is off is named as they were told of it before."""
+    about = replace(record, agency=offender.agency, number=offender.number, person=offender.person)
+    if kind == "court_cancelled" and knows:
+        about = replace(about, case_number=knows.case_number, planned_at=knows.planned_at, place=knows.place)
+    event_id = custody.record(
+        conn,
+        offender.id,
+        kind,
+        Custody(offender.status, offender.facility, now),
+        source=record.agency,
         # A tab is in no agency's own event ids, so that these cannot be mistaken for one.
-        made_up = f"court\t{record.agency}\t{record.event_id}\t{offender.id}\t{run_id}"
-        event_id = custody.record(
-            conn,
-            offender.id,
-            kind,
-            Custody(offender.status, offender.facility, now),
-            source=record.agency,
-            source_key=made_up,
-            feed_run_id=run_id,
-            planned_at=about.planned_at,
-            place=about.place,
-            now=now,
-        )
-        news.append(News(event_id, at_whom, kind))
-    return news
-
-
-def _as_known(record: CourtRecord, known: CourtEvent) -> CourtRecord:
-    """What is off is named as it was told before."""
-    return replace(record, case_number=known.case_number, planned_at=known.planned_at, place=known.place)
+        source_key=f"court\t{record.event_id}\t{offender.id}\t{run_id}\t{record.row}",
+        feed_run_id=run_id,
+        planned_at=about.planned_at,
+        place=about.place,
+        now=now,
+    )
+    return News(event_id, about, kind)

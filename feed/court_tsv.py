@@ -6,11 +6,26 @@ docs/court-calendar.md describes it.
 import csv
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import BinaryIO
 
 from db.custody import Person
-from feed.cells import Day, Number, NumberOrNone, Row, Some, Status, Time, Wrong, birth, checked, plans, with_zone
+from feed.cells import (
+    Day,
+    Number,
+    NumberOrNone,
+    Row,
+    Some,
+    Status,
+    Time,
+    TimeOrNone,
+    Wrong,
+    birth,
+    checked,
+    is_to_come,
+    plans,
+    with_zone,
+)
 from feed.records import Bad, Checked, CourtRecord, Refused, Rules
 from feed.table import Columns, columns, rows
 
@@ -32,6 +47,7 @@ class _CourtEvent(Row):
     starts_at: Time
     place: Some
     status: Status = "scheduled"
+    changed_at: TimeOrNone = None
 
 
 class _Charge(Row):
@@ -43,6 +59,7 @@ class _Charge(Row):
 class _CalendarDelete(Row):
     event_id: Some
     case_number: NumberOrNone = ""
+    changed_at: TimeOrNone = None
 
 
 _TABS = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
@@ -112,7 +129,8 @@ def _record(
 ) -> CourtRecord | Checked:
     """What a row says, once it is known to be one. Raises Wrong."""
     if isinstance(row, _CalendarDelete):
-        return CourtRecord(number, rules.agency, row.event_id, "deleted", row.case_number)
+        changed_at = _changed_at(row.changed_at, rules, called)
+        return CourtRecord(number, rules.agency, row.event_id, "deleted", row.case_number, changed_at=changed_at)
     if isinstance(row, _Case):
         if mistakes := birth(called("date_of_birth"), row.date_of_birth, rules.now):
             raise Wrong(mistakes)
@@ -133,5 +151,22 @@ def _record(
     at = with_zone(row.starts_at, rules.zone).astimezone(UTC)
     says = "cancelled" if row.status == "cancelled" else "scheduled"
     return CourtRecord(
-        number, rules.agency, row.event_id, says, row.case_number, party.number, party.person, at, row.place
+        number,
+        rules.agency,
+        row.event_id,
+        says,
+        row.case_number,
+        party.number,
+        party.person,
+        at,
+        row.place,
+        _changed_at(row.changed_at, rules, called),
     )
+
+
+def _changed_at(given: datetime | None, rules: Rules, called: Callable[[str], str]) -> datetime | None:
+    """Raises Wrong where it is to come."""
+    at = with_zone(given, rules.zone) if given else None
+    if at and is_to_come(at, rules.now):
+        raise Wrong([f"{called('changed_at')} {given} is in the future; correct it or its zone"])
+    return at.astimezone(UTC) if at else None

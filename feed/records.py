@@ -79,14 +79,15 @@ class CourtRecord:
     person: Person | None = None
     planned_at: datetime | None = None
     place: str = ""
+    changed_at: datetime | None = None  # when the court says that it became so
 
     @property
     def about(self) -> str:
         return f"{self.agency} court event {self.event_id}"
 
     @property
-    def at(self) -> None:
-        """A file says one thing of a court date, whenever."""
+    def at(self) -> datetime | None:
+        return self.changed_at
 
     @property
     def where(self) -> str:

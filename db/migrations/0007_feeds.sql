@@ -25,6 +25,7 @@ create table court_event (
     planned_at  timestamptz not null,
     place       text        not null,
     state       text        not null check (state in ('scheduled', 'cancelled', 'deleted')),
+    changed_at  timestamptz,
     feed_run_id bigint      not null references feed_run,
     known_at    timestamptz not null,
     unique (agency, source_key)
@@ -33,6 +34,7 @@ comment on table court_event is 'A court date, and the latest that its court sai
 comment on column court_event.source_key is 'The court''s own id of the date.';
 comment on column court_event.state is
     'scheduled: it is to be held, or was. cancelled: it will not be held. deleted: it is not in the calendar any more.';
+comment on column court_event.changed_at is 'When the court says that it became so: an older record changes nothing. Empty: not said.';
 comment on column court_event.feed_run_id is 'The import that last changed it.';
 
 create table court_event_of (

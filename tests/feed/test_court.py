@@ -13,7 +13,7 @@ from psycopg_pool import ConnectionPool
 from db import custody
 from db.court_events import CourtEvent
 from db.custody import Custody, Details, Offender, Person
-from feed.court import after, compare, is_theirs
+from feed.court import after, compare, is_older, is_theirs
 from feed.records import CourtRecord
 from feed.run import Report, run
 from tests.conftest import NOON
@@ -61,6 +61,18 @@ def test_what_a_record_is_for_somebody_who_knows_so_much(record: CourtRecord, be
 @pytest.mark.parametrize(("record", "before"), [case[:2] for case in CASES.values()], ids=CASES)
 def test_the_same_record_again_is_no_news(record: CourtRecord, before: CourtEvent | None):
     assert compare(record, after(record, before), NOON) == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "known_since", "older"),
+    [(NOON, None, False), (None, NOON, False), (NOON, NOON, False), (NOON, LATER, True), (LATER, NOON, False)],
+)
+def test_a_record_is_older_where_both_say_when_and_it_was_before(
+    said: datetime | None,
+    known_since: datetime | None,
+    older: bool,  # noqa: FBT001
+):
+    assert is_older(replace(told(), changed_at=said), replace(known(), changed_at=known_since)) is older
 
 
 def person(first: str = "JOHN", last: str = "SMITH", born: date | None = date(1990, 7, 31)) -> Person:
@@ -119,9 +131,9 @@ def holds(shared: Connection) -> Holds:
 
 @pytest.fixture
 def imports(db: ConnectionPool, tmp_path: Path) -> Imports:
-    def write_and_run(*lines: str, now: datetime = NOON) -> Report:
+    def write_and_run(*lines: str, now: datetime = NOON, header: str = HEADER) -> Report:
         path = tmp_path / "calendar.tsv"
-        path.write_text(HEADER + "".join(lines), encoding="utf-8")
+        path.write_text(header + "".join(lines), encoding="utf-8")
         return run(db, path, replace(declared(**CALENDAR), now=now), keep_calling=timedelta(days=1))
 
     return write_and_run
@@ -171,6 +183,35 @@ def test_each_change_is_told_once(holds: Holds, wants_court: Callable[..., int],
         ("court_cancelled", "12-04 15:30", "Division 3"),
     ]
     assert shared.execute("select state from court_event").fetchall() == [("cancelled",)]
+
+
+TIMED = HEADER.replace("status\n", "status\tchanged_at\n").replace("Delete\tevent_id", "Delete\tevent_id\tchanged_at")
+
+
+def timed(line: str, hour: int) -> str:
+    return line.replace("\n", f"\t2026-11-20 {hour:02}:00\n")
+
+
+def test_an_older_calendar_after_a_newer_one_changes_nothing(
+    holds: Holds, wants_court: Callable[..., int], imports: Imports, shared: Connection
+):
+    holds()
+    wants_court()
+    newer = [CASE, timed(MOVED, 9)]
+    for lines in ([CASE, timed(SET, 8)], newer, [CASE, timed(SET, 8)], [timed(OUT, 7)], newer):
+        imports(*lines, header=TIMED)
+    assert [kind for kind, _, _ in told_of(shared)] == ["court_scheduled", "court_moved"]
+    assert shared.execute("select state from court_event").fetchall() == [("scheduled",)]
+
+
+def test_what_became_of_a_date_within_one_file_is_told_in_the_order_of_its_times(
+    holds: Holds, wants_court: Callable[..., int], imports: Imports, shared: Connection
+):
+    holds()
+    wants_court()
+    imports(CASE, timed(OUT, 11), timed(MOVED, 10), timed(SET, 9), header=TIMED)
+    assert [kind for kind, _, _ in told_of(shared)] == ["court_scheduled", "court_moved", "court_cancelled"]
+    assert shared.execute("select state from court_event").fetchall() == [("deleted",)]
 
 
 def test_a_court_date_does_not_change_what_is_known_of_custody(holds: Holds, imports: Imports, shared: Connection):

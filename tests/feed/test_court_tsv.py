@@ -98,6 +98,11 @@ WRONG = {
         "Case\t26BA-CR00123\tDOE\tJIM\t\t\t",
         "row 6: Case: case_number '26BA-CR00123' is somebody else's in a Case before it; give each person a case nu",
     ),
+    "a change to come": (
+        "place\tstatus\n",
+        "place\tchanged_at\n",
+        "row 7: CourtEvent: changed_at 'scheduled' must be a time like",
+    ),
     "a birth to come": (
         "1990-07-31",
         "2030-07-31",
