@@ -68,6 +68,19 @@ def lock(conn: Connection, offender_ids: Iterable[int]) -> dict[int, Offender]:
     return {offender.id: offender for offender in found}
 
 
+def speak_of_next(conn: Connection, offender_ids: Iterable[int], *, now: datetime) -> None:
+    """Let callers hear of these offenders the court date that comes next, if there is one."""
+    conn.execute(
+        """update offender o set court_at = next.planned_at, court_place = coalesce(next.place, '')
+           from unnest(%s::bigint[]) as of (id) left join lateral (
+               select planned_at, place from court_event_of join court_event e on e.id = court_event_id
+               where offender_id = of.id and state = 'scheduled' and planned_at > %s
+               order by planned_at limit 1) next on true
+           where o.id = of.id""",
+        [list(offender_ids), now],
+    )
+
+
 def keep(conn: Connection, agency: str, event: CourtEvent, *, feed_run_id: int, now: datetime) -> None:
     """Keep what holds of a court date from now on, and whose it is."""
     conn.execute(

@@ -57,7 +57,7 @@ class _Seen:
         if not self._rows:
             raise Refused([f"{self._name}: has a header and no rows; write it again where it comes from"])
         aside = self._contradicted | {bad.row: bad for bad in self._bad}
-        if self._unkept or len(aside) > share * self._rows:
+        if self._unkept or len(aside) > min(share * self._rows, MOST_ASIDE):
             raise Refused(self._mistakes(len(aside) + self._unkept, share))
         right = [record for record in self._records.values() if record.row not in aside]
         return File(

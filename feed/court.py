@@ -74,7 +74,10 @@ class Applied:
 
 
 def apply(conn: Connection, run_id: int, records: Sequence[CourtRecord], *, now: datetime) -> Applied:
-    """Keep what the records say, in the order of their times, and an event for each offender for whom it is news."""
+    """Keep what the records say, in the order of their times, and an event for each offender for whom it is news.
+
+    Callers hear of the date that comes next, until a jail's file says another one.
+    """
     applied = Applied()
     for agency in sorted({record.agency for record in records}):
         theirs = [record for record in records if record.agency == agency]
@@ -100,6 +103,7 @@ def apply(conn: Connection, run_id: int, records: Sequence[CourtRecord], *, now:
             applied.strangers += holds.state == "scheduled" and holds.planned_at > now and not holds.offender_ids
             court_events.keep(conn, agency, holds, feed_run_id=run_id, now=now)
             known[record.event_id] = holds
+        court_events.speak_of_next(conn, {who for event in known.values() for who in event.offender_ids}, now=now)
     return applied
 
 

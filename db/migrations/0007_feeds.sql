@@ -42,4 +42,5 @@ create table court_event_of (
     offender_id    bigint not null references offender,
     primary key (court_event_id, offender_id)
 );
+create index court_event_of_offender on court_event_of (offender_id);
 comment on table court_event_of is 'Whose court date it is, of those whom a jail has told us of: whoever is registered for them was told of it.';

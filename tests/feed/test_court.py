@@ -218,8 +218,25 @@ def test_a_court_date_does_not_change_what_is_known_of_custody(holds: Holds, imp
     offender_id = holds()
     before = custody.get(shared, offender_id)
     imports(CASE, SET)
-    assert custody.get(shared, offender_id) == before
+    after = custody.get(shared, offender_id)
+    assert (after.custody, after.person, after.known_at) == (before.custody, before.person, before.known_at)
     assert custody.history(shared, offender_id) == []
+
+
+def test_callers_hear_of_the_date_that_comes_next(holds: Holds, imports: Imports, shared: Connection):
+    offender_id = holds()
+    second = SET.replace("E1", "E2").replace("2026-12-04", "2027-01-15").replace("Division 3", "Annex")
+
+    def spoken() -> tuple[str, str]:
+        found = custody.get(shared, offender_id)
+        return (f"{found.court_at:%m-%d}" if found.court_at else "", found.court_place)
+
+    imports(CASE, SET, second)
+    assert spoken() == ("12-04", "Division 3")
+    imports(CASE, OFF)
+    assert spoken() == ("01-15", "Annex")
+    imports(CASE, second.replace("scheduled", "cancelled"))
+    assert spoken() == ("", "")
 
 
 def test_who_comes_to_a_jail_later_is_told_of_the_date_that_was_known_already(
