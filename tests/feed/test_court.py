@@ -79,6 +79,9 @@ def person(first: str = "JOHN", last: str = "SMITH", born: date | None = date(19
     return Person(first, "", last, born)
 
 
+JOHN = person()
+
+
 def offender(who: Person, *aliases: str) -> Offender:
     first, last, born = who.first_name, who.last_name, who.birth_date
     held = ("released", "Boone County Jail", NOON, NOON)
@@ -122,7 +125,7 @@ Imports = Callable[..., Report]
 def holds(shared: Connection) -> Holds:
     """A jail holds somebody whose case number it knows."""
 
-    def add(number: str = "100234", who: Person = person(), cases: tuple[str, ...] = ("26BA-CR1",)) -> int:  # noqa: B008
+    def add(number: str = "100234", who: Person = JOHN, cases: tuple[str, ...] = ("26BA-CR1",)) -> int:
         at = Custody("in custody", "Cole County Jail", NOON - timedelta(days=30))
         return custody.add(shared, "cole", number, who, at, Details(case_numbers=cases), now=NOON).id
 
