@@ -127,17 +127,18 @@ def lock(conn: Connection, agency: str, numbers: Iterable[str]) -> dict[str, Off
 
 
 def history(conn: Connection, offender_id: int) -> list[Event]:
-    """What happened to the offender, oldest first."""
+    """What happened to the offender, oldest first; without what is only planned, as a court date."""
     cursor = conn.cursor(row_factory=class_row(Event))
-    return cursor.execute(_EVENT + "where offender_id = %s order by effective_at, id", [offender_id]).fetchall()
+    query = _EVENT + "where offender_id = %s and planned_at is null order by effective_at, id"
+    return cursor.execute(query, [offender_id]).fetchall()
 
 
 def histories(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[Event]]:
-    """What happened to each of the offenders, oldest first, in one query."""
+    """What happened to each of the offenders, as ``history`` has it, in one query."""
     found: dict[int, list[Event]] = {offender_id: [] for offender_id in offender_ids}
     rows = conn.execute(
         """select offender_id, id, kind, status, facility, effective_at, stated_times, source_key
-           from custody_event where offender_id = any(%s) order by effective_at, id""",
+           from custody_event where offender_id = any(%s) and planned_at is null order by effective_at, id""",
         [list(found)],
     )
     for offender_id, *event in rows:

@@ -1,16 +1,26 @@
 """Feed runs: one import of a file each."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
 from psycopg import Connection
+from psycopg.types.json import Json
 
 
-def add(conn: Connection, file: str, sha256: str, outcome: Literal["applied", "refused"], *, now: datetime) -> int:
+def add(
+    conn: Connection,
+    file: str,
+    sha256: str,
+    outcome: Literal["applied", "refused"],
+    *,
+    feed: str = "",
+    now: datetime,
+) -> int:
     row = conn.execute(
-        """insert into feed_run (file, sha256, started_at, outcome, rows, events, notifications)
-           values (%s, %s, %s, %s, 0, 0, 0) returning id""",
-        [file, sha256, now, outcome],
+        """insert into feed_run (file, feed, sha256, started_at, outcome, rows, events, notifications)
+           values (%s, %s, %s, %s, %s, 0, 0, 0) returning id""",
+        [file, feed, sha256, now, outcome],
     ).fetchone()
     if row is None:
         raise LookupError("the feed run was not kept")
@@ -22,3 +32,17 @@ def count(conn: Connection, run_id: int, *, rows: int, events: int, notification
         "update feed_run set rows = %s, events = %s, notifications = %s where id = %s",
         [rows, events, notifications, run_id],
     )
+
+
+def put_aside(conn: Connection, run_id: int, rows: Sequence[tuple[int, list[str], Mapping[str, str]]]) -> None:
+    """Keep the rows of a run that were not believed: the number of each, why, and what stood in it."""
+    conn.execute("update feed_run set put_aside = %s where id = %s", [len(rows), run_id])
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            "insert into feed_row_aside (feed_run_id, row, mistakes, given) values (%s, %s, %s, %s)",
+            [
+                # A text of PostgreSQL holds no NUL.
+                [run_id, row, mistakes, Json({field: text.replace("\0", "") for field, text in given.items()})]
+                for row, mistakes, given in rows
+            ],
+        )

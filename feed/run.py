@@ -14,8 +14,10 @@ from db import custody, feed_runs
 from db.custody import Custody, Details, Event, Offender
 from db.pool import Database, take_time
 from dialer import policy
+from feed import court
+from feed.checking import opened, read
 from feed.compare import Change, compare, overtaking
-from feed.custody_csv import File, Record, Refused, Rules, content, read
+from feed.records import Bad, CustodyRecord, File, Record, Refused, Rules
 from movans.settings import Settings
 
 _ONE_AT_A_TIME = 0x46454544  # "FEED": two imports at once would both find a new offender missing
@@ -37,6 +39,8 @@ class Report:
     repeated: int = 0
     unchanged: int = 0
     lines: list[Line] = field(default_factory=list)
+    quarantined: Sequence[Bad] = ()
+    strangers: int = 0  # court dates of people whom no jail has told us of
 
     @property
     def notifications(self) -> int:
@@ -74,20 +78,35 @@ def run(
     settings: Settings,
     progress: Callable[[int, int], None] = lambda _done, _rows: None,
 ) -> Report:
-    """Import a custody file. Raises Refused where it has mistakes; then nothing of it took effect."""
-    given = content(path)
-    sha256 = hashlib.sha256(given).hexdigest()
-    try:
-        file = read(path.name, given, rules)
-        with db.connection() as conn:
-            take_time(conn)
-            conn.execute("select pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
-            run_id = feed_runs.add(conn, path.name, sha256, "applied", now=rules.now)
-            return _apply(_Run(conn, run_id, rules.now, settings, rules.zone), file, path.name, progress)
-    except Refused:
-        with db.connection() as conn:
-            feed_runs.add(conn, path.name, sha256, "refused", now=rules.now)
-        raise
+    """Import a file in the format of its feed. Raises Refused where it has mistakes; then nothing of it took effect."""
+    with opened(path) as source:
+        sha256 = hashlib.file_digest(source, "sha256").hexdigest()
+        source.seek(0)
+        try:
+            file = read(path.name, source, rules)
+            _check_applicable(rules, path.name)
+            with db.connection() as conn:
+                take_time(conn)
+                conn.execute("select pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
+                run_id = feed_runs.add(conn, path.name, sha256, "applied", feed=rules.feed, now=rules.now)
+                feed_runs.put_aside(conn, run_id, [(bad.row, bad.mistakes, bad.given) for bad in file.quarantined])
+                this = _Run(conn, run_id, rules.now, settings, rules.zone)
+                report = _apply(this, file, path.name, progress)
+                _apply_court(this, file, report)
+                counts = {"rows": report.rows, "events": len(report.lines), "notifications": report.notifications}
+                feed_runs.count(conn, run_id, **counts)
+                return report
+        except Refused:
+            with db.connection() as conn:
+                feed_runs.add(conn, path.name, sha256, "refused", feed=rules.feed, now=rules.now)
+            raise
+
+
+def _check_applicable(rules: Rules, name: str) -> None:
+    """What is read but not applied yet is refused, so that nobody believes that it took effect."""
+    if rules.format == "custody snapshot":
+        says = "is a custody snapshot, and who is missing in one is not noticed yet"
+        raise Refused([f"{name}: {says}; declare the feed as custody changes to have its rows applied without that"])
 
 
 def _apply(run: _Run, file: File, name: str, progress: Callable[[int, int], None]) -> Report:
@@ -96,13 +115,13 @@ def _apply(run: _Run, file: File, name: str, progress: Callable[[int, int], None
     So what is new is compared with times that hold. Who only stayed as they were is noted at the end, at once.
     The offenders are locked meanwhile and registrations wait, so a row that is no news costs no query of its own.
     """
-    report = Report(rows=len(file.records) + file.repeated, repeated=file.repeated)
-    known = _lock_all(run.conn, file.records)
-    _check_event_ids(run.conn, file.records, known, name)
-    corrections = _corrections(file.records, known)
+    report = Report(rows=file.rows, repeated=file.repeated, quarantined=file.quarantined)
+    known = _lock_all(run.conn, file.custody)
+    _check_event_ids(run.conn, file.custody, known, name)
+    corrections = _corrections(file.custody, known)
     _check_latest(corrections, known, name, run.zone)
     corrected = {record.row for record, _ in corrections}
-    in_order = sorted(file.records, key=lambda record: (record.row not in corrected, record.custody.since))
+    in_order = sorted(file.custody, key=lambda record: (record.row not in corrected, record.custody.since))
     as_they_were: set[int] = set()
     for done, record in enumerate(in_order, start=1):
         key = (record.agency, record.number)
@@ -116,14 +135,23 @@ def _apply(run: _Run, file: File, name: str, progress: Callable[[int, int], None
             if record.custody.since >= here.offender.since:
                 as_they_were.add(here.offender.id)
                 known[key] = replace(here, offender=_apply_person(run, here.offender, record))
-        if done % CHUNK == 0 or done == len(file.records):
-            progress(done, len(file.records))
+        if done % CHUNK == 0 or done == len(file.custody):
+            progress(done, len(file.custody))
     custody.heard_of(run.conn, as_they_were, now=run.now)
-    feed_runs.count(run.conn, run.id, rows=report.rows, events=len(report.lines), notifications=report.notifications)
     return report
 
 
-def _lock_all(conn: Connection, records: Sequence[Record]) -> dict[tuple[str, str], _Known]:
+def _apply_court(run: _Run, file: File, report: Report) -> None:
+    """Apply what a court calendar says, and add to the report what came of it."""
+    applied = court.apply(run.conn, run.id, file.court, now=run.now)
+    for news in applied.news:
+        made = policy.notify(run.conn, news.event_id, late=False, settings=run.settings, now=run.now)
+        report.lines.append(Line(news.record, Change("news", news.kind), made))
+    report.unchanged += applied.unchanged
+    report.strangers = applied.strangers
+
+
+def _lock_all(conn: Connection, records: Sequence[CustodyRecord]) -> dict[tuple[str, str], _Known]:
     known: dict[tuple[str, str], _Known] = {}
     for agency in sorted({record.agency for record in records}):
         numbers = {record.number for record in records if record.agency == agency}
@@ -134,7 +162,7 @@ def _lock_all(conn: Connection, records: Sequence[Record]) -> dict[tuple[str, st
 
 
 def _check_event_ids(
-    conn: Connection, records: Sequence[Record], known: dict[tuple[str, str], _Known], name: str
+    conn: Connection, records: Sequence[CustodyRecord], known: dict[tuple[str, str], _Known], name: str
 ) -> None:
     """An event's id that comes again must be of the same offender and say the same status. Raises Refused."""
     mistakes = []
@@ -153,7 +181,9 @@ def _check_event_ids(
         raise Refused(mistakes)
 
 
-def _corrections(records: Sequence[Record], known: dict[tuple[str, str], _Known]) -> Sequence[tuple[Record, Event]]:
+def _corrections(
+    records: Sequence[CustodyRecord], known: dict[tuple[str, str], _Known]
+) -> Sequence[tuple[CustodyRecord, Event]]:
     """The rows that correct an event by its id, each with what is known of that."""
     found = []
     for record in records:
@@ -166,7 +196,7 @@ def _corrections(records: Sequence[Record], known: dict[tuple[str, str], _Known]
 
 
 def _check_latest(
-    corrections: Sequence[tuple[Record, Event]], known: dict[tuple[str, str], _Known], name: str, zone: ZoneInfo
+    corrections: Sequence[tuple[CustodyRecord, Event]], known: dict[tuple[str, str], _Known], name: str, zone: ZoneInfo
 ) -> None:
     """A correction must not make another event the latest: status would turn round, and nobody be called.
 
@@ -200,7 +230,7 @@ def _local(at: datetime, zone: ZoneInfo) -> str:
     return at.astimezone(zone).isoformat(" ", "seconds")
 
 
-def _apply_change(run: _Run, here: _Known | None, record: Record, change: Change) -> tuple[_Known, int]:
+def _apply_change(run: _Run, here: _Known | None, record: CustodyRecord, change: Change) -> tuple[_Known, int]:
     """Keep what a row changed; return what is known from now on, and how many will be called.
 
     What is known of an offender is always what the latest event says, whatever came late or was corrected.
@@ -234,17 +264,17 @@ def _apply_change(run: _Run, here: _Known | None, record: Record, change: Change
         state = Custody(latest.status, latest.facility, latest.effective_at)
         if current:
             details = record.details_after(offender.details)
-            custody.update(conn, offender.id, record.person, state, details, now=now)
+            custody.update(conn, offender.id, record.person_after(offender.person), state, details, now=now)
         else:
             custody.update(conn, offender.id, offender.person, state, now=offender.known_at)
         offender = custody.get(conn, offender.id)
     return _Known(offender, history), made
 
 
-def _apply_person(run: _Run, offender: Offender, record: Record) -> Offender:
+def _apply_person(run: _Run, offender: Offender, record: CustodyRecord) -> Offender:
     """Correct a name, a date of birth or one of the details."""
-    details = record.details_after(offender.details)
-    if (record.person, details) == (offender.person, offender.details):
+    person, details = record.person_after(offender.person), record.details_after(offender.details)
+    if (person, details) == (offender.person, offender.details):
         return offender
-    custody.update(run.conn, offender.id, record.person, offender.custody, details, now=run.now)
+    custody.update(run.conn, offender.id, person, offender.custody, details, now=run.now)
     return custody.get(run.conn, offender.id)

@@ -169,19 +169,24 @@ def feed() -> None:
 
 
 @feed.command("import")
+@click.option("--feed", default="", metavar="AGENCY/NAME", help="The feed of the settings that the file comes by.")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_context
-def feed_import(context: click.Context, file: Path) -> None:
-    """Import a custody file (CSV). A file with a mistake is refused as a whole."""
-    _import(_house(context), file, tell=True)
+def feed_import(context: click.Context, file: Path, feed: str) -> None:
+    """Import a file of a feed; without --feed a custody file (CSV).
+
+    A file with a mistake is refused as a whole, unless the feed's settings say how many bad rows may be put aside.
+    """
+    _import(_house(context), file, feed, tell=True)
 
 
-def _import(house: House, file: Path, *, tell: bool) -> None:
-    from feed.custody_csv import Refused, Rules
+def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
+    from feed.records import Refused
     from feed.run import run
-    from movans.tables import changes, summary
+    from movans import feeds
+    from movans.tables import aside, changes, summary
 
-    rules = Rules(frozenset(house.settings.agencies), house.settings.service.zone, now())
+    rules = feeds.rules(house.settings, feed, now())
     with house.database() as db, Bar("importing") as progress:
         try:
             done = run(db, file, rules, settings=house.settings, progress=progress)
@@ -196,6 +201,8 @@ def _import(house: House, file: Path, *, tell: bool) -> None:
     if tell:
         if done.lines:
             out.print(changes(done, house.settings.service.zone))
+        for line in aside(done):
+            err.print(line, markup=False, soft_wrap=True)
         out.print(summary(done), markup=False, soft_wrap=True)
 
 

@@ -4,8 +4,9 @@
 name, what is wrong and an example.
 """
 
+import codecs
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -16,7 +17,18 @@ import phonenumbers
 import psycopg
 import yaml
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+)
+
+from feed.formats import FORMATS
 
 EXAMPLE = Path(__file__).parent.parent / "movans.yaml"
 INSTALLED = Path("/etc/movans/movans.yaml")
@@ -30,6 +42,20 @@ _MAIL = ["mail", "-s", "MOVANS", "duty@example.net"]
 _PING = ["curl", "-fsS", "-m", "10", "-o", "/dev/null", "https://ping.example.net/movans"]
 _HOURS = {"days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "until": "17:00"}
 AGAIN = {"not confirmed", "machine", "busy", "no answer", "congestion", "failed", "lost"}
+_FEED = {
+    "format": "custody changes",
+    "interval": "00:15:00",
+    "mistakes": "refuse",
+    "time_zone": "America/Chicago",
+    "encoding": "windows-1252",
+    "columns": {"offender_number": "INMATE_NO"},
+    "ignore": ["HAIR"],
+    "always": {"facility": "Boone County Jail"},
+    "statuses": {"REL": "released"},
+    "facilities": {"BCJ": "Boone County Jail"},
+    "dates": "%m/%d/%Y",
+    "times": "%m/%d/%Y %H:%M",
+}
 
 
 class WrongSettings(Exception):
@@ -129,6 +155,73 @@ def _every_outcome(again: dict[str, timedelta]) -> dict[str, timedelta]:
     return again
 
 
+def _format(name: str) -> str:
+    if name not in FORMATS:
+        raise ValueError(f"must be one of {', '.join(FORMATS)}")
+    return name
+
+
+def _share(given: Any) -> float:
+    """Of the rows: how many bad ones may be put aside. 0: none, the file is refused."""
+    if given == "refuse":
+        return 0.0
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < 1:
+        raise ValueError("must be refuse, or the share of bad rows that may be put aside, as 0.01")
+    return float(given)
+
+
+def _encoding(name: str) -> str:
+    try:
+        codecs.getincrementaldecoder(name)
+        right = "A,1\n".encode(name).decode(name) == "A,1\n"
+    except (LookupError, UnicodeError):
+        right = False
+    if not right:
+        raise ValueError("no such encoding")
+    return name
+
+
+def _column(given: Any) -> str | int:
+    """A name, or a place in rows without a header."""
+    if (
+        isinstance(given, bool)
+        or not isinstance(given, str | int)
+        or not given
+        or (isinstance(given, int) and given < 1)
+    ):
+        raise ValueError("must be a column's name, or its place, counted from 1")
+    return given
+
+
+def _known_fields(fields: Mapping[str, Any], others: ValidationInfo) -> Mapping[str, Any]:
+    known = FORMATS[others.data["format"]].FIELDS if "format" in others.data else set(fields)
+    if unknown := sorted(set(fields) - known):
+        raise ValueError(f"there is no field {', '.join(unknown)} in this format, but {', '.join(sorted(known))}")
+    return fields
+
+
+def _our_statuses(words: Mapping[str, str], others: ValidationInfo) -> Mapping[str, str]:
+    ours = FORMATS[others.data["format"]].STATUSES if "format" in others.data else tuple(words.values())
+    if unknown := sorted(set(words.values()) - set(ours)):
+        raise ValueError(f"{', '.join(unknown)} is no status of ours; they are {', '.join(ours)}")
+    return words
+
+
+def _says(*moments: datetime) -> AfterValidator:
+    """A form of strptime in which each of these moments can be written."""
+
+    def check(form: str) -> str:
+        try:
+            right = all(datetime.strptime(moment.strftime(form), form) == moment for moment in moments)  # noqa: DTZ007
+        except ValueError:
+            right = False
+        if form and not right:
+            raise ValueError("must say everything that there is to say, the year with four digits (%Y)")
+        return form
+
+    return AfterValidator(check)
+
+
 def _room_for_a_call(ports: tuple[int, int]) -> tuple[int, int]:
     if ports[1] - ports[0] < 3:
         raise ValueError("the last must be at least 3 above the first")
@@ -207,11 +300,29 @@ class Facility(_Part):
     address: Text | None = None  # as it shall be spoken
 
 
+class Feed(_Part):
+    """How files of an agency come, and how they are to be read."""
+
+    format: Annotated[str, AfterValidator(_format)]
+    interval: Duration  # from one file to the next
+    mistakes: Annotated[float, BeforeValidator(_share)] = 0.0
+    time_zone: Annotated[str, AfterValidator(_zone)] | None = None
+    encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
+    columns: Annotated[dict[str, Annotated[str | int, PlainValidator(_column)]], AfterValidator(_known_fields)] = {}
+    ignore: list[Text] = []
+    always: Annotated[dict[str, str], AfterValidator(_known_fields)] = {}
+    statuses: Annotated[dict[Text, str], AfterValidator(_our_statuses)] = {}
+    facilities: dict[Text, Text] = {}
+    dates: Annotated[str, _says(datetime(1938, 7, 31), datetime(2026, 11, 5))] = ""  # noqa: DTZ001
+    times: Annotated[str, _says(datetime(2026, 11, 15, 21, 40), datetime(2026, 7, 4, 0, 5))] = ""  # noqa: DTZ001
+
+
 class Agency(_Part):
     name: Text
     interval: Duration  # how often it sends a file
     time_zone: Annotated[str, AfterValidator(_zone)] | None = None  # where it is not the service's
     facilities: dict[str, Facility] = {}
+    feeds: dict[Plain, Feed] = {}
 
 
 class Sip(_Part):
@@ -456,6 +567,8 @@ def _example(where: Sequence[str | int]) -> str:
     policy["routine"] |= {"hold": "02:00:00", "staff_after": "24:00:00"}
     policy["kinds"] = {"transferred": policy["routine"]}
     value["alerts"] |= {"command": _MAIL, "alive": {"command": _PING, "every": "00:05:00"}}
+    for agency in value["agencies"].values():
+        agency["feeds"] = {"jail": _FEED}
     value["sip"]["listen"] = "0.0.0.0"  # noqa: S104  an example
     for number, part in enumerate(where):
         if isinstance(value, dict):

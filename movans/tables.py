@@ -35,21 +35,39 @@ def changes(report: Report, zone: ZoneInfo) -> Table:
     for line in report.lines[:ROWS]:
         record, change = line.record, line.change
         what = change.kind if change.what == "news" else f"{change.kind}: corrected"
-        name = f"{record.person.last_name}, {record.person.first_name}"
+        name = f"{record.person.last_name}, {record.person.first_name}" if record.person else ""
         _row(
             table, str(record.row), f"{record.agency} {record.number}", name, what + (" (late)" if change.late else ""),
-            record.custody.facility, _time(record.custody.since, zone), str(line.notifications),
+            record.where, _time(record.when, zone), str(line.notifications),
         )  # fmt: skip
     if len(report.lines) > ROWS:
         _row(table, "…", f"and {len(report.lines) - ROWS} more")
     return table
 
 
+def aside(report: Report) -> list[str]:
+    """The rows that were not believed and put aside, and why."""
+    if not report.quarantined:
+        return []
+    mistakes = [mistake for bad in report.quarantined for mistake in bad.mistakes]
+    more = [f"and {len(mistakes) - ROWS} more mistakes"] if len(mistakes) > ROWS else []
+    many = "1 row was" if len(report.quarantined) == 1 else f"{len(report.quarantined)} rows were"
+    return [
+        *mistakes[:ROWS],
+        *more,
+        f"{many} put aside and not applied; all are in the table feed_row_aside. Correct them and send them again.",
+    ]
+
+
 def summary(report: Report) -> str:
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items())) or "nothing changed"
     repeated = f" ({report.repeated} repeated)" if report.repeated else ""
     rows = "1 row" if report.rows == 1 else f"{report.rows} rows"
-    return f"{rows}{repeated}: {kinds}; {report.unchanged} as known. {report.notifications} to be called."
+    strange = f", {report.strangers} of people whom no jail has told us of" if report.strangers else ""
+    wrong = f"; {len(report.quarantined)} put aside" if report.quarantined else ""
+    return (
+        f"{rows}{repeated}: {kinds}; {report.unchanged} as known{strange}{wrong}. {report.notifications} to be called."
+    )
 
 
 def waiting(conn: Connection, keyring: Keyring, zone: ZoneInfo, most: int = ROWS) -> Table:

@@ -1,15 +1,17 @@
 """A database of each test's own behind a real pool, and files to import into it."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from db.pool import open_pool
-from feed.custody_csv import Rules
+from feed.records import Rules
 from feed.run import Report, run
 from movans import settings
 from tests import people
@@ -19,9 +21,41 @@ from tests.db.conftest import database, shared  # noqa: F401  (fixtures)
 HEADER = "agency,offender_number,last_name,first_name,date_of_birth,facility,status,changed_at,event_id\n"
 
 
+SAMPLES = Path(__file__).parent / "samples"
+JAIL: dict[str, Any] = {  # as samples/jail.csv comes
+    "encoding": "windows-1252",
+    "columns": {
+        "offender_number": "INMATE_NO",
+        "last_name": "LAST",
+        "first_name": "FIRST",
+        "date_of_birth": "DOB",
+        "status": "STAT",
+        "changed_at": "SINCE",
+        "facility": "FAC",
+    },
+    "ignore": ["HAIR"],
+    "statuses": {"IN": "in custody", "REL": "released"},
+    "facilities": {"BCJ": "Boone County Jail"},
+    "dates": "%m/%d/%Y",
+    "times": "%m/%d/%Y %H:%M",
+}
+NIEM: dict[str, Any] = {  # as samples/niem.xml comes
+    "format": "niem",
+    "statuses": {"In Jail": "in custody", "WREL": "on furlough"},
+    "facilities": {"BCJ": "Boone County Jail"},
+}
+CALENDAR: dict[str, Any] = {"format": "court calendar"}  # as samples/calendar.tsv comes
+
+
 def rules(now: datetime = NOON) -> Rules:
+    """Of a custody file by hand."""
     chosen = settings.load(settings.EXAMPLE)
     return Rules(frozenset(chosen.agencies), chosen.service.zone, now)
+
+
+def declared(**how: Any) -> Rules:
+    """Of a feed of Boone County."""
+    return replace(rules(), agencies=frozenset(["boone"]), agency="boone", feed="boone/jail", **how)
 
 
 def row(
@@ -47,10 +81,10 @@ def db(database: str) -> Iterator[ConnectionPool]:  # noqa: F811
 def imports(db: ConnectionPool, tmp_path: Path) -> Callable[..., Report]:
     """Write rows to a file and import it."""
 
-    def write_and_run(*rows: str, header: str = HEADER, now: datetime = NOON) -> Report:
+    def write_and_run(*rows: str, header: str = HEADER, now: datetime = NOON, feed: Rules | None = None) -> Report:
         path = tmp_path / "custody.csv"
         path.write_text(header + "".join(rows), encoding="utf-8")
-        return run(db, path, rules(now), settings=SETTINGS)
+        return run(db, path, feed or rules(now), settings=SETTINGS)
 
     return write_and_run
 

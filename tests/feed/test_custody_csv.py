@@ -1,5 +1,6 @@
 """Files as they come: every mistake is named by file and row, all at once, and nothing of the file is believed."""
 
+import io
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from db.custody import Custody, Details, Person
-from feed.custody_csv import File, Refused, content, read
+from feed.checking import opened, read
+from feed.records import File, Refused
 from tests.feed.conftest import HEADER, row, rules
 
 COLUMNS = "agency,offender_number,last_name,first_name,date_of_birth,facility,status,changed_at"
@@ -15,7 +17,7 @@ GOOD = f"{COLUMNS}\nboone,100234,SMITH,JOHN,1990-07-31,Boone County Jail,release
 
 
 def reading(text: str | bytes) -> File:
-    return read("jail.csv", text if isinstance(text, bytes) else text.encode(), rules())
+    return read("jail.csv", io.BytesIO(text if isinstance(text, bytes) else text.encode()), rules())
 
 
 def mistakes(text: str | bytes) -> list[str]:
@@ -31,7 +33,7 @@ def changed(before: str, after: str) -> str:
 
 
 def test_a_row_says_who_where_and_since_when():
-    record = reading(GOOD).records[0]
+    record = reading(GOOD).custody[0]
     assert (record.row, record.agency, record.number, record.event_id) == (2, "boone", "100234", "")
     assert record.person == Person("JOHN", "", "SMITH", date(1990, 7, 31))
     assert record.custody == Custody("released", "Boone County Jail", datetime(2026, 11, 15, 15, 40, tzinfo=UTC))
@@ -56,25 +58,25 @@ GOOD_FILES: dict[str, str | bytes] = {
 
 @pytest.mark.parametrize("text", GOOD_FILES.values(), ids=GOOD_FILES)
 def test_what_spreadsheets_and_systems_do_to_a_file_does_it_no_harm(text: str | bytes):
-    (record,), (plain,) = reading(text).records, reading(GOOD).records
+    (record,), (plain,) = reading(text).custody, reading(GOOD).custody
     assert (record.person, record.custody, record.number) == (plain.person, plain.custody, plain.number)
 
 
 def test_columns_come_in_any_order_and_some_may_be_left_out():
     header = "event_id,status,changed_at,middle_name,first_name,last_name,facility,date_of_birth,offender_number,agency"
     text = f"{header}\nE7,escaped,2026-11-15 09:40,Q,JOHN,SMITH,Boone County Jail,,100234,boone\n"
-    record = reading(text).records[0]
+    record = reading(text).custody[0]
     assert record.person == Person("JOHN", "Q", "SMITH", None)
     assert (record.event_id, record.custody.status) == ("E7", "escaped")
 
 
 @pytest.mark.parametrize("number", ["1", "00", "99", "W9", "12345-67890 12345.6789/A"])
 def test_a_number_that_can_be_keyed_in_is_accepted(number: str):
-    assert reading(changed("100234", number)).records[0].number == number
+    assert reading(changed("100234", number)).custody[0].number == number
 
 
 def test_names_keep_their_letters():
-    assert reading(changed("SMITH", "MÜLLER-O’BRIEN")).records[0].person.last_name == "MÜLLER-O’BRIEN"
+    assert reading(changed("SMITH", "MÜLLER-O’BRIEN")).custody[0].person.last_name == "MÜLLER-O’BRIEN"
 
 
 def test_a_row_number_counts_what_a_spreadsheet_counts():
@@ -185,7 +187,7 @@ def a_missing_file(where: Path) -> Path:
 def test_what_cannot_be_read_is_named_with_its_path(place: Callable[[Path], Path], sentence: str, tmp_path: Path):
     path = place(tmp_path)
     with pytest.raises(Refused) as refused:
-        content(path)
+        opened(path)
     assert refused.value.mistakes == [sentence.format(path)]
 
 
@@ -208,11 +210,11 @@ def test_rows_of_one_time_must_agree_in_everything(other: str):
 
 def test_identical_rows_are_counted_and_ignored():
     found = reading(HEADER + row() + row() + row(number="100561") + row())
-    assert ([record.row for record in found.records], found.repeated) == ([2, 4], 2)
+    assert ([record.row for record in found.custody], found.repeated) == ([2, 4], 2)
 
 
 def test_the_same_number_at_two_agencies_is_two_people():
-    assert len(reading(HEADER + row() + row("released", agency="cole")).records) == 2
+    assert len(reading(HEADER + row() + row("released", agency="cole")).custody) == 2
 
 
 def test_one_event_id_for_two_things_is_a_mistake():
@@ -226,7 +228,7 @@ def test_one_event_id_for_two_things_is_a_mistake():
 
 
 def test_an_event_id_may_be_another_agencys_too():
-    assert len(reading(HEADER + row(event_id="E7") + row(agency="cole", event_id="E7")).records) == 2
+    assert len(reading(HEADER + row(event_id="E7") + row(agency="cole", event_id="E7")).custody) == 2
 
 
 def test_all_mistakes_of_a_file_are_named_at_once():
@@ -249,11 +251,11 @@ def test_all_mistakes_of_a_file_are_named_at_once():
     ],
 )
 def test_a_time_without_a_zone_is_in_the_settings_zone(at: str, utc: str):
-    assert reading(changed("2026-11-15 09:40", at)).records[0].custody.since.strftime("%H:%M") == utc
+    assert reading(changed("2026-11-15 09:40", at)).custody[0].custody.since.strftime("%H:%M") == utc
 
 
 def test_a_clock_that_is_a_little_ahead_is_forgiven():
-    assert reading(changed("2026-11-15 09:40", "2026-11-20 12:09")).records
+    assert reading(changed("2026-11-15 09:40", "2026-11-20 12:09")).custody
     assert "is in the future" in mistakes(changed("2026-11-15 09:40", "2026-11-20 12:11"))[0]
 
 
@@ -265,7 +267,7 @@ def detailed(**cells: str) -> str:
 
 
 def details(**cells: str) -> dict[str, object]:
-    return reading(detailed(**cells)).records[0].details
+    return reading(detailed(**cells)).custody[0].details
 
 
 def test_details_are_read_where_they_have_a_column():
@@ -287,7 +289,7 @@ def test_details_are_read_where_they_have_a_column():
 
 
 def test_an_empty_cell_says_that_there_is_none_and_a_column_that_is_left_out_says_nothing():
-    assert reading(GOOD).records[0].details == {}
+    assert reading(GOOD).custody[0].details == {}
     assert details(aliases="", case_numbers=" ; ", release_date="", court_at="") == {
         "aliases": (),
         "case_numbers": (),
@@ -295,7 +297,7 @@ def test_an_empty_cell_says_that_there_is_none_and_a_column_that_is_left_out_say
         "court_at": None,
     }
     known = Details("B1", ("LEE, KIM",), (), date(2027, 2, 1), None, "Annex")
-    record = reading(detailed(booking_number="", case_numbers="C1")).records[0]
+    record = reading(detailed(booking_number="", case_numbers="C1")).custody[0]
     assert record.details_after(known) == Details("", ("LEE, KIM",), ("C1",), date(2027, 2, 1), None, "Annex")
 
 
@@ -338,5 +340,5 @@ def test_a_wrong_detail_is_named_with_what_is_wrong_and_what_to_do(column: str, 
 
 def test_rows_of_one_time_must_agree_in_their_details():
     good = detailed(case_numbers="C1")
-    assert len(reading(good + good.split("\n")[1]).records) == 1
+    assert len(reading(good + good.split("\n")[1]).custody) == 1
     assert "row 3: contradicts row 2" in mistakes(good + good.split("\n")[1].replace("C1", "C2"))[0]

@@ -11,11 +11,11 @@ from psycopg_pool import ConnectionPool
 
 from db import custody, lookup
 from db.custody import Details
-from feed.custody_csv import Refused
+from feed.records import Refused
 from feed.run import Report, run
 from movans import settings
 from tests.conftest import NOON, SETTINGS
-from tests.feed.conftest import HEADER, row, rules
+from tests.feed.conftest import HEADER, JAIL, NIEM, SAMPLES, declared, row, rules
 
 Imports = Callable[..., Report]
 Register = Callable[..., int]
@@ -108,6 +108,57 @@ def test_one_bad_row_refuses_the_file_and_changes_nothing(imports: Imports, regi
         imports(RELEASED, row("free", number="100561"), row(number="100777"))
     assert everything(shared) == before
     assert runs(shared) == [("applied", 1, 1, 0), ("refused", 0, 0, 0)]
+
+
+def test_rows_that_are_put_aside_are_kept_with_the_reason_and_change_nothing(imports: Imports, shared: Connection):
+    report = imports(row(), row("free", number="100561"), feed=declared(quarantine=0.5))
+    assert (report.rows, report.kinds, [bad.row for bad in report.quarantined]) == (2, {"listed": 1}, [3])
+    assert shared.execute("select number from offender").fetchall() == [("100234",)]
+    kept = shared.execute(
+        """select feed, put_aside, row, mistakes[1], given ->> 'status'
+           from feed_row_aside join feed_run on id = feed_run_id"""
+    ).fetchall()
+    sentence = "custody.csv, row 3: status 'free' must be one of in custody, released, escaped, on furlough, deceased"
+    assert kept == [("boone/jail", 1, 3, sentence, "free")]
+
+
+def test_a_nought_in_a_row_that_is_put_aside_does_no_harm(imports: Imports, shared: Connection):
+    imports(row(), row(number="100561", last_name="SMI\0TH"), feed=declared(quarantine=0.5))
+    assert shared.execute("select given ->> 'last_name' from feed_row_aside").fetchall() == [("SMITH",)]
+
+
+def test_what_a_feed_writes_its_own_way_is_applied(db: ConnectionPool, shared: Connection):
+    report = run(db, SAMPLES / "jail.csv", declared(**JAIL), settings=SETTINGS)
+    assert report.kinds == {"listed": 2}
+    assert known(shared, "100561") == ("released", "Boone County Jail", "11-20 09:40")
+
+
+def test_messages_of_niem_are_applied(db: ConnectionPool, shared: Connection):
+    run(db, SAMPLES / "niem.xml", declared(**NIEM), settings=SETTINGS)
+    assert events(shared) == [
+        ("listed", "11-03 14:05"),
+        ("furloughed", "11-10 07:30"),
+        ("released", "11-20 09:40"),
+    ]
+
+
+def test_what_a_later_message_leaves_out_stays_known(db: ConnectionPool, shared: Connection):
+    run(db, SAMPLES / "niem.xml", declared(**NIEM), settings=SETTINGS)
+    (kept,) = shared.execute("select middle_name, birth_date, booking_number, case_numbers from offender").fetchall()
+    assert kept == ("Q", date(1990, 7, 31), "B-2026-0031", ["26BA-CR00123", "26BA-CR00124"])
+
+
+def test_a_column_that_is_left_out_takes_no_middle_name_away(imports: Imports, shared: Connection):
+    imports(row().replace("JOHN,", "JOHN,Q,"), header=HEADER.replace("first_name,", "first_name,middle_name,"))
+    imports(row("released", "2026-11-20 09:40"))
+    assert shared.execute("select middle_name, status from offender").fetchall() == [("Q", "released")]
+
+
+def test_a_snapshot_is_refused_as_long_as_nobody_notices_who_is_missing_in_it(imports: Imports, shared: Connection):
+    with pytest.raises(Refused, match=r"custody.csv: is a custody snapshot, and who is missing in one is not noticed"):
+        imports(row(), feed=declared(format="custody snapshot"))
+    assert everything(shared) == [[], [], []]
+    assert runs(shared) == [("refused", 0, 0, 0)]
 
 
 def test_a_failure_half_way_changes_nothing(

@@ -1,5 +1,6 @@
 """A wrong setting stops the start with its name, what is wrong and an example; all at once."""
 
+import re
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import timedelta
@@ -75,6 +76,27 @@ def test_the_examples_commented_settings_are_right_too(tmp_path: Path):
 
 
 PHASE = "policy.routine.phases.0"
+
+
+def test_the_examples_commented_feed_is_right_too(tmp_path: Path):
+    before, comment, rest = EXAMPLE.read_text(encoding="utf-8").partition("    # feeds:\n")
+    lines, after = rest.split("  cole:\n", 1)
+    path = tmp_path / "movans.yaml"
+    declared = re.sub("^    # ", "    ", comment + lines, flags=re.MULTILINE)
+    path.write_text(f"{before}{declared}  cole:\n{after}", encoding="utf-8")
+    feed = load(path).agencies["boone"].feeds["jail"]
+    assert (feed.interval, feed.mistakes, feed.statuses["REL"]) == (timedelta(minutes=15), 0.0, "released")
+
+
+FEEDS = "agencies.boone.feeds"
+
+
+def feed(**changes: object) -> dict[str, Any]:
+    """Feeds, of which one is not right."""
+    content = {"format": "custody changes", "interval": "00:15:00"} | changes
+    return {"jail": {name: value for name, value in content.items() if value is not MISSING}}
+
+
 HOURS = {"days": ["mon", "fri"], "from": "08:00", "until": "17:00"}
 AGENCY = {"name": "X", "interval": "24:00:00"}
 WRONG: dict[str, tuple[str, Any, str, str]] = {
@@ -101,6 +123,28 @@ WRONG: dict[str, tuple[str, Any, str, str]] = {
     "a facility's address": (
         "agencies.boone.facilities.Farm", {"telephone": 5735550113, "address": " "}, "must be some words", "12 Court",
     ),
+    "a feed of no format": (FEEDS, feed(format=MISSING), "jail.format: is missing", "custody changes"),
+    "a feed of another format": (FEEDS, feed(format="xls"), "jail.format: must be one of custody changes", "custody"),
+    "a feed without an interval": (FEEDS, feed(interval=MISSING), "jail.interval: is missing", "00:15:00"),
+    "a feed in two words": (FEEDS, {"the jail": feed()["jail"]}, "must be one word of letters, digits", "jail"),
+    "all mistakes put aside": (FEEDS, feed(mistakes=1), "mistakes: must be refuse, or the share of bad rows", "refuse"),
+    "a feed's zone": (FEEDS, feed(time_zone="Missouri"), "time_zone: no such time zone", "America/Chicago"),
+    "a feed's encoding": (FEEDS, feed(encoding="klingon"), "encoding: no such encoding", "windows-1252"),
+    "an encoding that is none": (FEEDS, feed(encoding="hex"), "encoding: no such encoding", "windows-1252"),
+    "a field that there is not": (
+        FEEDS, feed(columns={"offendr": "NO"}), "columns: there is no field offendr in this format, but", "{offender_n",
+    ),
+    "a field of another format": (
+        FEEDS, feed(always={"event_id": "1"}, format="court calendar", columns={"Case/place": "X"}),
+        "columns: there is no field Case/place in this format, but CalendarDelete/", "{offender_number: INMATE_NO}",
+    ),
+    "a column before the first": (FEEDS, feed(columns={"status": 0}), "must be a column's name, or its", "INMATE_NO"),
+    "a status that there is not": (
+        FEEDS, feed(statuses={"REL": "free"}), "statuses: free is no status of ours; they are in custody, rel", "{REL:",
+    ),
+    "a word that YAML reads as no": (FEEDS, feed(statuses={False: "released"}), "should be a valid string", "REL"),
+    "a day of two digits": (FEEDS, feed(dates="%m/%d/%y"), "dates: must say everything that there is to say", "'%m/%d"),
+    "a time without minutes": (FEEDS, feed(times="%m/%d/%Y %H"), "times: must say everything", "'%m/%d/%Y %H:%M'"),
     "a relative path": ("state", "var/movans", "must be an absolute path, beginning with /", "/var/lib/movans"),
     "a database as a number": ("database", 5432, "should be a valid string", "host=db.example.net dbname=movans"),
     "a host as an address": ("sip.address", "localhost", "is not a valid IPv4 address (it says 'localhost')", "127.0"),

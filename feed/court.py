@@ -1,0 +1,146 @@
+"""What a court calendar means, given what is known, and its import, as a part of a feed run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from psycopg import Connection
+
+from db import court_events, custody
+from db.court_events import CourtEvent
+from db.custody import Custody, Offender, Person
+from db.names import name_keys
+from feed.records import CourtRecord
+
+
+def compare(told: CourtRecord, known: CourtEvent | None, now: datetime) -> str:
+    """The kind of event that a record is, for somebody who knows so much of the court date; empty where it is no news.
+
+    Nobody is told of what is past, nor that something is off of which they had not heard.
+    """
+    stood = known if known and known.state == "scheduled" else None
+    if told.says != "scheduled" or told.planned_at is None:
+        return "court_cancelled" if stood and stood.planned_at > now else ""
+    if stood is None:
+        return "court_scheduled" if told.planned_at > now else ""
+    if (told.planned_at, told.place) == (stood.planned_at, stood.place):
+        return ""
+    return "court_moved" if max(told.planned_at, stood.planned_at) > now else ""
+
+
+def is_older(told: CourtRecord, known: CourtEvent | None) -> bool:
+    """Whether a record says what was before that which is known. Where one has no time, what comes last holds."""
+    return bool(known and known.changed_at and told.changed_at and told.changed_at < known.changed_at)
+
+
+def after(told: CourtRecord, known: CourtEvent | None) -> CourtEvent | None:
+    """What holds of the court date after a record; None where it says so of one that nobody has heard of."""
+    since = told.changed_at or (known.changed_at if known else None)
+    if told.planned_at is not None:
+        return CourtEvent(told.event_id, told.case_number, told.planned_at, told.place, told.says, since)
+    return replace(known, state=told.says, changed_at=since) if known else None
+
+
+def is_theirs(party: Person, offender: Offender) -> bool:
+    """Whether a case's party can be an offender with its number, which co-defendants have, too, or which is mistyped.
+
+    Where both dates of birth are known, they must be the same, and a last name, aliases included. Where one is not, the
+    first name must be the same, too.
+    """
+    theirs = name_keys(offender.last_name, offender.first_name).union(*map(name_keys, offender.aliases))
+    named = name_keys(party.last_name, party.first_name)
+    if party.birth_date and offender.birth_date:
+        lasts = {last for last, _ in theirs} & {last for last, _ in named}
+        return party.birth_date == offender.birth_date and bool(lasts)
+    return bool(theirs & named)
+
+
+@dataclass(frozen=True)
+class News:
+    """An event of an offender that is to be told, and the record that it came by, with whose it is and when."""
+
+    event_id: int
+    record: CourtRecord
+    kind: str
+
+
+@dataclass
+class Applied:
+    """What came of the records of a file. ``strangers``: court dates to come of people whom no jail has told us of."""
+
+    news: list[News] = field(default_factory=list)
+    unchanged: int = 0
+    strangers: int = 0
+
+
+def apply(conn: Connection, run_id: int, records: Sequence[CourtRecord], *, now: datetime) -> Applied:
+    """Keep what the records say, in the order of their times, and an event for each offender for whom it is news.
+
+    Callers hear of the date that comes next, until a jail's file says another one.
+    """
+    applied = Applied()
+    for agency in sorted({record.agency for record in records}):
+        theirs = [record for record in records if record.agency == agency]
+        known = court_events.known(conn, agency, [record.event_id for record in theirs])
+        possible = _possible(conn, agency, theirs)
+        told = [event.offender_ids for event in known.values()]
+        offenders = court_events.lock(conn, set[int]().union(*possible.values(), *told))
+        for record in sorted(theirs, key=lambda record: record.changed_at or now):
+            event = known.get(record.event_id)
+            holds = after(record, event)
+            if holds is None or is_older(record, event):
+                applied.unchanged += 1
+                continue
+            already = set(event.offender_ids) if event else set[int]()
+            whose = {who for who in possible[record.row] if record.person and is_theirs(record.person, offenders[who])}
+            holds = replace(holds, offender_ids=sorted(whose | already))
+            before = len(applied.news)
+            for who in holds.offender_ids:
+                knows = event if who in already else None
+                if kind := compare(record, knows, now):
+                    applied.news.append(_keep_news(conn, run_id, kind, record, knows, offenders[who], now=now))
+            applied.unchanged += len(applied.news) == before
+            applied.strangers += holds.state == "scheduled" and holds.planned_at > now and not holds.offender_ids
+            court_events.keep(conn, agency, holds, feed_run_id=run_id, now=now)
+            known[record.event_id] = holds
+        court_events.speak_of_next(conn, {who for event in known.values() for who in event.offender_ids}, now=now)
+    return applied
+
+
+def _possible(conn: Connection, agency: str, records: Sequence[CourtRecord]) -> dict[int, set[int]]:
+    """By the row of each record: the offenders who have its case number or its number of the person."""
+    of_cases = court_events.of_cases(conn, {record.case_number for record in records})
+    of_numbers = court_events.of_numbers(conn, agency, {record.number for record in records})
+    return {
+        record.row: {*of_cases.get(record.case_number, ()), *of_numbers.get(record.number, ())} for record in records
+    }
+
+
+def _keep_news(
+    conn: Connection,
+    run_id: int,
+    kind: str,
+    record: CourtRecord,
+    knows: CourtEvent | None,
+    offender: Offender,
+    *,
+    now: datetime,
+) -> News:
+    """Keep the event of an offender. What is off is named as they were told of it before."""
+    about = replace(record, agency=offender.agency, number=offender.number, person=offender.person)
+    if kind == "court_cancelled" and knows:
+        about = replace(about, case_number=knows.case_number, planned_at=knows.planned_at, place=knows.place)
+    event_id = custody.record(
+        conn,
+        offender.id,
+        kind,
+        Custody(offender.status, offender.facility, now),
+        source=record.agency,
+        # A tab is in no agency's own event ids, so that these cannot be mistaken for one.
+        source_key=f"court\t{record.event_id}\t{offender.id}\t{run_id}\t{record.row}",
+        feed_run_id=run_id,
+        planned_at=about.planned_at,
+        place=about.place,
+        now=now,
+    )
+    return News(event_id, about, kind)

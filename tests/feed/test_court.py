@@ -1,0 +1,300 @@
+"""Court calendars, from the rule to the call: what is news for whom."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from db import custody
+from db.court_events import CourtEvent
+from db.custody import Custody, Details, Offender, Person
+from feed.court import after, compare, is_older, is_theirs
+from feed.records import CourtRecord
+from feed.run import Report, run
+from tests.conftest import NOON, SETTINGS
+from tests.feed.conftest import CALENDAR, declared
+
+SOON, LATER, PAST = NOON + timedelta(days=14), NOON + timedelta(days=21), NOON - timedelta(days=7)
+
+
+def told(says: Any = "scheduled", at: datetime | None = SOON, place: str = "Division 3") -> CourtRecord:
+    return CourtRecord(1, "boone", "E1", says, "26BA-CR1", "", None, None if says == "deleted" else at, place)
+
+
+def known(state: Any = "scheduled", at: datetime = SOON, place: str = "Division 3") -> CourtEvent:
+    return CourtEvent("E1", "26BA-CR1", at, place, state)
+
+
+CASES = {
+    "a new date": (told(), None, "court_scheduled"),
+    "the same date again": (told(), known(), ""),
+    "another time": (told(at=LATER), known(), "court_moved"),
+    "another place": (told(place="Division 1"), known(), "court_moved"),
+    "another time that is past already": (told(at=PAST), known(), "court_moved"),
+    "a past date that is held again": (told(at=LATER), known(at=PAST), "court_moved"),
+    "another time of what is past": (told(at=PAST - timedelta(hours=1)), known(at=PAST), ""),
+    "a new date that is past": (told(at=PAST), None, ""),
+    "called off": (told("cancelled"), known(), "court_cancelled"),
+    "called off, with another time": (told("cancelled", at=LATER), known(), "court_cancelled"),
+    "called off again": (told("cancelled"), known("cancelled"), ""),
+    "called off, and nobody had heard of it": (told("cancelled"), None, ""),
+    "called off when it was past": (told("cancelled", at=PAST), known(at=PAST), ""),
+    "taken out": (told("deleted"), known(), "court_cancelled"),
+    "taken out after it was called off": (told("deleted"), known("cancelled"), ""),
+    "taken out, and nobody had heard of it": (told("deleted"), None, ""),
+    "taken out when it was past": (told("deleted"), known(at=PAST), ""),
+    "set again after it was called off": (told(), known("cancelled"), "court_scheduled"),
+    "set again after it was taken out": (told(), known("deleted"), "court_scheduled"),
+}
+
+
+@pytest.mark.parametrize(("record", "before", "kind"), CASES.values(), ids=CASES)
+def test_what_a_record_is_for_somebody_who_knows_so_much(record: CourtRecord, before: CourtEvent | None, kind: str):
+    assert compare(record, before, NOON) == kind
+
+
+@pytest.mark.parametrize(("record", "before"), [case[:2] for case in CASES.values()], ids=CASES)
+def test_the_same_record_again_is_no_news(record: CourtRecord, before: CourtEvent | None):
+    assert compare(record, after(record, before), NOON) == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "known_since", "older"),
+    [(NOON, None, False), (None, NOON, False), (NOON, NOON, False), (NOON, LATER, True), (LATER, NOON, False)],
+)
+def test_a_record_is_older_where_both_say_when_and_it_was_before(
+    said: datetime | None,
+    known_since: datetime | None,
+    older: bool,  # noqa: FBT001
+):
+    assert is_older(replace(told(), changed_at=said), replace(known(), changed_at=known_since)) is older
+
+
+def person(first: str = "JOHN", last: str = "SMITH", born: date | None = date(1990, 7, 31)) -> Person:
+    return Person(first, "", last, born)
+
+
+JOHN = person()
+
+
+def offender(who: Person, *aliases: str) -> Offender:
+    first, last, born = who.first_name, who.last_name, who.birth_date
+    held = ("released", "Boone County Jail", NOON, NOON)
+    return Offender(1, "boone", "1", first, "", last, born, *held, "", list(aliases), [], None, None, "")
+
+
+ALIKE = {
+    "the same": (person(), offender(person()), True),
+    "another spelling of the first name": (person("JON"), offender(person()), True),
+    "another day of birth": (person(born=date(1991, 7, 31)), offender(person()), False),
+    "another last name": (person(last="DOE"), offender(person()), False),
+    "the name of an alias": (person(last="DOE"), offender(person(), "DOE, JIM"), True),
+    "no day of birth in the calendar": (person(born=None), offender(person()), True),
+    "no day of birth in the jail": (person(), offender(person(born=None)), True),
+    "a brother, without a day of birth": (person("JACK", born=None), offender(person()), False),
+    "one of two last names": (person(last="GARCIA"), offender(person(last="GARCIA LOPEZ")), True),
+}
+
+
+@pytest.mark.parametrize(("party", "who", "alike"), ALIKE.values(), ids=ALIKE)
+def test_whose_a_case_can_be(party: Person, who: Offender, alike: bool):  # noqa: FBT001
+    assert is_theirs(party, who) is alike
+
+
+HEADER = (
+    "Case\tcase_number\tlast_name\tfirst_name\tdate_of_birth\toffender_number\n"
+    "CourtEvent\tcase_number\tevent_id\tstarts_at\tplace\tstatus\n"
+    "CalendarDelete\tevent_id\n"
+)
+CASE = "Case\t26BA-CR1\tSMITH\tJOHN\t1990-07-31\t\n"
+SET = "CourtEvent\t26BA-CR1\tE1\t2026-12-04 09:30\tDivision 3\tscheduled\n"
+MOVED = SET.replace("12-04", "12-11")
+OFF = SET.replace("scheduled", "cancelled")
+OUT = "CalendarDelete\tE1\n"
+
+Holds = Callable[..., int]
+Imports = Callable[..., Report]
+
+
+@pytest.fixture
+def holds(shared: Connection) -> Holds:
+    """A jail holds somebody whose case number it knows."""
+
+    def add(number: str = "100234", who: Person = JOHN, cases: tuple[str, ...] = ("26BA-CR1",)) -> int:
+        at = Custody("in custody", "Cole County Jail", NOON - timedelta(days=30))
+        return custody.add(shared, "cole", number, who, at, Details(case_numbers=cases), now=NOON).id
+
+    return add
+
+
+@pytest.fixture
+def imports(db: ConnectionPool, tmp_path: Path) -> Imports:
+    def write_and_run(*lines: str, now: datetime = NOON, header: str = HEADER) -> Report:
+        path = tmp_path / "calendar.tsv"
+        path.write_text(header + "".join(lines), encoding="utf-8")
+        return run(db, path, replace(declared(**CALENDAR), now=now), settings=SETTINGS)
+
+    return write_and_run
+
+
+@pytest.fixture
+def wants_court(register: Callable[..., int], shared: Connection) -> Callable[..., int]:
+    def add(number: str = "100234", telephone: str = "5735550142") -> int:
+        registration = register(number, telephone)
+        shared.execute("update registration set court = true where id = %s", [registration])
+        return registration
+
+    return add
+
+
+def told_of(shared: Connection) -> list[tuple[str, str, str]]:
+    rows = shared.execute(
+        """select kind, planned_at, place from notification n join custody_event e on e.id = event_id order by n.id"""
+    )
+    return [(kind, at.astimezone(UTC).strftime("%m-%d %H:%M"), place) for kind, at, place in rows]
+
+
+def test_a_court_date_is_told_to_whoever_is_registered_for_the_person(
+    holds: Holds, wants_court: Callable[..., int], imports: Imports, shared: Connection
+):
+    holds()
+    wants_court()
+    report = imports(CASE, SET)
+    (line,) = report.lines
+    assert (line.record.agency, line.record.number, line.change.kind, line.notifications) == (
+        "cole", "100234", "court_scheduled", 1,
+    )  # fmt: skip
+    assert told_of(shared) == [("court_scheduled", "12-04 15:30", "Division 3")]
+    assert shared.execute("select rows, events, notifications from feed_run").fetchall() == [(2, 1, 1)]
+
+
+def test_each_change_is_told_once(holds: Holds, wants_court: Callable[..., int], imports: Imports, shared: Connection):
+    holds()
+    wants_court()
+    for lines in ([CASE, SET], [CASE, SET], [CASE, MOVED], [CASE, MOVED], [OUT], [OUT], [CASE, SET], [CASE, OFF]):
+        imports(*lines)
+    assert told_of(shared) == [
+        ("court_scheduled", "12-04 15:30", "Division 3"),
+        ("court_moved", "12-11 15:30", "Division 3"),
+        ("court_cancelled", "12-11 15:30", "Division 3"),
+        ("court_scheduled", "12-04 15:30", "Division 3"),
+        ("court_cancelled", "12-04 15:30", "Division 3"),
+    ]
+    assert shared.execute("select state from court_event").fetchall() == [("cancelled",)]
+
+
+TIMED = HEADER.replace("status\n", "status\tchanged_at\n").replace("Delete\tevent_id", "Delete\tevent_id\tchanged_at")
+
+
+def timed(line: str, hour: int) -> str:
+    return line.replace("\n", f"\t2026-11-20 {hour:02}:00\n")
+
+
+def test_an_older_calendar_after_a_newer_one_changes_nothing(
+    holds: Holds, wants_court: Callable[..., int], imports: Imports, shared: Connection
+):
+    holds()
+    wants_court()
+    newer = [CASE, timed(MOVED, 9)]
+    for lines in ([CASE, timed(SET, 8)], newer, [CASE, timed(SET, 8)], [timed(OUT, 7)], newer):
+        imports(*lines, header=TIMED)
+    assert [kind for kind, _, _ in told_of(shared)] == ["court_scheduled", "court_moved"]
+    assert shared.execute("select state from court_event").fetchall() == [("scheduled",)]
+
+
+def test_what_became_of_a_date_within_one_file_is_told_in_the_order_of_its_times(
+    holds: Holds, wants_court: Callable[..., int], imports: Imports, shared: Connection
+):
+    holds()
+    wants_court()
+    imports(CASE, timed(OUT, 11), timed(MOVED, 10), timed(SET, 9), header=TIMED)
+    assert [kind for kind, _, _ in told_of(shared)] == ["court_scheduled", "court_moved", "court_cancelled"]
+    assert shared.execute("select state from court_event").fetchall() == [("deleted",)]
+
+
+def test_a_court_date_does_not_change_what_is_known_of_custody(holds: Holds, imports: Imports, shared: Connection):
+    offender_id = holds()
+    before = custody.get(shared, offender_id)
+    imports(CASE, SET)
+    after = custody.get(shared, offender_id)
+    assert (after.custody, after.person, after.known_at) == (before.custody, before.person, before.known_at)
+    assert custody.history(shared, offender_id) == []
+
+
+def test_callers_hear_of_the_date_that_comes_next(holds: Holds, imports: Imports, shared: Connection):
+    offender_id = holds()
+    second = SET.replace("E1", "E2").replace("2026-12-04", "2027-01-15").replace("Division 3", "Annex")
+
+    def spoken() -> tuple[str, str]:
+        found = custody.get(shared, offender_id)
+        return (f"{found.court_at:%m-%d}" if found.court_at else "", found.court_place)
+
+    imports(CASE, SET, second)
+    assert spoken() == ("12-04", "Division 3")
+    imports(CASE, OFF)
+    assert spoken() == ("01-15", "Annex")
+    imports(CASE, second.replace("scheduled", "cancelled"))
+    assert spoken() == ("", "")
+
+
+def test_who_comes_to_a_jail_later_is_told_of_the_date_that_was_known_already(
+    holds: Holds, wants_court: Callable[..., int], imports: Imports
+):
+    report = imports(CASE, SET)
+    assert (report.lines, report.unchanged, report.strangers) == ([], 1, 1)
+    holds()
+    wants_court()
+    assert imports(CASE, SET).kinds == {"court_scheduled": 1}
+    assert imports(CASE, SET).kinds == {}
+
+
+def test_of_two_with_one_case_number_each_is_told_of_their_own(holds: Holds, imports: Imports):
+    holds()
+    holds("100561", person("JACK", born=date(1985, 1, 2)))
+    (line,) = imports(CASE, SET).lines
+    assert line.record.number == "100234"
+
+
+def test_one_person_in_two_jails_is_told_of_in_both(holds: Holds, imports: Imports):
+    holds()
+    holds("200234")
+    assert {line.record.number for line in imports(CASE, SET).lines} == {"100234", "200234"}
+
+
+def test_the_courts_own_number_of_a_person_finds_them_too(imports: Imports, shared: Connection):
+    at = Custody("in custody", "Boone County Jail", NOON)
+    custody.add(shared, "boone", "77", person(), at, now=NOON)
+    assert imports(CASE.replace("31\t", "31\t77"), SET).kinds == {"court_scheduled": 1}
+
+
+def test_a_number_that_is_another_persons_finds_nobody(imports: Imports, shared: Connection):
+    at = Custody("in custody", "Boone County Jail", NOON)
+    custody.add(shared, "boone", "77", person(last="DOE"), at, now=NOON)
+    assert imports(CASE.replace("31\t", "31\t77"), SET).strangers == 1
+
+
+def test_what_is_past_is_kept_and_not_told(holds: Holds, imports: Imports, shared: Connection):
+    holds()
+    report = imports(CASE, SET, now=datetime(2027, 1, 1, tzinfo=UTC))
+    assert (report.kinds, report.strangers) == ({}, 0)
+    assert shared.execute("select state from court_event").fetchall() == [("scheduled",)]
+
+
+def test_a_custody_file_after_a_court_date_is_compared_with_custody_alone(
+    imports: Imports, db: ConnectionPool, tmp_path: Path
+):
+    path = tmp_path / "jail.csv"
+    columns = "offender_number,last_name,first_name,date_of_birth,facility,status,changed_at,case_numbers"
+    row = "\n100234,SMITH,JOHN,1990-07-31,Boone County Jail,{},{},26BA-CR1\n"
+    path.write_text(columns + row.format("in custody", "2026-11-03 14:05"), encoding="utf-8")
+    run(db, path, declared(), settings=SETTINGS)
+    assert imports(CASE, SET).kinds == {"court_scheduled": 1}
+    assert run(db, path, declared(), settings=SETTINGS).kinds == {}
+    path.write_text(columns + row.format("released", "2026-11-20 09:40"), encoding="utf-8")
+    (line,) = run(db, path, declared(), settings=SETTINGS).lines
+    assert (line.change.kind, line.change.late) == ("released", False)

@@ -1,0 +1,49 @@
+"""What a reader is told of the feeds in the settings."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from movans.feeds import rules
+from movans.settings import Settings, WrongSettings
+from tests.conftest import NOON, settings_for
+
+
+def settings(tmp_path: Path, **feeds: Any) -> Settings:
+    return settings_for(tmp_path, agencies={"boone": {"name": "Boone", "feeds": feeds}, "cole": {"name": "Cole"}})
+
+
+JAIL = {"format": "niem", "interval": 900}
+
+
+def test_without_a_feed_a_custody_file_may_be_of_any_agency(tmp_path: Path):
+    found = rules(settings(tmp_path), "", NOON)
+    assert (found.agencies, found.agency, found.format) == ({"boone", "cole"}, "", "custody changes")
+
+
+def test_a_feed_is_of_its_agency_and_in_the_zone_of_the_service(tmp_path: Path):
+    chosen = settings(tmp_path, jail=JAIL)
+    found = rules(chosen, "boone/jail", NOON)
+    assert (found.agencies, found.agency, found.format, found.feed) == ({"boone"}, "boone", "niem", "boone/jail")
+    assert (found.zone.key, found.encoding, found.quarantine) == ("America/Chicago", "utf-8", 0)
+    assert chosen.agencies["boone"].feeds["jail"].interval == timedelta(minutes=15)
+
+
+def test_what_the_settings_say_of_a_feed_holds(tmp_path: Path):
+    how = {"time_zone": "America/Denver", "mistakes": 0.01, "encoding": "cp1252", "statuses": {"REL": "released"}}
+    how |= {"columns": {"status": "Detention/Status"}, "facilities": {"J": "Jail"}, "always": {"facility": "Jail"}}
+    found = rules(settings(tmp_path, jail=JAIL | how), "boone/jail", NOON)
+    assert (found.zone.key, found.quarantine, found.encoding) == ("America/Denver", 0.01, "cp1252")
+    assert (found.statuses, found.facilities) == (how["statuses"], how["facilities"])
+    assert (found.columns, found.always) == (how["columns"], how["always"])
+
+
+def test_a_feed_that_is_not_declared_is_named_with_those_that_are(tmp_path: Path):
+    with pytest.raises(WrongSettings, match=r"no feed boone/prison is declared .*; there are boone/jail"):
+        rules(settings(tmp_path, jail=JAIL), "boone/prison", NOON)
+    with pytest.raises(
+        WrongSettings, match="no feed boone/jail is declared in the settings, under agencies; there is no"
+    ):
+        rules(settings(tmp_path), "boone/jail", NOON)
