@@ -47,8 +47,8 @@ def behaviour(number: str, seed: int) -> Behaviour:
     soon, rings = random.uniform(0.2, 0.6), random.uniform(0.5, 2.5)
     match kind:
         case "confirmed":
-            # Thanked for the PIN some 13 s after the answer, they do not listen to the goodbye.
-            return Behaviour(kind, rings, keys=PIN, keys_after=random.uniform(1, 3), talks=random.uniform(15, 17))
+            # Who is thanked for the PIN, some 14 s after the answer, does not listen to the goodbye.
+            return Behaviour(kind, rings, keys=PIN, keys_after=random.uniform(1, 3), talks=random.uniform(17, 19))
         case "unconfirmed":
             return Behaviour(kind, rings, talks=random.uniform(3, 6))
         case "machine":
