@@ -32,6 +32,7 @@ PIN = "2580"
 # Of a hundred telephones.
 SHARES = {"confirmed": 18, "unconfirmed": 18, "machine": 10, "unanswered": 14, "busy": 20, "refused": 20}
 BUSY = Behaviour("busy", refusal="486 Busy Here")
+LINES_FULL = 4  # times at least that every line is taken: use and speed of a handful of calls mean nothing
 MOST_LINES = 10_000  # that the settings allow
 ELSEWHERE = "Boone County Annex"
 CALL_FILE = (
@@ -246,10 +247,11 @@ def drop(spool: Path, telephones: Sequence[str], lines: int) -> Iterator[int]:
         time.sleep(0.002)
 
 
-def typical(calls: Sequence[Call], seed: int, every: int = 6) -> list[str]:
-    """One of so many of the telephones, whose calls are as long on average as all: every such place of their order."""
+def typical(calls: Sequence[Call], seed: int, least: int) -> list[str]:
+    """A sixth of the telephones, or ``least``, whose calls are as long on average as all: spread over their order."""
     ended = [call for call in calls if call.ended]
     ended.sort(key=lambda call: (call.ended or 0) - call.invited)
+    every = max(1, len(ended) // max(least, len(ended) // 6))
     found = [call.number for call in ended[every // 2 :: every]]
     Random(seed).shuffle(found)  # noqa: S311  no secret
     return found
@@ -277,7 +279,7 @@ def run(registrants: int, lines: int, seed: int) -> None:
             outcomes = storm.outcomes()
             talked = {call.number: call.talked for call in ours.calls}
             network.behave = lambda number: replace(behaviours[number], keys="", talks=talked[number] or RING)
-            files = storm.by_call_files(typical(ours.calls, seed), lines)
+            files = storm.by_call_files(typical(ours.calls, seed, LINES_FULL * lines), lines)
         report.out.print(_use(ours, files, lines), _waiting(ours, parts, lines), _became(ours, behaviours, outcomes))
         with _service(network, MOST_LINES, progress) as (line, conn):
             network.behave = lambda _: BUSY
@@ -297,8 +299,8 @@ def run(registrants: int, lines: int, seed: int) -> None:
         it: the calls take free lines in the order in which they came, and a line that another call took
         meanwhile was free all the same.
 
-        In turn with it a script drops a call file for every sixth telephone in the order of the lengths of
-        their calls, and the next one as soon as a file is gone. It knows no database and no flow, and who
+        In turn with it a script drops call files for a sixth of the telephones, spread over the lengths of their
+        calls, and the next one as soon as a file is gone. It knows no database and no flow, and who
         answers hears nothing; each telephone talks as long as it did with the service. Calls of no length:
         every telephone is busy at once, and nothing limits how many calls there are.
 
