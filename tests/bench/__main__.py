@@ -72,6 +72,8 @@ def talk(languages: tuple[str, ...], offenders: int) -> None:
 @click.option("--seed", type=int, default=None, help="Of who behaves how; one is made up and printed.")
 def storm(registrants: int, lines: int, seed: int | None) -> None:
     """Thousands to be called at once: use of the lines, order, and speed beside call files (about 6 minutes)."""
+    if registrants < (least := storming.LINES_FULL * lines):
+        raise click.UsageError(f"for {lines} lines there must be at least {least} registrants")
     storming.run(registrants, lines, random.randrange(10**6) if seed is None else seed)  # noqa: S311  no secret
 
 

@@ -22,7 +22,7 @@ from tests.bench.load import BenchLine
 from tests.bench.wire import SO_TIMESTAMPNS, stamped
 from tests.conftest import policy_that_waits
 
-AIM_MEDIAN, AIM_P99 = 100, 1000  # milliseconds
+AIM_MEDIAN, AIM_P99 = 50, 500  # milliseconds
 PATIENCE = 10  # seconds
 MOST = 100  # there are a hundred example numbers, 555-0100 to 555-0199
 CALL_FILE = "Channel: PJSIP/{number}@trunk-main\nApplication: Wait\nData: 1\nWaitTime: 10\nMaxRetries: 0\nArchive: no\n"
