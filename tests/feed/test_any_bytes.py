@@ -19,6 +19,7 @@ from feed.custody import OPTIONAL, REQUIRED, STATUSES, custody_record, in_our_wo
 from feed.formats import FORMATS
 from feed.records import File, Refused, Rules
 from feed.run import run
+from tests.conftest import SETTINGS
 from tests.feed.conftest import CALENDAR, HEADER, JAIL, NIEM, SAMPLES, declared, row, rules
 from tests.feed.test_run import everything, runs
 

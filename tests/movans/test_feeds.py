@@ -12,7 +12,9 @@ from tests.conftest import NOON, settings_for
 
 
 def settings(tmp_path: Path, **feeds: Any) -> Settings:
-    return settings_for(tmp_path, agencies={"boone": {"name": "Boone", "feeds": feeds}, "cole": {"name": "Cole"}})
+    boone = {"name": "Boone", "interval": "24:00:00", "feeds": feeds}
+    cole = {"name": "Cole", "interval": "24:00:00"}
+    return settings_for(tmp_path, agencies={"boone": boone, "cole": cole})
 
 
 JAIL = {"format": "niem", "interval": 900}
