@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 SECOND = 10**9
+ON_ITS_WAY = SECOND // 10  # from when a call is given a line until its INVITE: more than script/bench ring's worst
 
 
 @dataclass
@@ -53,14 +54,16 @@ def waits_for_a_line(calls: Sequence[Call], first: Iterable[str], lines: int, si
     """How many seconds each number's first call was later than a line was free for it, the longest first.
 
     They all wait from ``since`` on, and go before all others: whatever line was free then or becomes free later was
-    theirs to take, in the order in which they came. A line that another call took meanwhile counts as free all along.
+    theirs to take, in the order in which they came. A line that another call took meanwhile counts as free all along,
+    but not one that had been given to a call that was on its way just then.
     """
     wanted = set(first)
     theirs: dict[str, int] = {}
     for call in sorted(calls, key=lambda call: call.invited):
         if call.number in wanted and call.invited >= since:
             theirs.setdefault(call.number, call.invited)
-    busy = sum(call.invited < since and (call.ended is None or call.ended > since) for call in calls)
+    on_their_way = sum(call.number not in wanted and 0 <= call.invited - since < ON_ITS_WAY for call in calls)
+    busy = on_their_way + sum(call.invited < since and (call.ended is None or call.ended > since) for call in calls)
     free = [since] * (lines - busy) + sorted(call.ended for call in calls if call.ended and call.ended > since)
     waits = [((at - there) / SECOND, number) for (number, at), there in zip(theirs.items(), free, strict=False)]
     return sorted(waits, reverse=True)

@@ -60,6 +60,11 @@ def test_a_line_that_another_call_took_meanwhile_was_theirs() -> None:
     assert seconds(waits_for_a_line(calls, ["urgent"], 1, since=SECOND)) == [(5, "urgent")]
 
 
+def test_a_line_that_had_been_given_to_a_call_on_its_way_was_not_free() -> None:
+    calls = [call(0, 9), call(1.02, 3, "routine"), call(3.25, 9, "urgent")]
+    assert seconds(waits_for_a_line(calls, ["urgent"], 2, since=SECOND)) == [(0.25, "urgent")]
+
+
 def test_they_take_free_lines_one_after_the_other() -> None:
     calls = [call(1, 3, "first"), call(1.5, 9, "second"), call(3.25, 9, "third")]
     waits = waits_for_a_line(calls, ["first", "second", "third"], 2, since=SECOND)
