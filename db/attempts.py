@@ -15,6 +15,10 @@ from db.notifications import Subject
 AHEAD = timedelta(seconds=0.5)
 """How far ahead calls are claimed where their rate holds them back; whatever comes meanwhile waits no longer."""
 
+AT_HAND = 50
+"""How many calls may be claimed and not begun. More would wait for each other, for the server and its connections to
+the database, until they are lost: a storm without limits was, by half."""
+
 _LAST = 2**15 - 1  # the priority of proofs, after every notification's
 WRONG_PINS = 10  # about one event at one telephone, over all calls, after which a person is told
 _LINES = 0x4C494E  # "LIN": the advisory lock under which lines are counted (FACTS: SKIP LOCKED alone exceeds the limit)
@@ -171,10 +175,11 @@ def _room(conn: Connection, trunk: str, lines: int, rate: float, *, now: datetim
     gap = timedelta(seconds=1 / rate)
     row = conn.execute(
         """select (select count(*) from call_attempt where state <> 'ended' and trunk = %(trunk)s),
+                  (select count(*) from call_attempt where state = 'claimed' and trunk = %(trunk)s),
                   (select max(claimed_at) from call_attempt where trunk = %(trunk)s and claimed_at <= %(ahead)s)""",
         {"trunk": trunk, "ahead": now + AHEAD},
     ).fetchone()
-    live, last = row or (0, None)
+    live, at_hand, last = row or (0, 0, None)
     since = max(now, last + gap) if last else now
     by_rate = (now + AHEAD - since) // gap + 1
     return Room(max(0, min(lines - live, by_rate)), since, gap)
