@@ -182,7 +182,7 @@ def _room(conn: Connection, trunk: str, lines: int, rate: float, *, now: datetim
     live, at_hand, last = row or (0, 0, None)
     since = max(now, last + gap) if last else now
     by_rate = (now + AHEAD - since) // gap + 1
-    return Room(max(0, min(lines - live, by_rate)), since, gap)
+    return Room(max(0, min(lines - live, AT_HAND - at_hand, by_rate)), since, gap)
 
 
 def begin(conn: Connection, keyring: Keyring, attempt_id: int, *, end_within: timedelta, now: datetime) -> str | None:
