@@ -47,6 +47,8 @@ class Shared:
         self.results: list[Result] = []
         self.failed: list[Exception] = []  # what kept a line from working
         self.stopping = threading.Event()
+        # How many have ended. Python 3.11 takes a thread whose `join` was interrupted for one that has ended.
+        self.ended = threading.Semaphore(0)
         self._waiting, self._told, self._lock = iter(cells), told, threading.Lock()
 
     def left(self) -> Iterator[Cell]:
@@ -68,6 +70,8 @@ class Shared:
         except Exception as error:  # noqa: BLE001  raised again by `run_on`
             self.failed.append(error)
             self.stopping.set()
+        finally:
+            self.ended.release()
 
 
 def run(shared: Shared) -> None:
@@ -110,8 +114,8 @@ def run_on(lines: int, cells: Iterable[Cell], told: Callable[[Result], None]) ->
     for worker in workers:
         worker.start()
     try:
-        for worker in workers:
-            worker.join()
+        for _ in workers:
+            shared.ended.acquire()
     except KeyboardInterrupt:
         report.err.print("Stopping; the cells that are under way end first.")
         shared.stopping.set()
