@@ -34,3 +34,6 @@ create table host (
 );
 comment on table host is 'A machine whose dialer makes calls. One that is stopped in order takes its row away.';
 comment on column host.beat_at is 'When its dialer last looked: what one that is silent had claimed and not begun is called by others.';
+
+-- Each call asks what waits for those who have its telephone; without this index that read every registration there is.
+create index registration_of_registrant on registration (registrant_id);

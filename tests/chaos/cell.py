@@ -33,14 +33,10 @@ class Result:
     not_applicable: str = ""
 
 
-def why_not(line: ChaosLine, point: Point, fault: Fault) -> str:
-    return "not there yet" if line.is_missing(point) else fault.not_applicable(line, point)
-
-
 def run(line: ChaosLine, point: Point, fault: Fault, people: int = 1) -> Result:
     """Let something happen to somebody, strike at the point, and wait until all is well and told."""
     began = time.monotonic()
-    if reason := why_not(line, point, fault):
+    if reason := fault.not_applicable(line, point):
         return Result(point.name, fault, [], 0, reason)
     numbers = {f"{next(_offenders)}": f"57355501{20 + next(_numbers) % 80}" for _ in range(people)}
     for offender, number in numbers.items():

@@ -8,10 +8,9 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from tests.chaos.injected import POINTS, Point
+from tests.chaos.injected import Point
 from tests.chaos.line import ChaosLine
 
-JOURNAL = next(point for point in POINTS if point.name == "journal written")
 PAST = 2.0  # seconds past its deadline, after which what was stopped wakes
 NO_ATTEMPT = 6.0  # seconds that something is stopped where no attempt lives yet
 FULL = 6.0  # seconds that a disk is full
@@ -87,8 +86,6 @@ def full(disk: str, name: str) -> Fault:
             time.sleep(FULL)
 
     def why_not(line: ChaosLine, _: Point) -> str:
-        if disk == "journal" and line.is_missing(JOURNAL):
-            return "not there yet"
         return "" if line.has_small_disk(disk) else "no small disk"
 
     return Fault("disk full", name, strike, not_applicable=why_not)

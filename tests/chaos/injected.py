@@ -49,7 +49,6 @@ class Point:
     commit: str = ""
     committed_by: str = ""
     goes_on: bool = False  # it is not held there: something is under way that the fault shall meet
-    may_be_missing: bool = False
 
 
 def _is_call_file(arguments: Sequence[Any], _: object) -> bool:
@@ -71,7 +70,7 @@ POINTS = (
     Point("answered", "serve", "agi.call:Call.speak", commit="db.attempts:answered"),
     Point("message half spoken", "serve", "agi.channel:AsteriskChannel.play", fits=_prompt(None), goes_on=True),
     Point("PIN received", "serve", "agi.notify:Telling.check", before=False, fits=lambda _, wrong: wrong is None),
-    Point("journal written", "serve", "db.journal:Journal.write", before=False, may_be_missing=True),
+    Point("journal written", "serve", "db.journal:Journal.write", before=False),
     Point(
         "confirmed",
         "serve",

@@ -235,11 +235,6 @@ class ChaosLine(Line):
             (self.orders / "armed").unlink(missing_ok=True)
             self.go_on()
 
-    def is_missing(self, point: Point) -> bool:
-        """Whether the point waits for a part of the service that is not built yet."""
-        module = point.function.partition(":")[0].replace(".", "/")
-        return point.may_be_missing and not (self.settings.state / "app" / f"{module}.py").exists()
-
     def has_reached(self) -> bool:
         return (self.orders / "reached").exists()
 
