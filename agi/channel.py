@@ -62,6 +62,10 @@ class Channel(Protocol):
         """
         ...
 
+    def heard_special_tones(self) -> bool:
+        """Whether the network's special information tones (ITU-T E.180) were heard since the answer: no such number."""
+        ...
+
     def wait_key(self, seconds: float) -> str:
         """The next key, or the empty string if none comes in time."""
         ...
@@ -188,6 +192,9 @@ class AsteriskChannel:
         if result[0] != "0":
             return chr(int(result[0]))
         return TALK if self.variable("TALK_DETECTED") else ""
+
+    def heard_special_tones(self) -> bool:
+        return self.variable("TONE_DETECT(rx)") not in {"", "0"}
 
     def wait_key(self, seconds: float) -> str:
         try:

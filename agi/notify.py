@@ -17,6 +17,7 @@ from db import attempts, notifications, proofs, registrants
 from db.custody import Custody
 from db.journal import Confirmation
 from db.notifications import News
+from db.numbers import NO_SUCH_NUMBER
 from db.pool import Unreachable
 from db.registrants import Candidate
 from prompts import spoken
@@ -120,6 +121,9 @@ class Telling:
     def is_machine(self) -> bool:
         """Say who calls, whatever picked up. People fall silent when they are spoken to; a machine talks on."""
         talks_on = self.call.listen("who_calls" if self.news else "who_proves") or self.call.listen()
+        if self.call.channel.heard_special_tones():
+            talks_on = True
+            self.note(lambda conn: attempts.note_answer(conn, self.attempt_id, None, NO_SUCH_NUMBER))
         self.note_answered_by("machine" if talks_on else "person" if self.call.key_waits else "unknown")
         return talks_on
 

@@ -231,7 +231,8 @@ def deadline(conn: Connection, attempt_id: int) -> datetime:
 def note_answer(conn: Connection, attempt_id: int, sip_code: int | None, refused_as: str | None) -> None:
     """Keep the network's last answer, and what that says beyond the call."""
     conn.execute(
-        "update call_attempt set sip_code = %s, refused_as = %s where id = %s and state <> 'ended'",
+        """update call_attempt set sip_code = %s, refused_as = coalesce(%s, refused_as)
+           where id = %s and state <> 'ended'""",
         [sip_code, refused_as, attempt_id],
     )
 

@@ -25,7 +25,7 @@ def judge(conn: Connection, attempt_id: int, *, now: datetime) -> set[int]:
         raise LookupError(f"no attempt {attempt_id}")
     trunk, refused_as, answered = row
     _watch_trunk(conn, trunk, refused_as, now=now)
-    if answered:
+    if answered and refused_as is None:
         _number_exists(conn, attempt_id, now=now)
     return _unreachable(conn, attempt_id, now=now) if refused_as == NO_SUCH_NUMBER else set()
 

@@ -45,6 +45,7 @@ class Caller:
         self.caller = "5735550111"  # what the telephone presents
         self.no_voice = False  # then only what was built in advance can be heard
         self.talks = 0  # how often it is heard to talk on while it is spoken to, as an answering machine is
+        self.special_tones = False  # whether the network says with tones that there is no such number
         self.slow_voice = False  # then what was not takes long to be made
 
     def hears(self, words: str) -> "Caller":
@@ -97,6 +98,9 @@ class Caller:
             self.talks -= 1
             return TALK
         return key
+
+    def heard_special_tones(self) -> bool:
+        return self.special_tones
 
     def connect(self, where: str, seconds: int) -> None:
         assert seconds > 0

@@ -541,6 +541,17 @@ def test_on_a_machine_a_number_is_left_without_name_or_detail_and_the_call_comes
     assert next_calls(conn) == [service.settings.policy.critical.phases[0].again["machine"]]
 
 
+def test_the_networks_tones_for_no_such_number_are_noted_and_whoever_is_there_can_press_a_key_all_the_same(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.special_tones = True
+    caller.hears("this is MOVANS").hears("call 8 6 6").hears("PIN now").hears("goodbye")
+    caller.calls(notify, service, ringing)
+    attempts.note_answer(conn, ringing, 200, None)  # as is done when the call is over
+    assert outcome(conn, service, ringing) == "machine"
+    assert conn.execute("select refused_as, sip_code from call_attempt").fetchone() == ("no such number", 200)
+
+
 @pytest.mark.parametrize("at", ["press any key", "call 8 6 6", "PIN now"])
 def test_who_was_taken_for_a_machine_presses_a_key_and_hears_and_confirms_everything(
     at: str, caller: Caller, service: Service, conn: psycopg.Connection, ringing: int

@@ -1,8 +1,10 @@
 """Answering machines: what they are left, and that nobody who is taken for one is made to wait or sent away."""
 
+import math
 import os
 import time
 import wave
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -18,6 +20,17 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, w
 BEFORE = 0.4  # seconds from the answer until whoever picked up begins to speak
 HEARD = 0.5  # seconds in which a sound is recognised
 
+TONES = "special information tones"
+
+
+def special_information_tones() -> bytes:
+    """That a number was not found: 985.2, 1428.5 and 1776.7 Hz, 380 ms each (ITU-T E.180, Telcordia's intercept)."""
+    samples = array("h")
+    for frequency in (985.2, 1428.5, 1776.7):
+        samples.extend(round(8000 * math.sin(2 * math.pi * frequency * at / RATE)) for at in range(round(0.38 * RATE)))
+    return samples.tobytes()
+
+
 Called = Callable[..., AbstractContextManager[tuple[Conversation, float]]]
 
 
@@ -32,6 +45,9 @@ def called(line: Line) -> Iterator[Called]:
     def call(offender: str, number: str, *sounds: str) -> Iterator[tuple[Conversation, float]]:
         says = bytes(round(BEFORE * RATE) * 2)
         for sound in sounds:
+            if sound == TONES:
+                says += special_information_tones()
+                continue
             with wave.open(str(line.settings.state / "sounds" / "en" / f"{sound}.wav"), "rb") as file:
                 says += file.readframes(file.getnframes())
         when = "Friday, November twentieth, at nine forty in the morning"
@@ -116,3 +132,12 @@ def an_hour_later(line: Line) -> None:
     """So late is whoever waits called again."""
     with line.house.database() as db, db.connection() as conn:
         conn.execute("update notification set next_call_at = next_call_at + interval '1 hour' where state = 'open'")
+
+
+def test_special_information_tones_say_that_there_is_no_such_number(line: Line, called: Called):
+    with called("800901", "5735550179", TONES, "operator_closed") as (call, _):
+        call.hears("who_calls").hears("machine_callback", within=40).hears("goodbye", within=30).is_hung_up()
+    line.eventually(lambda: outcomes(line, "800901")[0][0], 10)
+    assert line.query("select outcome, refused_as from call_attempt order by id desc limit 1") == [
+        ("machine", "no such number")
+    ]
