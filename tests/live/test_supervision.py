@@ -91,8 +91,8 @@ def settings() -> Iterator[Settings]:
     state.chmod(0o755)
     (state / "app").mkdir()
     # The code's directory may be closed to other users, so it is copied, as the server does.
-    shutil.copytree(CODE / "movans", state / "app" / "movans", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(CODE / "dialplan", state / "app" / "dialplan")
+    for name in ("movans", "feed", "db", "dialplan"):  # settings know the formats of feeds
+        shutil.copytree(CODE / name, state / "app" / name, ignore=shutil.ignore_patterns("__pycache__"))
     (state / "app" / "movans.yaml").write_bytes(EXAMPLE.read_bytes())
     (state / "app" / "movans" / "__main__.py").write_text(MAIN, encoding="utf-8")
     content = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")) | {"state": str(state), "agi_port": 24573}
