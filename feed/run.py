@@ -95,6 +95,7 @@ def run(
                 _apply_court(this, file, report)
                 counts = {"rows": report.rows, "events": len(report.lines), "notifications": report.notifications}
                 feed_runs.count(conn, run_id, **counts)
+                feed_runs.of_agencies(conn, run_id, {record.agency for record in (*file.custody, *file.court)})
                 return report
         except Refused:
             with db.connection() as conn:

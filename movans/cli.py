@@ -180,6 +180,17 @@ def feed_import(context: click.Context, file: Path, feed: str) -> None:
     _import(_house(context), file, feed, tell=True)
 
 
+@feed.command("status")
+@click.pass_context
+def feed_status(context: click.Context) -> None:
+    """How each feed is: what came last, how old that is, what is held and what was refused since."""
+    from movans import feeds, tables
+
+    house = _house(context)
+    with house.database() as db, db.connection() as conn:
+        out.print(tables.feeds(feeds.status(conn, house.settings, now=now()), house.settings.service.zone))
+
+
 def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
     from feed.records import Refused
     from feed.run import run
@@ -188,6 +199,8 @@ def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
 
     rules = feeds.rules(house.settings, feed, now())
     with house.database() as db, Bar("importing") as progress:
+        with db.connection() as conn:
+            silent_since = feeds.silent_since(conn, house.settings, feed, now=rules.now)
         try:
             done = run(db, file, rules, settings=house.settings, progress=progress)
         except Refused as refused:
@@ -198,12 +211,16 @@ def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
                 f"the file was refused and nothing was changed: {many} mistake{'s' if many > 1 else ''}. "
                 "Correct what is named above and import it again."
             ) from None
+        with db.connection() as conn:
+            is_back = silent_since and not feeds.silent_since(conn, house.settings, feed, now=rules.now)
     if tell:
         if done.lines:
             out.print(changes(done, house.settings.service.zone))
         for line in aside(done):
             err.print(line, markup=False, soft_wrap=True)
         out.print(summary(done), markup=False, soft_wrap=True)
+        if silent_since and is_back:
+            out.print(feeds.was_gone(feed, silent_since, rules.now), markup=False, soft_wrap=True)
 
 
 commands.add_command(prompts)

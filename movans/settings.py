@@ -45,6 +45,7 @@ AGAIN = {"not confirmed", "machine", "busy", "no answer", "congestion", "failed"
 _FEED = {
     "format": "custody changes",
     "interval": "00:15:00",
+    "same_for": "24:00:00",
     "mistakes": "refuse",
     "time_zone": "America/Chicago",
     "encoding": "windows-1252",
@@ -305,6 +306,7 @@ class Feed(_Part):
 
     format: Annotated[str, AfterValidator(_format)]
     interval: Duration  # from one file to the next
+    same_for: Duration | None = None  # how long a file may come again as it was
     mistakes: Annotated[float, BeforeValidator(_share)] = 0.0
     time_zone: Annotated[str, AfterValidator(_zone)] | None = None
     encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"

@@ -19,6 +19,7 @@ from db.overview import ForStaff
 from db.staff import Known, Wanted
 from dialer.schedule import NextCall
 from feed.run import Report
+from movans.feeds import Seen
 from movans.settings import Outbound
 
 if TYPE_CHECKING:
@@ -68,6 +69,21 @@ def summary(report: Report) -> str:
     return (
         f"{rows}{repeated}: {kinds}; {report.unchanged} as known{strange}{wrong}. {report.notifications} to be called."
     )
+
+
+def feeds(seen: Sequence[Seen], zone: ZoneInfo) -> Table:
+    """Every feed, and what came by it last."""
+    table = _table("", "feed", "state", "last run", "age", "every", "rows", "changes", "calls", "held", "refused")
+    for one in seen:
+        came = one.came
+        numbers = [came.rows, came.events, came.notifications] if came else ["", "", ""]
+        age = one.age - timedelta(microseconds=one.age.microseconds) if one.age is not None else ""
+        name = one.feed.name if "/" in one.feed.name else f"{one.feed.name} (by hand)"
+        _row(
+            table, name, one.state, _time(came.started_at, zone) if came else "", str(age), str(one.feed.interval),
+            *map(str, numbers), str(one.counts.held), str(one.counts.refused),
+        )  # fmt: skip
+    return table
 
 
 def waiting(conn: Connection, keyring: Keyring, zone: ZoneInfo, most: int = ROWS) -> Table:

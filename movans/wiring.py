@@ -19,7 +19,7 @@ from db.journal import Journal
 from db.keys import Keyring
 from db.migrate import migrate
 from db.pool import Database, Unreachable, open_pool, take_time
-from movans import asterisk, canary, postgres, settings, supervision, trunks
+from movans import asterisk, canary, feeds, postgres, settings, supervision, trunks
 from movans.heartbeat import Heartbeat
 from movans.settings import Settings
 from prompts.catalogue import Catalogue, load_all
@@ -197,6 +197,7 @@ def alarm(house: House) -> None:
             Duty(tick, Teller(db, chosen.command, commands).look),
             Duty(timedelta(seconds=5), watch_notifications(db)),
             Duty(timedelta(seconds=5), watch_canary),
+            Duty(timedelta(seconds=5), feeds.watch(db, house.settings)),
         ]
         if chosen.alive.command:
             duties.append(Duty(chosen.alive.every, Alive(db, chosen.alive.command, commands, pulse).look))

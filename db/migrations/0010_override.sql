@@ -1,0 +1,29 @@
+-- The silence of feeds, what staff say of an offender, and what is forgotten.
+
+-- Alerts that are told again while they last, and those that are over once they are told.
+alter table alert
+    add column again_every     interval,
+    add column over_when_told  boolean not null default false;
+comment on column alert.again_every is 'While it is not over it is told again, so long after it was told last. Empty: it is told once.';
+comment on column alert.over_when_told is 'It is good to know and nothing to be done: told, it is over.';
+create index alert_again on alert (told_at) where over_at is null and again_every is not null;
+
+alter table feed_run add column agencies text[] not null default '{}';
+comment on column feed_run.agencies is 'Of a custody file by hand: whose rows it held. What came by a feed is of the feed''s agency.';
+create index feed_run_of_feed on feed_run (feed, id);
+
+create table feed_watch (
+    feed         text        primary key,
+    since        timestamptz not null,
+    silent_since timestamptz
+);
+comment on table feed_watch is 'The feeds whose files are waited for: AGENCY/NAME of the settings; AGENCY where its files are imported by hand.';
+comment on column feed_watch.since is 'Since when it is waited for: a feed that never came is late, too.';
+comment on column feed_watch.silent_since is 'When it came last, while staff are told that it is silent. Empty: it is not.';
+
+create view run_of as
+    select feed as of_feed, id, sha256, started_at, outcome, rows, events, notifications from feed_run where feed <> ''
+    union all
+    select agency, id, sha256, started_at, outcome, rows, events, notifications
+    from feed_run cross join unnest(agencies) agency where feed = '';
+comment on view run_of is 'The runs of each feed, AGENCY/NAME, and those by hand, of each AGENCY whose rows they held.';
