@@ -15,6 +15,7 @@ import psycopg
 from db.keys import NoKeys
 from movans import asterisk, settings
 from movans.console import Bar, err, out
+from movans.custody import custody
 from movans.explain import policy
 from movans.prompting import prompts
 from movans.report import report
@@ -195,7 +196,7 @@ def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
     from feed.records import Refused
     from feed.run import run
     from movans import feeds
-    from movans.tables import aside, changes, summary
+    from movans.tables import aside, changes, disagreements, summary
 
     rules = feeds.rules(house.settings, feed, now())
     with house.database() as db, Bar("importing") as progress:
@@ -216,13 +217,14 @@ def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
     if tell:
         if done.lines:
             out.print(changes(done, house.settings.service.zone))
-        for line in aside(done):
+        for line in [*aside(done), *disagreements(done, house.settings.service.zone)]:
             err.print(line, markup=False, soft_wrap=True)
         out.print(summary(done), markup=False, soft_wrap=True)
         if silent_since and is_back:
             out.print(feeds.was_gone(feed, silent_since, rules.now), markup=False, soft_wrap=True)
 
 
+commands.add_command(custody)
 commands.add_command(prompts)
 commands.add_command(registrant)
 commands.add_command(report)

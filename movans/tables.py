@@ -13,6 +13,7 @@ from rich.text import Text
 
 from db import overview
 from db.alerts import Alert
+from db.custody import Told
 from db.keys import Keyring
 from db.notifications import Plan
 from db.overview import ForStaff
@@ -58,6 +59,19 @@ def aside(report: Report) -> list[str]:
         *more,
         f"{many} put aside and not applied; all are in the table feed_row_aside. Correct them and send them again.",
     ]
+
+
+def disagreements(report: Report, zone: ZoneInfo) -> list[str]:
+    """The rows that say something else than staff did, whose word holds because it is of a later time."""
+    found = [
+        f"row {one.record.row}: {one.record.agency} {one.record.number} is {one.record.custody.status!r} since"
+        f" {moment(one.record.custody.since, zone)}, as the file says; but staff have said {one.holds.status!r} since"
+        f" {moment(one.holds.effective_at, zone)}, which is later and holds: movans custody show"
+        for one in report.disagreeing.values()
+    ]
+    return found[:ROWS] + (
+        [f"and {len(found) - ROWS} more that staff have said otherwise"] if len(found) > ROWS else []
+    )
 
 
 def summary(report: Report) -> str:
@@ -155,6 +169,19 @@ def registrants(known: list[Known], wanted: list[Wanted], zone: ZoneInfo) -> Tab
     return table
 
 
+def history(told: Sequence[Told], zone: ZoneInfo) -> Table:
+    """What happened to an offender, and who told it."""
+    table = _table("", "at", "what", "status", "facility", "planned", "told by", "recorded", "calls")
+    for one in told:
+        planned = f"{moment(one.planned_at, zone)} {one.place}".rstrip() if one.planned_at else ""
+        by = f"staff: {one.who}" if one.who else " ".join(filter(None, [one.feed, one.file])) or "this service"
+        _row(
+            table, _day_and_time(one.effective_at, zone), one.kind, one.status, one.facility, planned, by,
+            _day_and_time(one.recorded_at, zone), str(one.notifications),
+        )  # fmt: skip
+    return table
+
+
 def to_do(items: Sequence[ForStaff], keyring: Keyring, zone: ZoneInfo, *, reveal: bool) -> Table:
     """What staff must see to, all of it."""
     table = _table(
@@ -185,9 +212,9 @@ def timeline(plan: Plan, calls: Sequence[NextCall], known_at: datetime, zone: Zo
     staff_at = plan.staff_at
     for number, call in enumerate(calls, start=1):
         if staff_at and staff_at < call.at:
-            _row(table, "", _moment(staff_at, zone), _since(known_at, staff_at), "staff are told; calls go on")
+            _row(table, "", moment(staff_at, zone), _since(known_at, staff_at), "staff are told; calls go on")
             staff_at = None
-        _row(table, str(number), _moment(call.at, zone), _since(known_at, call.at), str(call.place))
+        _row(table, str(number), moment(call.at, zone), _since(known_at, call.at), str(call.place))
     return table
 
 
@@ -224,8 +251,13 @@ def _seconds(answered_at: datetime | None, heard_until: datetime | None) -> str:
     return str(round((heard_until - answered_at).total_seconds())) if answered_at and heard_until else ""
 
 
-def _moment(at: datetime, zone: ZoneInfo) -> str:
+def moment(at: datetime, zone: ZoneInfo) -> str:
+    """A day and time as people read it."""
     return at.astimezone(zone).strftime("%a %b %d %H:%M %Z")
+
+
+def _day_and_time(at: datetime, zone: ZoneInfo) -> str:
+    return at.astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
 def _since(begin: datetime, at: datetime) -> str:

@@ -27,3 +27,8 @@ create view run_of as
     select agency, id, sha256, started_at, outcome, rows, events, notifications
     from feed_run cross join unnest(agencies) agency where feed = '';
 comment on view run_of is 'The runs of each feed, AGENCY/NAME, and those by hand, of each AGENCY whose rows they held.';
+
+-- What staff say of an offender is an event like any other, of no feed run.
+alter table custody_event alter feed_run_id drop not null, add column who text;
+comment on column custody_event.feed_run_id is 'The import that brought it. Empty: no import did.';
+comment on column custody_event.who is 'The person of the service who said it, where source is staff.';
