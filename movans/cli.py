@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import psycopg
 
+from db import staff
 from db.keys import NoKeys
 from movans import asterisk, settings
 from movans.console import Bar, err, out
@@ -20,7 +21,7 @@ from movans.explain import policy
 from movans.prompting import prompts
 from movans.report import report
 from movans.settings import WrongSettings
-from movans.staff import registrant
+from movans.staff import audit, registrant, who
 from movans.wiring import PARTS, House, now
 from prompts.catalogue import WrongCatalogue
 
@@ -213,6 +214,8 @@ def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
                 "Correct what is named above and import it again."
             ) from None
         with db.connection() as conn:
+            if tell:
+                staff.record(conn, who(), f"imported {file.name}{f' by the feed {feed}' if feed else ''}", now=now())
             is_back = silent_since and not feeds.silent_since(conn, house.settings, feed, now=rules.now)
     if tell:
         if done.lines:
@@ -224,6 +227,7 @@ def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
             out.print(feeds.was_gone(feed, silent_since, rules.now), markup=False, soft_wrap=True)
 
 
+commands.add_command(audit)
 commands.add_command(custody)
 commands.add_command(prompts)
 commands.add_command(registrant)

@@ -17,7 +17,7 @@ from db.custody import Told
 from db.keys import Keyring
 from db.notifications import Plan
 from db.overview import ForStaff
-from db.staff import Known, Wanted
+from db.staff import Act, Known, Wanted
 from dialer.schedule import NextCall
 from feed.run import Report
 from movans.feeds import Seen
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 ROWS = 40
 SOME = 8
-FREE_TEXT = {"name", "about", "facility", "cause", "words", "says"}  # may be broken into lines
+FREE_TEXT = {"name", "about", "facility", "cause", "words", "says", "what was done"}  # may be broken into lines
 
 
 def changes(report: Report, zone: ZoneInfo) -> Table:
@@ -196,6 +196,14 @@ def to_do(items: Sequence[ForStaff], keyring: Keyring, zone: ZoneInfo, *, reveal
             f"{item.last_name}, {item.first_name} ({item.agency} {item.number})", item.kind,
             _time(item.created_at, zone), str(item.attempts), soon or _time(item.next_call_at, zone),
         )  # fmt: skip
+    return table
+
+
+def acts(done: Sequence[Act], zone: ZoneInfo) -> Table:
+    """What staff did."""
+    table = _table("", "at", "who", "what was done", "registrant")
+    for one in done:
+        _row(table, _day_and_time(one.at, zone), one.who, one.what, str(one.registrant_id or ""))
     return table
 
 

@@ -32,3 +32,16 @@ comment on view run_of is 'The runs of each feed, AGENCY/NAME, and those by hand
 alter table custody_event alter feed_run_id drop not null, add column who text;
 comment on column custody_event.feed_run_id is 'The import that brought it. Empty: no import did.';
 comment on column custody_event.who is 'The person of the service who said it, where source is staff.';
+
+-- What staff did stays, whatever is forgotten of those to whom they did it. Where the superuser has prepared the database
+-- (db/superuser.sql), the table is not the service's from here on; else only these triggers are in the way.
+alter table staff_act drop constraint staff_act_registrant_id_fkey;
+comment on column staff_act.registrant_id is 'To whom; they may be forgotten by now.';
+comment on table staff_act is 'What a person of the service did by the command line. Rows are added, and never changed or removed.';
+create trigger only_added_to before truncate on staff_act for each statement execute function only_added();
+create index staff_act_by_time on staff_act (at);
+do $$ begin
+    if to_regproc('hand_over_acts') is not null then
+        perform hand_over_acts();
+    end if;
+end $$;

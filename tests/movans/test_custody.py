@@ -50,7 +50,7 @@ def state(shared: psycopg.Connection) -> tuple[object, ...]:
 
 
 def acts(shared: psycopg.Connection) -> list[tuple[str, str]]:
-    return shared.execute("select who, what from staff_act order by id").fetchall()
+    return shared.execute("select who, what from staff_act where what not like 'imported %' order by id").fetchall()
 
 
 def released(movans: Movans, at: str = "2026-11-20 09:40", *more: str, says: str = "y\n") -> str:
