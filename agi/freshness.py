@@ -27,7 +27,7 @@ def as_of(service: Service, offender: Offender) -> tuple[datetime, bool]:
     with service.db.connection() as conn:
         for feed in feeds.expected(service.settings):
             if feed.name in by_feed:
-                came = feed_runs.came(conn, feed.name, ["applied"])
+                came = feed_runs.came(conn, feed.name, applied=True)
                 at = max(known_at, came.fresh_at(feed.same_for)) if came else known_at
                 told.append((at, now - at > SILENT * feed.interval))
     return min(at for at, _ in told), any(old for _, old in told)

@@ -89,18 +89,19 @@ def of_agencies(conn: Connection, run_id: int, agencies: Collection[str]) -> Non
     conn.execute("update feed_run set agencies = %s where id = %s and feed = ''", [sorted(agencies), run_id])
 
 
-def came(conn: Connection, feed: str, outcomes: Collection[str] = ("applied", "held")) -> Came | None:
-    """What came by the feed last; None where nothing ever did."""
+def came(conn: Connection, feed: str, *, applied: bool = False) -> Came | None:
+    """What came by the feed last and was not refused; ``applied``: and took effect. None where nothing ever did."""
     cursor = conn.cursor(row_factory=class_row(Came))
     return cursor.execute(
         """with mine as not materialized (
-               select * from run_of where of_feed = %(feed)s and outcome = any(%(outcomes)s)),
+               select * from run_of where of_feed = %(feed)s
+                   and (outcome = 'applied' or outcome <> 'refused' and not %(applied)s)),
            last as (select * from mine order by id desc limit 1),
            other as (select id from mine where sha256 <> (select sha256 from last) order by id desc limit 1)
            select started_at, outcome, rows, events, notifications,
                   (select min(started_at) from mine where id > coalesce((select id from other), 0)) as same_since
            from last""",
-        {"feed": feed, "outcomes": list(outcomes)},
+        {"feed": feed, "applied": applied},
     ).fetchone()
 
 

@@ -14,6 +14,7 @@ import psycopg
 
 from db import staff
 from db.keys import NoKeys
+from db.pool import take_time
 from movans import asterisk, settings
 from movans.console import Bar, err, out
 from movans.custody import custody
@@ -225,6 +226,28 @@ def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
         out.print(summary(done), markup=False, soft_wrap=True)
         if silent_since and is_back:
             out.print(feeds.was_gone(feed, silent_since, rules.now), markup=False, soft_wrap=True)
+
+
+@commands.command()
+@click.option("--dry-run", is_flag=True, help="Only say how many it would be.")
+@click.pass_context
+def forget(context: click.Context, *, dry_run: bool) -> None:
+    """Remove what is older than the settings (keep) say; the part alarm does it once a day."""
+    from movans import keeping
+
+    house = _house(context)
+    with house.database() as db:
+        if dry_run:
+            with db.connection() as conn, conn.transaction(force_rollback=True):
+                take_time(conn)
+                found = dict(keeping.would_forget(conn, house.settings.keep, now=now()))
+        else:
+            found = keeping.forget(db, house.settings.keep, now=now())
+            with db.connection() as conn:
+                staff.record(conn, who(), "removed what is older than the settings say", now=now())
+    for what, many in found.items():
+        out.print(f"{many:8}  {what}", markup=False)
+    out.print("They would be removed." if dry_run else "Removed." if found else "Nothing was old enough.")
 
 
 commands.add_command(audit)

@@ -239,6 +239,7 @@ def _beside_a_real_address(listen: IPv4Address | None, others: ValidationInfo) -
 Telephone = Annotated[str, BeforeValidator(_telephone)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Clock = Annotated[time, BeforeValidator(_clock)]
+Days = Annotated[int, Field(ge=1, le=36500)]
 Since = Annotated[Clock, Field(alias="from")]
 Waits = Annotated[dict[str, Duration], AfterValidator(_every_outcome)]
 Command = list[Annotated[str, _looks(r"(?s)[^\0]+", "words, each not empty")]]
@@ -426,6 +427,17 @@ class Alarms(_Part):
     withheld: Annotated[int, Field(ge=1)]
 
 
+class Keep(_Part):
+    """How many days something is kept; ``released``: how long somebody is registered for who is out of custody."""
+
+    released: Days
+    registrations: Days
+    attempts: Days
+    caller_hashes: Annotated[Days, Field(ge=2)]  # what is counted is counted over a day
+    rows_aside: Days
+    alerts: Days
+
+
 class Alive(_Part):
     command: Command
     every: Duration
@@ -452,6 +464,7 @@ class Settings(_Part):
     policy: Policy
     alarms: Alarms
     alerts: Alerts
+    keep: Keep
     canary: Duration
     voices: dict[str, Annotated[list[Engine], Field(min_length=1)]]
     piper_voices: Annotated[Path, AfterValidator(_absolute)]

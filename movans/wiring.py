@@ -174,6 +174,7 @@ def dial(house: House) -> None:
 
 def alarm(house: House) -> None:
     """What is done again and again beside the calls, until SIGTERM."""
+    from movans import keeping
     from movans.alarm import TICK, Alive, Commands, Duty, Pulse, Teller, run, watch_notifications
 
     told_to_stop: list[int] = []
@@ -198,6 +199,8 @@ def alarm(house: House) -> None:
             Duty(timedelta(seconds=5), watch_notifications(db)),
             Duty(timedelta(seconds=5), watch_canary),
             Duty(timedelta(seconds=5), feeds.watch(db, house.settings)),
+            Duty(timedelta(minutes=5), keeping.end_registrations(db, house.settings)),
+            Duty(timedelta(days=1), keeping.Forgetting(db, house.settings.keep).look),
         ]
         if chosen.alive.command:
             duties.append(Duty(chosen.alive.every, Alive(db, chosen.alive.command, commands, pulse).look))

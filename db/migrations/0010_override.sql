@@ -10,7 +10,7 @@ create index alert_again on alert (told_at) where over_at is null and again_ever
 
 alter table feed_run add column agencies text[] not null default '{}';
 comment on column feed_run.agencies is 'Of a custody file by hand: whose rows it held. What came by a feed is of the feed''s agency.';
-create index feed_run_of_feed on feed_run (feed, id);
+create index if not exists feed_run_of_feed on feed_run (feed, id);
 
 create table feed_watch (
     feed         text        primary key,
@@ -45,3 +45,27 @@ do $$ begin
         perform hand_over_acts();
     end if;
 end $$;
+
+-- Registrations that end by themselves, and what is forgotten.
+insert into event_kind (kind, class, meaning, about) values
+    ('registration_ending', 'routine', 'out of custody for long, with no court date: the last call before a registration ends', 'custody');
+
+create function is_over(o offender, at timestamptz) returns boolean stable language sql as $$
+    select o.status in ('released', 'deceased') and (o.court_at is null or o.court_at <= at) and not exists (
+        select from court_event_of join court_event c on c.id = court_event_id
+        where offender_id = o.id and state = 'scheduled' and planned_at > at)
+$$;
+comment on function is_over is 'Whether an offender was let go, or has died, and no court date is to come. Who escaped, is on furlough, or is only not listed any more, is none of these.';
+
+create index custody_event_ending on custody_event (id) where kind = 'registration_ending';
+create index if not exists notification_of_event on notification (event_id);
+create index registration_ended on registration (ended_at) where ended_at is not null;
+create index if not exists attempts_of_telephone on call_attempt (telephone_id);
+create index proof_of_telephone on proof (telephone_id);
+create index refusal_of_telephone on refusal (telephone_id);
+create index alert_over on alert (over_at) where over_at is not null;
+
+alter table refusal alter telephone_id drop not null,
+    drop constraint refusal_telephone_id_fkey,
+    add constraint refusal_telephone_id_fkey foreign key (telephone_id) references telephone on delete set null;
+comment on column refusal.telephone_id is 'Empty: it was forgotten since; the number stays barred until staff lift it.';
