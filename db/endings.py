@@ -31,18 +31,17 @@ def due(conn: Connection, *, after: timedelta, most: int, now: datetime) -> list
     Who registers later than that has the whole time from then on.
     """
     rows = conn.execute(
-        """select o.id, (select array_agg(r.id order by r.id) from registration r
-                         where r.offender_id = o.id and ended_at is null and created_at <= %(before)s and not exists (
-                             select from notification where registration_id = r.id and state = 'open'))
-           from offender o
-           where o.since <= %(before)s and is_over(o, %(now)s) and exists (
-               select from registration r
-               where r.offender_id = o.id and ended_at is null and created_at <= %(before)s and not exists (
-                   select from notification where registration_id = r.id and state = 'open'))
+        """select o.id, registration_ids
+           from (select offender_id, array_agg(r.id order by r.id) as registration_ids from registration r
+                 where ended_at is null and created_at <= %(before)s and not exists (
+                     select from notification where registration_id = r.id and state = 'open')
+                 group by offender_id) waited
+           join offender o on o.id = offender_id
+           where o.since <= %(before)s and is_over(o, %(now)s)
            order by o.id limit %(most)s for update of o skip locked""",
         {"before": now - after, "now": now, "most": most},
     )
-    return [Due(offender_id, registration_ids) for offender_id, registration_ids in rows if registration_ids]
+    return [Due(*row) for row in rows]
 
 
 def announce(conn: Connection, offender_id: int, *, now: datetime) -> int:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import class_row
 from psycopg.types.json import Json
+
+_OF_FEED = sql.SQL("feed = %(feed)s")
+_BY_HAND = sql.SQL("feed = '' and %(feed)s = any(agencies)")
 
 
 @dataclass(frozen=True)
@@ -92,31 +95,34 @@ def of_agencies(conn: Connection, run_id: int, agencies: Collection[str]) -> Non
 def came(conn: Connection, feed: str, *, applied: bool = False) -> Came | None:
     """What came by the feed last and was not refused; ``applied``: and took effect. None where nothing ever did."""
     cursor = conn.cursor(row_factory=class_row(Came))
-    return cursor.execute(
+    query = sql.SQL(
         """with mine as not materialized (
-               select * from run_of where of_feed = %(feed)s
-                   and (outcome = 'applied' or outcome <> 'refused' and not %(applied)s)),
+               select * from feed_run
+               where {mine} and (outcome = 'applied' or outcome <> 'refused' and not %(applied)s)),
            last as (select * from mine order by id desc limit 1),
            other as (select id from mine where sha256 <> (select sha256 from last) order by id desc limit 1)
            select started_at, outcome, rows, events, notifications,
                   (select min(started_at) from mine where id > coalesce((select id from other), 0)) as same_since
-           from last""",
-        {"feed": feed, "applied": applied},
-    ).fetchone()
+           from last"""
+    )
+    return cursor.execute(query.format(mine=_runs_of(feed)), {"feed": feed, "applied": applied}).fetchone()
 
 
 def counts(conn: Connection, feed: str) -> Counts:
     """How many runs of the feed are held, and how many were refused since the last that was not."""
     cursor = conn.cursor(row_factory=class_row(Counts))
-    found = cursor.execute(
-        """select count(*) filter (where outcome = 'held') as held,
+    query = sql.SQL(
+        """with mine as (select id, outcome from feed_run where {mine})
+           select count(*) filter (where outcome = 'held') as held,
                   count(*) filter (where outcome = 'refused' and id > (
-                      select coalesce(max(id), 0) from run_of where of_feed = %(feed)s and outcome <> 'refused'))
-                      as refused
-           from run_of where of_feed = %(feed)s""",
-        {"feed": feed},
-    ).fetchone()
-    return found or Counts(0, 0)
+                      select coalesce(max(id), 0) from mine where outcome <> 'refused')) as refused
+           from mine"""
+    )
+    return cursor.execute(query.format(mine=_runs_of(feed)), {"feed": feed}).fetchone() or Counts(0, 0)
+
+
+def _runs_of(feed: str) -> sql.SQL:
+    return _OF_FEED if "/" in feed else _BY_HAND
 
 
 def watch(conn: Connection, feeds: Iterable[str], *, now: datetime) -> dict[str, Watch]:

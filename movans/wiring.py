@@ -198,7 +198,7 @@ def alarm(house: House) -> None:
             Duty(tick, Teller(db, chosen.command, commands).look),
             Duty(timedelta(seconds=5), watch_notifications(db)),
             Duty(timedelta(seconds=5), watch_canary),
-            Duty(timedelta(seconds=5), feeds.watch(db, house.settings)),
+            Duty(timedelta(seconds=30), feeds.watch(db, house.settings)),
             Duty(timedelta(minutes=5), keeping.end_registrations(db, house.settings)),
             Duty(timedelta(days=1), keeping.Forgetting(db, house.settings.keep).look),
         ]

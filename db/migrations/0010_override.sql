@@ -21,13 +21,6 @@ comment on table feed_watch is 'The feeds whose files are waited for: AGENCY/NAM
 comment on column feed_watch.since is 'Since when it is waited for: a feed that never came is late, too.';
 comment on column feed_watch.silent_since is 'When it came last, while staff are told that it is silent. Empty: it is not.';
 
-create view run_of as
-    select feed as of_feed, id, sha256, started_at, outcome, rows, events, notifications from feed_run where feed <> ''
-    union all
-    select agency, id, sha256, started_at, outcome, rows, events, notifications
-    from feed_run cross join unnest(agencies) agency where feed = '';
-comment on view run_of is 'The runs of each feed, AGENCY/NAME, and those by hand, of each AGENCY whose rows they held.';
-
 -- What staff say of an offender is an event like any other, of no feed run.
 alter table custody_event alter feed_run_id drop not null, add column who text;
 comment on column custody_event.feed_run_id is 'The import that brought it. Empty: no import did.';
