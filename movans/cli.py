@@ -240,9 +240,9 @@ def forget(context: click.Context, *, dry_run: bool) -> None:
         if dry_run:
             with db.connection() as conn, conn.transaction(force_rollback=True):
                 take_time(conn)
-                found = dict(keeping.would_forget(conn, house.settings.keep, now=now()))
+                found = dict(keeping.would_forget(conn, house.settings, now=now()))
         else:
-            found = keeping.forget(db, house.settings.keep, now=now())
+            found = keeping.forget(db, house.settings, now=now())
             with db.connection() as conn:
                 staff.record(conn, who(), "removed what is older than the settings say", now=now())
     for what, many in found.items():

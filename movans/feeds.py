@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection
@@ -60,6 +61,11 @@ def expected(settings: Settings) -> list[Expected]:
             same_for = feed.same_for or max(SAME_FOR, SILENT * feed.interval)
             found.append(Expected(f"{key}/{name}", feed.interval, same_for))
     return found
+
+
+def directories(settings: Settings) -> list[Path]:
+    """Where files of feeds appear, and lie aside when they were taken."""
+    return [feed.drop for agency in settings.agencies.values() for feed in agency.feeds.values() if feed.drop]
 
 
 def custody_feeds(settings: Settings, agency: str) -> list[str]:

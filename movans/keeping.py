@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 
 from psycopg import Connection
 
@@ -11,11 +12,14 @@ from db import endings, keeping, notifications
 from db.keeping import Remove
 from db.pool import Database
 from dialer import policy, schedule
+from feed import aside
+from movans import feeds
 from movans.settings import Keep, Settings
 
 log = logging.getLogger(__name__)
 
 MOST = 500  # rows in one transaction
+FILES = "files of feeds"
 OFFENDERS = 50  # whose registrations are told in one transaction that they end
 
 
@@ -34,18 +38,20 @@ def kinds(keep: Keep) -> dict[str, tuple[Remove, int]]:
     }
 
 
-def would_forget(conn: Connection, keep: Keep, *, now: datetime) -> Iterator[tuple[str, int]]:
+def would_forget(conn: Connection, settings: Settings, *, now: datetime) -> Iterator[tuple[str, int]]:
     """How many of each would be removed now. The transaction is to be undone afterwards."""
+    keep = settings.keep
     for what, (remove, days) in kinds(keep).items():
         many = 0
         while removed := remove(conn, before=now - timedelta(days=days), most=MOST):
             many += removed
         yield what, many
+    yield FILES, len(list(aside.older(feeds.directories(settings), now - timedelta(days=keep.files))))
 
 
-def forget(db: Database, keep: Keep, *, now: datetime) -> dict[str, int]:
+def forget(db: Database, settings: Settings, *, now: datetime) -> dict[str, int]:
     """Remove it at once; return how many of each."""
-    forgetting = Forgetting(db, keep)
+    forgetting = Forgetting(db, settings)
     while not forgetting.remove(now):
         pass
     return forgetting.removed
@@ -56,7 +62,7 @@ class Forgetting:
     """A duty: a few rows at each look, until there is nothing more to forget today."""
 
     db: Database
-    keep: Keep
+    settings: Settings
     removed: dict[str, int] = field(default_factory=dict)
 
     def look(self, now: datetime) -> bool:
@@ -69,14 +75,32 @@ class Forgetting:
         return True
 
     def remove(self, now: datetime) -> bool:
-        """Remove some rows in one small transaction; returns whether none was left."""
-        for what, (remove, days) in kinds(self.keep).items():
+        """Remove some rows in one small transaction, or some files; returns whether none was left."""
+        for what, (remove, days) in kinds(self.settings.keep).items():
             with self.db.connection() as conn:
                 many = remove(conn, before=now - timedelta(days=days), most=MOST)
             if many:
-                self.removed[what] = self.removed.get(what, 0) + many
+                self._count(what, many)
                 return False
-        return True
+        return not self._remove_files(now)
+
+    def _remove_files(self, now: datetime) -> int:
+        """What may not be removed is said, and stays until tomorrow."""
+        old = aside.older(feeds.directories(self.settings), now - timedelta(days=self.settings.keep.files))
+        many = 0
+        for file in islice(old, MOST):
+            try:
+                file.unlink()
+            except OSError as error:
+                log.error("%s: cannot be removed (%s); let the service's user write there", file.parent, error.strerror)
+                break
+            many += 1
+        self._count(FILES, many)
+        return many
+
+    def _count(self, what: str, many: int) -> None:
+        if many:
+            self.removed[what] = self.removed.get(what, 0) + many
 
 
 def end_registrations(db: Database, settings: Settings) -> Callable[[datetime], bool]:

@@ -54,6 +54,7 @@ _FEED = {
     "always": {"facility": "Boone County Jail"},
     "statuses": {"REL": "released"},
     "facilities": {"BCJ": "Boone County Jail"},
+    "drop": "/srv/movans/boone-jail",
     "dates": "%m/%d/%Y",
     "times": "%m/%d/%Y %H:%M",
 }
@@ -316,6 +317,7 @@ class Feed(_Part):
     always: Annotated[dict[str, str], AfterValidator(_known_fields)] = {}
     statuses: Annotated[dict[Text, str], AfterValidator(_our_statuses)] = {}
     facilities: dict[Text, Text] = {}
+    drop: Annotated[Path, AfterValidator(_absolute)] | None = None  # where its files appear
     dates: Annotated[str, _says(datetime(1938, 7, 31), datetime(2026, 11, 5))] = ""  # noqa: DTZ001
     times: Annotated[str, _says(datetime(2026, 11, 15, 21, 40), datetime(2026, 7, 4, 0, 5))] = ""  # noqa: DTZ001
 
@@ -435,6 +437,7 @@ class Keep(_Part):
     attempts: Days
     caller_hashes: Annotated[Days, Field(ge=2)]  # what is counted is counted over a day
     rows_aside: Days
+    files: Days
     alerts: Days
 
 

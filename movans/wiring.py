@@ -200,7 +200,7 @@ def alarm(house: House) -> None:
             Duty(timedelta(seconds=5), watch_canary),
             Duty(timedelta(seconds=30), feeds.watch(db, house.settings)),
             Duty(timedelta(minutes=5), keeping.end_registrations(db, house.settings)),
-            Duty(timedelta(days=1), keeping.Forgetting(db, house.settings.keep).look),
+            Duty(timedelta(days=1), keeping.Forgetting(db, house.settings).look),
         ]
         if chosen.alive.command:
             duties.append(Duty(chosen.alive.every, Alive(db, chosen.alive.command, commands, pulse).look))

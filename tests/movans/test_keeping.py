@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,7 +16,7 @@ from db.pool import open_pool
 from dialer import policy
 from movans import keeping
 from tests import people
-from tests.conftest import KEYS, NOON, SETTINGS
+from tests.conftest import KEYS, NOON, SETTINGS, settings_for
 from tests.movans.conftest import Movans
 
 DAY = timedelta(days=1)
@@ -232,7 +233,7 @@ def counts(shared: psycopg.Connection) -> dict[str, int]:
 
 
 def all_forgotten(db: ConnectionPool, now: datetime) -> keeping.Forgetting:
-    forgetting = keeping.Forgetting(db, SETTINGS.keep)
+    forgetting = keeping.Forgetting(db, SETTINGS)
     while not forgetting.remove(now):
         pass
     return forgetting
@@ -267,10 +268,10 @@ def test_a_telephone_stays_as_long_as_a_call_to_it_and_a_bar_longer(db: Connecti
     for at in range(3):
         shared.execute("update telephone set proven_at = null, ended_at = null")
         proofs.refuse(shared, number_hash, now=NOON + at * DAY)
-    keep = SETTINGS.keep.model_copy(update={"attempts": 200})
-    keeping.forget(db, keep, now=NOON + 199 * DAY)
+    chosen = SETTINGS.model_copy(update={"keep": SETTINGS.keep.model_copy(update={"attempts": 200})})
+    keeping.forget(db, chosen, now=NOON + 199 * DAY)
     assert (counts(shared)["registration"], counts(shared)["telephone"]) == (0, 1)
-    keeping.forget(db, keep, now=NOON + 201 * DAY)
+    keeping.forget(db, chosen, now=NOON + 201 * DAY)
     assert counts(shared)["telephone"] == 0
     assert guard.barred(shared, [number_hash])
 
@@ -297,11 +298,39 @@ def test_much_is_removed_in_small_transactions_over_many_looks(
     db: ConnectionPool, shared: psycopg.Connection, caplog: pytest.LogCaptureFixture
 ):
     shared.execute("insert into registering (at) select %s from generate_series(1, 1200)", [NOON])
-    forgetting = keeping.Forgetting(db, SETTINGS.keep)
+    forgetting = keeping.Forgetting(db, SETTINGS)
     now = NOON + 31 * DAY
     with caplog.at_level(logging.INFO):
         assert [forgetting.look(now) for _ in range(4)] == [False, False, False, True]
     assert "forgotten: 1200 callers' hashes" in caplog.text
+
+
+def test_files_that_lie_aside_are_removed_by_when_they_were_taken(db: ConnectionPool, tmp_path: Path):
+    old, new = "20261020T120000.000000Z-jail.csv", "20261023T120000.000000Z-jail.csv"
+    for folder in ("done", "refused", "held", "theirs"):
+        (tmp_path / folder).mkdir()
+        for name in (old, f"{old}.txt", new, "by hand.csv"):
+            (tmp_path / folder / name).touch()
+    (tmp_path / old).touch()
+    jail = {"format": "niem", "interval": 900, "drop": str(tmp_path)}
+    boone = {"name": "Boone County", "interval": "24:00:00", "feeds": {"jail": jail}}
+    settings = settings_for(tmp_path, agencies={"boone": boone})
+    with db.connection() as conn:
+        assert dict(keeping.would_forget(conn, settings, now=NOON + DAY))["files of feeds"] == 6
+    assert keeping.forget(db, settings, now=NOON + DAY) == {"files of feeds": 6}
+    left = sorted(str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file())
+    kept = [f"{folder}/{name}" for folder in ("done", "held", "refused") for name in (new, "by hand.csv")]
+    assert left == sorted([*kept, old, *(f"theirs/{name}" for name in (old, f"{old}.txt", new, "by hand.csv"))])
+
+
+def test_a_file_that_cannot_be_removed_is_said_and_stays(
+    db: ConnectionPool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    (tmp_path / "done" / "20261020T120000.000000Z-is-a-directory").mkdir(parents=True)
+    jail = {"format": "niem", "interval": 900, "drop": str(tmp_path)}
+    boone = {"name": "Boone County", "interval": "24:00:00", "feeds": {"jail": jail}}
+    assert keeping.forget(db, settings_for(tmp_path, agencies={"boone": boone}), now=NOON + DAY) == {}
+    assert f"{tmp_path / 'done'}: cannot be removed (Is a directory); let the service's user write there" in caplog.text
 
 
 @pytest.mark.usefixtures("old")
