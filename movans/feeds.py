@@ -47,7 +47,11 @@ class Seen:
         if self.age is None:
             return "never came"
         if self.age > SILENT * self.feed.interval:
-            return "silent" if self.came and self.came.fresh_at(self.feed.same_for) == self.came.started_at else "same"
+            return (
+                "silent"
+                if self.came and self.came.fresh_at(self.feed.same_for) == self.came.started_at
+                else "the same file"
+            )
         return "late" if self.age > LATE * self.feed.interval else "well"
 
 

@@ -294,6 +294,18 @@ def test_calls_about_what_is_open_are_kept(
     assert counts(shared)["call_attempt"] == 1
 
 
+@pytest.mark.usefixtures("old")
+def test_what_something_else_needs_is_said_and_holds_up_nothing_else(
+    db: ConnectionPool, shared: psycopg.Connection, caplog: pytest.LogCaptureFixture
+):
+    shared.execute("create table needs as select id from registration")
+    shared.execute("alter table needs add foreign key (id) references registration")
+    all_forgotten(db, NOON + 1000 * DAY)
+    assert caplog.text.count("ended registrations are not forgotten, something needs them: ForeignKeyViolation") == 1
+    left = counts(shared)
+    assert (left["registration"], left["call_attempt"], left["alert"]) == (1, 0, 0)
+
+
 def test_much_is_removed_in_small_transactions_over_many_looks(
     db: ConnectionPool, shared: psycopg.Connection, caplog: pytest.LogCaptureFixture
 ):
