@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 
-from agi import spelling
+from agi import freshness, spelling
 from agi.call import UNUSABLE, Back, Call
 from agi.channel import MissingSound
 from agi.service import Service
@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 CHOICES = 5  # more offenders than this are not read out
 LONGEST_NAME = 40  # keys
 OLDEST = 1900  # year of birth
-MISSED = 3  # files in a row that an agency did not send, after which what it told is no longer relied on
 
 Sentence = tuple[str, dict[str, str]]  # a prompt and its values
 
@@ -229,12 +228,13 @@ def say_custody(call: Call, service: Service, offender: Offender) -> None:
 
 def custody_sentences(call: Call, service: Service, offender: Offender) -> Iterator[Sentence]:
     """The most important first."""
+    told_at, old = freshness.as_of(service, offender)
     since, facility = service.say_when(offender.since, call.language), offender.facility
     status = "status_" + offender.status.replace(" ", "_")
     yield status, {"name": name(call, offender), "since": since, "facility": facility}
     if offender.status not in ("in custody", "deceased"):
         yield "assume_free", {}
-    elif offender.status == "in custody" and is_old(service, offender):
+    elif offender.status == "in custody" and old:
         yield "old_news", {}
     release, court = offender.release_date, offender.court_at
     if offender.status == "in custody" and release and release >= service.today():
@@ -245,13 +245,7 @@ def custody_sentences(call: Call, service: Service, offender: Offender) -> Itera
             yield "court_at_place", {"when": when, "place": offender.court_place}
         else:
             yield "court_at", {"when": when}
-    yield "as_of", {"when": service.say_when(offender.known_at, call.language)}
-
-
-def is_old(service: Service, offender: Offender) -> bool:
-    """Whether the agency should have sent something newer long ago, or sends nothing any more."""
-    agency = service.settings.agencies.get(offender.agency)
-    return agency is None or service.clock() - offender.known_at > MISSED * agency.interval
+    yield "as_of", {"when": service.say_when(told_at, call.language)}
 
 
 def say_facility(call: Call, service: Service, offender: Offender) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from psycopg import Connection
 from psycopg.rows import class_row
@@ -25,13 +25,25 @@ class Alert:
         return self.key.startswith(HANDED_OVER % "")
 
 
-def add(conn: Connection, key: str, says: str, *, now: datetime) -> bool:
-    """See that a person is told; False where the same is known already and not over."""
+def add(
+    conn: Connection,
+    key: str,
+    says: str,
+    *,
+    again_every: timedelta | None = None,
+    over_when_told: bool = False,
+    now: datetime,
+) -> bool:
+    """See that a person is told; False where the same is known already and not over.
+
+    ``again_every``: it is told again, so long after it was told last, while it is not over. ``over_when_told``: it is
+    good to know, and there is nothing to be done.
+    """
     return (
         conn.execute(
-            """insert into alert (key, says, raised_at) values (%s, %s, %s)
+            """insert into alert (key, says, raised_at, again_every, over_when_told) values (%s, %s, %s, %s, %s)
                on conflict (key) where over_at is null do nothing""",
-            [key, says, now],
+            [key, says, now, again_every, over_when_told],
         ).rowcount
         > 0
     )
@@ -42,18 +54,35 @@ def over(conn: Connection, key: str, *, now: datetime) -> bool:
     return conn.execute("update alert set over_at = %s where key = %s and over_at is null", [now, key]).rowcount > 0
 
 
-def untold(conn: Connection, *, most: int, but: Iterable[int] = ()) -> list[Alert]:
-    """What nobody was told of yet, the oldest first; what is over by now needs no telling."""
+def only(conn: Connection, key: str, names: Iterable[str], *, now: datetime) -> None:
+    """Of the alerts with such a key (``%s`` is for a name), those of other names are over: nobody waits any more."""
+    conn.execute(
+        "update alert set over_at = %s where over_at is null and key like %s and key <> all(%s)",
+        [now, key % "%", [key % name for name in names]],
+    )
+
+
+def untold(conn: Connection, *, most: int, but: Iterable[int] = (), now: datetime) -> list[Alert]:
+    """What nobody was told of yet, or not for so long that it is told again, the oldest first.
+
+    What is over by now needs no telling.
+    """
     cursor = conn.cursor(row_factory=class_row(Alert))
     return cursor.execute(
         """select id, key, says, raised_at, told_at from alert
-           where told_at is null and over_at is null and id <> all(%s) order by raised_at, id limit %s""",
-        [list(but), most],
+           where over_at is null and (told_at is null or again_every is not null and told_at + again_every <= %s)
+             and id <> all(%s) order by raised_at, id limit %s""",
+        [now, list(but), most],
     ).fetchall()
 
 
 def told(conn: Connection, alert_id: int, *, now: datetime) -> None:
-    conn.execute("update alert set told_at = %s where id = %s and told_at is null", [now, alert_id])
+    conn.execute(
+        """update alert set told_at = %(now)s,
+                            over_at = case when over_when_told then coalesce(over_at, %(now)s) else over_at end
+           where id = %(id)s""",
+        {"now": now, "id": alert_id},
+    )
 
 
 def still(conn: Connection) -> list[Alert]:

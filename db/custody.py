@@ -9,6 +9,8 @@ from psycopg.rows import class_row
 
 from db.names import name_keys
 
+STAFF = "staff"  # the source of what no feed told
+
 
 @dataclass(frozen=True)
 class Custody:
@@ -91,6 +93,27 @@ class Event:
     stated_times: list[datetime]
     source_key: str
 
+    @property
+    def by_staff(self) -> bool:
+        return self.source_key.startswith(f"{STAFF}\t")
+
+
+@dataclass(frozen=True)
+class Told:
+    """An event as it is shown: what happened, who told it, and how many were to be called."""
+
+    kind: str
+    status: str
+    facility: str
+    effective_at: datetime
+    planned_at: datetime | None
+    place: str
+    who: str | None
+    feed: str
+    file: str
+    recorded_at: datetime
+    notifications: int
+
 
 @dataclass(frozen=True)
 class _Searched:
@@ -131,6 +154,24 @@ def history(conn: Connection, offender_id: int) -> list[Event]:
     cursor = conn.cursor(row_factory=class_row(Event))
     query = _EVENT + "where offender_id = %s and planned_at is null order by effective_at, id"
     return cursor.execute(query, [offender_id]).fetchall()
+
+
+def told(conn: Connection, offender_id: int) -> list[Told]:
+    """All that was ever told of the offender, oldest first, and by whom."""
+    cursor = conn.cursor(row_factory=class_row(Told))
+    return cursor.execute(
+        """select kind, status, facility, effective_at, planned_at, place, who, coalesce(feed, '') as feed,
+                  coalesce(file, '') as file, recorded_at,
+                  (select count(*) from notification where event_id = e.id) as notifications
+           from custody_event e left join feed_run r on r.id = feed_run_id
+           where offender_id = %s order by effective_at, e.id""",
+        [offender_id],
+    ).fetchall()
+
+
+def find(conn: Connection, agency: str, number: str) -> Offender | None:
+    cursor = conn.cursor(row_factory=class_row(Offender))
+    return cursor.execute(OFFENDER + "where agency = %s and number = %s", [agency, number]).fetchone()
 
 
 def histories(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[Event]]:
@@ -230,21 +271,24 @@ def record(
     *,
     source: str,
     source_key: str,
-    feed_run_id: int,
+    feed_run_id: int | None,
+    who: str | None = None,
     planned_at: datetime | None = None,
     place: str = "",
     now: datetime,
 ) -> int:
     """Keep an event; return its id. Raises UniqueViolation where the source gave the same key before.
 
+    ``feed_run_id``: the import that brought it; ``who``: the person who said it instead.
+
     ``planned_at`` and ``place`` are of what is to come, where the event is about that: a release, a court date.
     """
     row = conn.execute(
         """insert into custody_event (offender_id, kind, status, facility, effective_at, stated_times,
-                                      source, source_key, feed_run_id, planned_at, place, recorded_at)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id""",
+                                      source, source_key, feed_run_id, who, planned_at, place, recorded_at)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id""",
         [offender_id, kind, custody.status, custody.facility, custody.since, [custody.since],
-         source, source_key, feed_run_id, planned_at, place, now],
+         source, source_key, feed_run_id, who, planned_at, place, now],
     ).fetchone()  # fmt: skip
     if row is None:
         raise LookupError(f"the event {source_key} was not kept")

@@ -1,11 +1,50 @@
-"""Feed runs: one import of a file each."""
+"""Feed runs: one import of a file each, and what they tell of the feed that the files come by.
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+A feed is AGENCY/NAME of the settings; AGENCY alone where an agency's files are imported by hand.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Literal
 
-from psycopg import Connection
+from psycopg import Connection, sql
+from psycopg.rows import class_row
 from psycopg.types.json import Json
+
+_OF_FEED = sql.SQL("feed = %(feed)s")
+_BY_HAND = sql.SQL("feed = '' and %(feed)s = any(agencies)")
+
+
+@dataclass(frozen=True)
+class Came:
+    """What came by a feed last. A held run shows that the feed is alive; a refused one tells nobody anything."""
+
+    started_at: datetime
+    outcome: str
+    rows: int
+    events: int
+    notifications: int
+    same_since: datetime  # when the same bytes came first, and nothing else since
+
+    def fresh_at(self, same_for: timedelta) -> datetime:
+        """When it was last alive: a file that is the same for so long is none that anybody still writes."""
+        return self.same_since if self.started_at - self.same_since > same_for else self.started_at
+
+
+@dataclass(frozen=True)
+class Counts:
+    held: int
+    refused: int  # since something came last that was not
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Since when a feed is waited for, and since when it is silent, if it is."""
+
+    feed: str
+    since: datetime
+    silent_since: datetime | None
 
 
 def add(
@@ -46,3 +85,57 @@ def put_aside(conn: Connection, run_id: int, rows: Sequence[tuple[int, list[str]
                 for row, mistakes, given in rows
             ],
         )
+
+
+def of_agencies(conn: Connection, run_id: int, agencies: Collection[str]) -> None:
+    """Note whose rows a custody file by hand held."""
+    conn.execute("update feed_run set agencies = %s where id = %s and feed = ''", [sorted(agencies), run_id])
+
+
+def came(conn: Connection, feed: str, *, applied: bool = False) -> Came | None:
+    """What came by the feed last and was not refused; ``applied``: and took effect. None where nothing ever did."""
+    cursor = conn.cursor(row_factory=class_row(Came))
+    query = sql.SQL(
+        """with mine as not materialized (
+               select * from feed_run
+               where {mine} and (outcome = 'applied' or outcome <> 'refused' and not %(applied)s)),
+           last as (select * from mine order by id desc limit 1),
+           other as (select id from mine where sha256 <> (select sha256 from last) order by id desc limit 1)
+           select started_at, outcome, rows, events, notifications,
+                  (select min(started_at) from mine where id > coalesce((select id from other), 0)) as same_since
+           from last"""
+    )
+    return cursor.execute(query.format(mine=_runs_of(feed)), {"feed": feed, "applied": applied}).fetchone()
+
+
+def counts(conn: Connection, feed: str) -> Counts:
+    """How many runs of the feed are held, and how many were refused since the last that was not."""
+    cursor = conn.cursor(row_factory=class_row(Counts))
+    query = sql.SQL(
+        """with mine as (select id, outcome from feed_run where {mine})
+           select count(*) filter (where outcome = 'held') as held,
+                  count(*) filter (where outcome = 'refused' and id > (
+                      select coalesce(max(id), 0) from mine where outcome <> 'refused')) as refused
+           from mine"""
+    )
+    return cursor.execute(query.format(mine=_runs_of(feed)), {"feed": feed}).fetchone() or Counts(0, 0)
+
+
+def _runs_of(feed: str) -> sql.SQL:
+    return _OF_FEED if "/" in feed else _BY_HAND
+
+
+def watch(conn: Connection, feeds: Iterable[str], *, now: datetime) -> dict[str, Watch]:
+    """Wait for these feeds from now on, and for no others; return all that are waited for."""
+    names = list(feeds)
+    conn.execute(
+        "insert into feed_watch (feed, since) select unnest(%s::text[]), %s on conflict (feed) do nothing", [names, now]
+    )
+    conn.execute("delete from feed_watch where feed <> all(%s)", [names])
+    cursor = conn.cursor(row_factory=class_row(Watch))
+    return {one.feed: one for one in cursor.execute("select feed, since, silent_since from feed_watch")}
+
+
+def silent(conn: Connection, feed: str, since: datetime | None) -> None:
+    """The feed is silent since then; None: it is not any more."""
+    conn.execute("update feed_watch set silent_since = %s where feed = %s", [since, feed])

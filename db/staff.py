@@ -35,10 +35,39 @@ class Wanted:
     about: str  # custody, court or both
 
 
+@dataclass(frozen=True)
+class Act:
+    at: datetime
+    who: str
+    what: str
+    registrant_id: int | None
+
+
 def record(conn: Connection, who: str, what: str, registrant_id: int | None = None, *, now: datetime) -> None:
     conn.execute(
         "insert into staff_act (at, who, what, registrant_id) values (%s, %s, %s, %s)", [now, who, what, registrant_id]
     )
+
+
+def acts(conn: Connection, *, since: datetime | None, who: str | None) -> list[Act]:
+    """What staff did since then, or one of them, the oldest first."""
+    cursor = conn.cursor(row_factory=class_row(Act))
+    return cursor.execute(
+        """select at, who, what, registrant_id from staff_act
+           where (%(since)s::timestamptz is null or at >= %(since)s) and (%(who)s::text is null or who = %(who)s)
+           order by at, id""",
+        {"since": since, "who": who},
+    ).fetchall()
+
+
+def can_be_changed(conn: Connection) -> bool:
+    """Whether this connection's role could change or remove what is kept, or take away what is in the way of that."""
+    row = conn.execute(
+        """select has_table_privilege(c.oid, 'update, delete, truncate, trigger')
+                  or pg_has_role(relowner, 'member') or pg_has_role(nspowner, 'member')
+           from pg_class c join pg_namespace n on n.oid = relnamespace where c.oid = 'staff_act'::regclass"""
+    ).fetchone()
+    return row is None or row[0]
 
 
 def known_at(conn: Connection, number_hashes: list[bytes]) -> list[Known]:

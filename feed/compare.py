@@ -31,7 +31,7 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
     1. A row with a known event's id is about that event. So is one that says what an event says, at a time that was
        ever given for it: it is no news, or corrects where the person was last.
     2. A row that says the same as the event before or after it in time corrects that one's time, unless it has an
-       event id of its own.
+       event id of its own and that event is an agency's: what staff said first, the agency confirms.
     3. Anything else happened, after the event before it in time. The same kind at the same time is the same event.
     """
     for event in history:
@@ -43,13 +43,19 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
     before = [event for event in history if event.effective_at <= told.since]
     after = history[len(before) :]
     for event in [*before[-1:], *after[:1]]:
-        if _same(event, told) and (not event_id or told.status in ONCE):
+        if _same(event, told) and (not event_id or event.by_staff or told.status in ONCE):
             return _about(event, told)
     kind = _kind(before[-1] if before else None, told) if history else "listed"
     for event in history:
         if not event_id and event.kind == kind and told.since in event.stated_times:
             return _about(event, told)
     return Change("news", kind, late=bool(after))
+
+
+def disagrees(told: Custody, history: Sequence[Event]) -> bool:
+    """Whether a row says something else than staff did, who said what is later and so holds."""
+    latest = history[-1]
+    return latest.by_staff and told.since < latest.effective_at and not _same(latest, told)
 
 
 def overtaking(history: Sequence[Event], corrected: Mapping[int, datetime]) -> Event | None:

@@ -16,11 +16,11 @@ from db.pool import Database, take_time
 from dialer import policy
 from feed import court
 from feed.checking import opened, read
-from feed.compare import Change, compare, overtaking
+from feed.compare import Change, compare, disagrees, overtaking
 from feed.records import Bad, CustodyRecord, File, Record, Refused, Rules
 from movans.settings import Settings
 
-_ONE_AT_A_TIME = 0x46454544  # "FEED": two imports at once would both find a new offender missing
+ONE_AT_A_TIME = 0x46454544  # "FEED": two imports at once would both find a new offender missing
 CHUNK = 500  # rows between two reports of progress
 
 
@@ -33,6 +33,14 @@ class Line:
     notifications: int
 
 
+@dataclass(frozen=True)
+class Disagreeing:
+    """A row that says something else than staff did, and what they said, which is later and so holds."""
+
+    record: CustodyRecord
+    holds: Event
+
+
 @dataclass
 class Report:
     rows: int = 0
@@ -41,6 +49,7 @@ class Report:
     lines: list[Line] = field(default_factory=list)
     quarantined: Sequence[Bad] = ()
     strangers: int = 0  # court dates of people whom no jail has told us of
+    disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number
 
     @property
     def notifications(self) -> int:
@@ -87,7 +96,7 @@ def run(
             _check_applicable(rules, path.name)
             with db.connection() as conn:
                 take_time(conn)
-                conn.execute("select pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
+                conn.execute("select pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
                 run_id = feed_runs.add(conn, path.name, sha256, "applied", feed=rules.feed, now=rules.now)
                 feed_runs.put_aside(conn, run_id, [(bad.row, bad.mistakes, bad.given) for bad in file.quarantined])
                 this = _Run(conn, run_id, rules.now, settings, rules.zone)
@@ -95,6 +104,7 @@ def run(
                 _apply_court(this, file, report)
                 counts = {"rows": report.rows, "events": len(report.lines), "notifications": report.notifications}
                 feed_runs.count(conn, run_id, **counts)
+                feed_runs.of_agencies(conn, run_id, {record.agency for record in (*file.custody, *file.court)})
                 return report
         except Refused:
             with db.connection() as conn:
@@ -127,6 +137,9 @@ def _apply(run: _Run, file: File, name: str, progress: Callable[[int, int], None
         key = (record.agency, record.number)
         here = known.get(key)
         change = compare(record.custody, here.history if here else [], record.event_id)
+        report.disagreeing.pop(key, None)  # of the rows of one person, the last says what the feed says
+        if here and disagrees(record.custody, here.history):
+            report.disagreeing[key] = Disagreeing(record, here.history[-1])
         if here is None or change.what != "unchanged":
             known[key], made = _apply_change(run, here, record, change)
             report.lines.append(Line(record, change, made))

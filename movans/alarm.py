@@ -154,7 +154,7 @@ class Teller:
         with self.db.connection() as conn:
             for alert_id in self._told:
                 alerts.told(conn, alert_id, now=now)
-            found = alerts.untold(conn, most=AT_ONCE - being_told, but=waiting)
+            found = alerts.untold(conn, most=AT_ONCE - being_told, but=waiting, now=now)
             if not self.command:
                 for alert in found:
                     log.warning("%s", alert.says)

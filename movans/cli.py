@@ -12,14 +12,17 @@ from pathlib import Path
 import click
 import psycopg
 
+from db import staff
 from db.keys import NoKeys
+from db.pool import take_time
 from movans import asterisk, settings
 from movans.console import Bar, err, out
+from movans.custody import custody
 from movans.explain import policy
 from movans.prompting import prompts
 from movans.report import report
 from movans.settings import WrongSettings
-from movans.staff import registrant
+from movans.staff import audit, registrant, who
 from movans.wiring import PARTS, House, now
 from prompts.catalogue import WrongCatalogue
 
@@ -180,14 +183,27 @@ def feed_import(context: click.Context, file: Path, feed: str) -> None:
     _import(_house(context), file, feed, tell=True)
 
 
+@feed.command("status")
+@click.pass_context
+def feed_status(context: click.Context) -> None:
+    """How each feed is: what came last, how old that is, what is held and what was refused since."""
+    from movans import feeds, tables
+
+    house = _house(context)
+    with house.database() as db, db.connection() as conn:
+        out.print(tables.feeds(feeds.status(conn, house.settings, now=now()), house.settings.service.zone))
+
+
 def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
     from feed.records import Refused
     from feed.run import run
     from movans import feeds
-    from movans.tables import aside, changes, summary
+    from movans.tables import aside, changes, disagreements, summary
 
     rules = feeds.rules(house.settings, feed, now())
     with house.database() as db, Bar("importing") as progress:
+        with db.connection() as conn:
+            silent_since = feeds.silent_since(conn, house.settings, feed, now=rules.now)
         try:
             done = run(db, file, rules, settings=house.settings, progress=progress)
         except Refused as refused:
@@ -198,14 +214,44 @@ def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
                 f"the file was refused and nothing was changed: {many} mistake{'s' if many > 1 else ''}. "
                 "Correct what is named above and import it again."
             ) from None
+        with db.connection() as conn:
+            if tell:
+                staff.record(conn, who(), f"imported {file.name}{f' by the feed {feed}' if feed else ''}", now=now())
+            is_back = silent_since and not feeds.silent_since(conn, house.settings, feed, now=rules.now)
     if tell:
         if done.lines:
             out.print(changes(done, house.settings.service.zone))
-        for line in aside(done):
+        for line in [*aside(done), *disagreements(done, house.settings.service.zone)]:
             err.print(line, markup=False, soft_wrap=True)
         out.print(summary(done), markup=False, soft_wrap=True)
+        if silent_since and is_back:
+            out.print(feeds.was_gone(feed, silent_since, rules.now), markup=False, soft_wrap=True)
 
 
+@commands.command()
+@click.option("--dry-run", is_flag=True, help="Only say how many it would be.")
+@click.pass_context
+def forget(context: click.Context, *, dry_run: bool) -> None:
+    """Remove what is older than the settings (keep) say; the part alarm does it once a day."""
+    from movans import keeping
+
+    house = _house(context)
+    with house.database() as db:
+        if dry_run:
+            with db.connection() as conn, conn.transaction(force_rollback=True):
+                take_time(conn)
+                found = dict(keeping.would_forget(conn, house.settings, now=now()))
+        else:
+            found = keeping.forget(db, house.settings, now=now())
+            with db.connection() as conn:
+                staff.record(conn, who(), "removed what is older than the settings say", now=now())
+    for what, many in found.items():
+        out.print(f"{many:8}  {what}", markup=False)
+    out.print("They would be removed." if dry_run else "Removed." if found else "Nothing was old enough.")
+
+
+commands.add_command(audit)
+commands.add_command(custody)
 commands.add_command(prompts)
 commands.add_command(registrant)
 commands.add_command(report)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from db import overview
+from db import overview, staff
 from db.keys import NoKeys
 from db.migrate import MIGRATIONS
 from movans import asterisk, supervision
@@ -81,6 +81,11 @@ def _checks(house: House) -> list[tuple[str, Callable[[], str], str]]:
             "start again: the start sets owners and modes; keep the spool on one filesystem",
         ),
         ("database", lambda: _database(house), f"{START}: {state / 'log' / 'postgres.log'}"),
+        (
+            "acts of staff",
+            lambda: _acts(house),
+            "let the database's superuser prepare it, as README says (Data and backup)",
+        ),
         ("policy", lambda: _policy(house), f"correct the name under policy.kinds in {house.file}"),
         ("keys", lambda: _keys(house), f"restore {house.key_file} from its backup, owner movans, mode 0600"),
         ("prompts", lambda: _prompts(house), "script/movans prompts build"),
@@ -142,6 +147,13 @@ def _database(house: House) -> str:
         if missing := sorted({file.name for file in MIGRATIONS.glob("*.sql")} - applied):
             raise Sick(f"not applied: {', '.join(missing)}")
         return f"PostgreSQL {conn.info.server_version // 10000}, {len(applied)} migration(s)"
+
+
+def _acts(house: House) -> str:
+    with psycopg.connect(house.dsn, connect_timeout=5) as conn:
+        if staff.can_be_changed(conn):
+            raise Sick(f"the service's role ({conn.info.user}) could change or remove what is kept of them")
+    return "can only be added to"
 
 
 def _policy(house: House) -> str:

@@ -16,9 +16,12 @@ from movans.supervision import postgres_program
 
 OLDEST = 15
 
-# Whoever may be the service, and root, who runs the command line, are the database's one user; nobody else gets in.
+SUPERUSER = Path(__file__).parent.parent / "db" / "superuser.sql"
+
+# Whoever may be the service, and root, who runs the command line, are the service's role, which owns all but what its
+# staff did; root can also be the superuser. Nobody else gets in.
 _HBA = "local all all peer map=movans\n"
-_IDENT = "movans movans movans\nmovans root movans\n"
+_IDENT = "movans movans movans\nmovans root movans\nmovans root postgres\n"
 
 
 class NoPostgres(Exception):
@@ -44,11 +47,13 @@ def prepare(settings: Settings) -> bool:
     _remove_part_of_one(cluster)
     cluster.mkdir(mode=0o700)
     os.chown(cluster, service.pw_uid, service.pw_gid)
-    initdb = [str(program.with_name("initdb")), "-D", str(cluster), "-U", "movans", "-A", "peer", "-E", "UTF8"]
+    initdb = [str(program.with_name("initdb")), "-D", str(cluster), "-U", "postgres", "-A", "peer", "-E", "UTF8"]
     _as_service([*initdb, "--locale=C.UTF-8", "--no-instructions"])
     (cluster / "pg_hba.conf").write_text(_HBA)
     (cluster / "pg_ident.conf").write_text(_IDENT)
-    _as_service([str(program), "--single", "-D", str(cluster), "postgres"], said="create database movans")
+    single = [str(program), "--single", "-j", "-D", str(cluster)]  # -j: a blank line after each command
+    _as_service([*single, "postgres"], said="create role movans login;\n\ncreate database movans;\n\n")
+    _as_service([*single, "movans"], said=SUPERUSER.read_text(encoding="utf-8"))
     (cluster / "complete").touch()
     return True
 

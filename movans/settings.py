@@ -45,6 +45,7 @@ AGAIN = {"not confirmed", "machine", "busy", "no answer", "congestion", "failed"
 _FEED = {
     "format": "custody changes",
     "interval": "00:15:00",
+    "same_for": "24:00:00",
     "mistakes": "refuse",
     "time_zone": "America/Chicago",
     "encoding": "windows-1252",
@@ -53,6 +54,7 @@ _FEED = {
     "always": {"facility": "Boone County Jail"},
     "statuses": {"REL": "released"},
     "facilities": {"BCJ": "Boone County Jail"},
+    "drop": "/srv/movans/boone-jail",
     "dates": "%m/%d/%Y",
     "times": "%m/%d/%Y %H:%M",
 }
@@ -238,6 +240,7 @@ def _beside_a_real_address(listen: IPv4Address | None, others: ValidationInfo) -
 Telephone = Annotated[str, BeforeValidator(_telephone)]
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Clock = Annotated[time, BeforeValidator(_clock)]
+Days = Annotated[int, Field(ge=1, le=36500)]
 Since = Annotated[Clock, Field(alias="from")]
 Waits = Annotated[dict[str, Duration], AfterValidator(_every_outcome)]
 Command = list[Annotated[str, _looks(r"(?s)[^\0]+", "words, each not empty")]]
@@ -305,6 +308,7 @@ class Feed(_Part):
 
     format: Annotated[str, AfterValidator(_format)]
     interval: Duration  # from one file to the next
+    same_for: Duration | None = None  # how long a file may come again as it was
     mistakes: Annotated[float, BeforeValidator(_share)] = 0.0
     time_zone: Annotated[str, AfterValidator(_zone)] | None = None
     encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
@@ -313,6 +317,7 @@ class Feed(_Part):
     always: Annotated[dict[str, str], AfterValidator(_known_fields)] = {}
     statuses: Annotated[dict[Text, str], AfterValidator(_our_statuses)] = {}
     facilities: dict[Text, Text] = {}
+    drop: Annotated[Path, AfterValidator(_absolute)] | None = None  # where its files appear
     dates: Annotated[str, _says(datetime(1938, 7, 31), datetime(2026, 11, 5))] = ""  # noqa: DTZ001
     times: Annotated[str, _says(datetime(2026, 11, 15, 21, 40), datetime(2026, 7, 4, 0, 5))] = ""  # noqa: DTZ001
 
@@ -424,6 +429,18 @@ class Alarms(_Part):
     withheld: Annotated[int, Field(ge=1)]
 
 
+class Keep(_Part):
+    """How many days something is kept; ``released``: how long somebody is registered for who is out of custody."""
+
+    released: Days
+    registrations: Days
+    attempts: Days
+    caller_hashes: Annotated[Days, Field(ge=2)]  # what is counted is counted over a day
+    rows_aside: Days
+    files: Days
+    alerts: Days
+
+
 class Alive(_Part):
     command: Command
     every: Duration
@@ -450,6 +467,7 @@ class Settings(_Part):
     policy: Policy
     alarms: Alarms
     alerts: Alerts
+    keep: Keep
     canary: Duration
     voices: dict[str, Annotated[list[Engine], Field(min_length=1)]]
     piper_voices: Annotated[Path, AfterValidator(_absolute)]

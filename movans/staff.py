@@ -1,4 +1,4 @@
-"""``movans registrant``: what staff do for people who registered. Every act is recorded.
+"""``movans registrant``: what staff do for people who registered. Every act is recorded; ``movans audit`` prints them.
 
 A telephone number is asked for and never an argument: arguments stand in the list of processes and in the shell's
 history.
@@ -6,6 +6,7 @@ history.
 
 import os
 import pwd
+from datetime import datetime
 
 import click
 from psycopg import Connection
@@ -13,8 +14,9 @@ from psycopg import Connection
 from agi import telephone
 from agi.pin import weakness
 from db import guard, staff
+from feed.cells import with_zone
 from movans.console import out
-from movans.tables import registrants
+from movans.tables import acts, registrants
 from movans.wiring import House, now
 
 
@@ -91,6 +93,26 @@ def lift(context: click.Context) -> None:
         refusals, wrong_pins = guard.lift(conn, hashes, now=now())
         staff.record(conn, who(), f"lifted {refusals} refusals and {wrong_pins} wrong PINs of a number", now=now())
     out.print(f"{refusals} refusals and {wrong_pins} wrong PINs no longer count.")
+
+
+@click.command()
+@click.option("--since", metavar="TIME", help="Only what was done since then, as 2026-11-15 or '2026-11-15 09:40'.")
+@click.option("--who", "whose", metavar="NAME", help="Only what this person did.")
+@click.pass_context
+def audit(context: click.Context, since: str | None, whose: str | None) -> None:
+    """What people of the service did by this command line, and who; nobody can change or remove it."""
+    house = House.at(context.obj)
+    zone = house.settings.service.zone
+    try:
+        begin = with_zone(datetime.fromisoformat(since), zone) if since else None
+    except ValueError:
+        raise click.ClickException(f"--since {since!r} must be a time like 2026-11-15 or 2026-11-15 09:40") from None
+    with house.database() as db, db.connection() as conn:
+        done = staff.acts(conn, since=begin, who=whose)
+    if done:
+        out.print(acts(done, zone))
+    else:
+        out.print("Nothing was done.")
 
 
 def _check(conn: Connection, registrant_id: int) -> None:

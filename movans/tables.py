@@ -13,12 +13,14 @@ from rich.text import Text
 
 from db import overview
 from db.alerts import Alert
+from db.custody import Told
 from db.keys import Keyring
 from db.notifications import Plan
 from db.overview import ForStaff
-from db.staff import Known, Wanted
+from db.staff import Act, Known, Wanted
 from dialer.schedule import NextCall
 from feed.run import Report
+from movans.feeds import Seen
 from movans.settings import Outbound
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 ROWS = 40
 SOME = 8
-FREE_TEXT = {"name", "about", "facility", "cause", "words", "says"}  # may be broken into lines
+FREE_TEXT = {"name", "about", "facility", "cause", "words", "says", "what was done"}  # may be broken into lines
 
 
 def changes(report: Report, zone: ZoneInfo) -> Table:
@@ -59,6 +61,19 @@ def aside(report: Report) -> list[str]:
     ]
 
 
+def disagreements(report: Report, zone: ZoneInfo) -> list[str]:
+    """The rows that say something else than staff did, whose word holds because it is of a later time."""
+    found = [
+        f"row {one.record.row}: {one.record.agency} {one.record.number} is {one.record.custody.status!r} since"
+        f" {moment(one.record.custody.since, zone)}, as the file says; but staff have said {one.holds.status!r} since"
+        f" {moment(one.holds.effective_at, zone)}, which is later and holds: movans custody show"
+        for one in report.disagreeing.values()
+    ]
+    return found[:ROWS] + (
+        [f"and {len(found) - ROWS} more that staff have said otherwise"] if len(found) > ROWS else []
+    )
+
+
 def summary(report: Report) -> str:
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items())) or "nothing changed"
     repeated = f" ({report.repeated} repeated)" if report.repeated else ""
@@ -68,6 +83,21 @@ def summary(report: Report) -> str:
     return (
         f"{rows}{repeated}: {kinds}; {report.unchanged} as known{strange}{wrong}. {report.notifications} to be called."
     )
+
+
+def feeds(seen: Sequence[Seen], zone: ZoneInfo) -> Table:
+    """Every feed, and what came by it last."""
+    table = _table("", "feed", "state", "last run", "age", "every", "rows", "changes", "calls", "held", "refused")
+    for one in seen:
+        came = one.came
+        numbers = [came.rows, came.events, came.notifications] if came else ["", "", ""]
+        age = one.age - timedelta(microseconds=one.age.microseconds) if one.age is not None else ""
+        name = one.feed.name if "/" in one.feed.name else f"{one.feed.name} (by hand)"
+        _row(
+            table, name, one.state, _time(came.started_at, zone) if came else "", str(age), str(one.feed.interval),
+            *map(str, numbers), str(one.counts.held), str(one.counts.refused),
+        )  # fmt: skip
+    return table
 
 
 def waiting(conn: Connection, keyring: Keyring, zone: ZoneInfo, most: int = ROWS) -> Table:
@@ -139,6 +169,19 @@ def registrants(known: list[Known], wanted: list[Wanted], zone: ZoneInfo) -> Tab
     return table
 
 
+def history(told: Sequence[Told], zone: ZoneInfo) -> Table:
+    """What happened to an offender, and who told it."""
+    table = _table("", "at", "what", "status", "facility", "planned", "told by", "recorded", "calls")
+    for one in told:
+        planned = f"{moment(one.planned_at, zone)} {one.place}".rstrip() if one.planned_at else ""
+        by = f"staff: {one.who}" if one.who else " ".join(filter(None, [one.feed, one.file])) or "this service"
+        _row(
+            table, _day_and_time(one.effective_at, zone), one.kind, one.status, one.facility, planned, by,
+            _day_and_time(one.recorded_at, zone), str(one.notifications),
+        )  # fmt: skip
+    return table
+
+
 def to_do(items: Sequence[ForStaff], keyring: Keyring, zone: ZoneInfo, *, reveal: bool) -> Table:
     """What staff must see to, all of it."""
     table = _table(
@@ -156,6 +199,14 @@ def to_do(items: Sequence[ForStaff], keyring: Keyring, zone: ZoneInfo, *, reveal
     return table
 
 
+def acts(done: Sequence[Act], zone: ZoneInfo) -> Table:
+    """What staff did."""
+    table = _table("", "at", "who", "what was done", "registrant")
+    for one in done:
+        _row(table, _day_and_time(one.at, zone), one.who, one.what, str(one.registrant_id or ""))
+    return table
+
+
 def still_alerts(alerts: Sequence[Alert], zone: ZoneInfo) -> Table:
     table = _table("Alerts", "alert", "since", "told", "says")
     for alert in alerts:
@@ -169,9 +220,9 @@ def timeline(plan: Plan, calls: Sequence[NextCall], known_at: datetime, zone: Zo
     staff_at = plan.staff_at
     for number, call in enumerate(calls, start=1):
         if staff_at and staff_at < call.at:
-            _row(table, "", _moment(staff_at, zone), _since(known_at, staff_at), "staff are told; calls go on")
+            _row(table, "", moment(staff_at, zone), _since(known_at, staff_at), "staff are told; calls go on")
             staff_at = None
-        _row(table, str(number), _moment(call.at, zone), _since(known_at, call.at), str(call.place))
+        _row(table, str(number), moment(call.at, zone), _since(known_at, call.at), str(call.place))
     return table
 
 
@@ -208,8 +259,13 @@ def _seconds(answered_at: datetime | None, heard_until: datetime | None) -> str:
     return str(round((heard_until - answered_at).total_seconds())) if answered_at and heard_until else ""
 
 
-def _moment(at: datetime, zone: ZoneInfo) -> str:
+def moment(at: datetime, zone: ZoneInfo) -> str:
+    """A day and time as people read it."""
     return at.astimezone(zone).strftime("%a %b %d %H:%M %Z")
+
+
+def _day_and_time(at: datetime, zone: ZoneInfo) -> str:
+    return at.astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
 def _since(begin: datetime, at: datetime) -> str:

@@ -19,7 +19,7 @@ from db.journal import Journal
 from db.keys import Keyring
 from db.migrate import migrate
 from db.pool import Database, Unreachable, open_pool, take_time
-from movans import asterisk, canary, postgres, settings, supervision, trunks
+from movans import asterisk, canary, feeds, postgres, settings, supervision, trunks
 from movans.heartbeat import Heartbeat
 from movans.settings import Settings
 from prompts.catalogue import Catalogue, load_all
@@ -174,6 +174,7 @@ def dial(house: House) -> None:
 
 def alarm(house: House) -> None:
     """What is done again and again beside the calls, until SIGTERM."""
+    from movans import keeping
     from movans.alarm import TICK, Alive, Commands, Duty, Pulse, Teller, run, watch_notifications
 
     told_to_stop: list[int] = []
@@ -197,6 +198,9 @@ def alarm(house: House) -> None:
             Duty(tick, Teller(db, chosen.command, commands).look),
             Duty(timedelta(seconds=5), watch_notifications(db)),
             Duty(timedelta(seconds=5), watch_canary),
+            Duty(timedelta(seconds=30), feeds.watch(db, house.settings)),
+            Duty(timedelta(minutes=5), keeping.end_registrations(db, house.settings)),
+            Duty(timedelta(days=1), keeping.Forgetting(db, house.settings).look),
         ]
         if chosen.alive.command:
             duties.append(Duty(chosen.alive.every, Alive(db, chosen.alive.command, commands, pulse).look))

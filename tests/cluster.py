@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from db.migrate import migrate
 from movans import postgres
@@ -22,6 +24,21 @@ def make_run(state: Path) -> None:
     run.mkdir()
     service = pwd.getpwnam(SERVICE_USER)
     os.chown(run, service.pw_uid, service.pw_gid)
+
+
+def make_database(cluster: str, name: str) -> str:
+    """One more database, as the service's own is: its DSN."""
+    with psycopg.connect(cluster, user="postgres", autocommit=True) as conn:
+        conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+    dsn = make_conninfo(cluster, dbname=name)
+    with psycopg.connect(dsn, user="postgres") as conn:
+        conn.execute(postgres.SUPERUSER.read_bytes())
+    return dsn
+
+
+def drop_database(cluster: str, name: str) -> None:
+    with psycopg.connect(cluster, user="postgres", autocommit=True) as conn:
+        conn.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
 
 
 @contextmanager

@@ -91,7 +91,7 @@ def run(offenders: int, seconds: float) -> None:
         with running(settings.load(settings.EXAMPLE).model_copy(update={"state": state}), *OPTIONS) as dsn:
             report.machine()
             load(dsn, offenders, progress)
-            with psycopg.connect(dsn, autocommit=True) as conn:
+            with psycopg.connect(dsn, user="postgres", autocommit=True) as conn:  # who may add an extension
                 _print_sizes(conn)
                 looks = _looks(sample(conn, offenders, 4000), round(RATE * seconds) + WARM_UP)
                 with open_pool(dsn) as pool:
@@ -135,7 +135,7 @@ def _copy(dsn: str, offenders: int, progress: Progress) -> None:
     with ExitStack() as stack:
         copies = []
         for table, columns in COLUMNS.items():
-            conn = stack.enter_context(psycopg.connect(dsn))
+            conn = stack.enter_context(psycopg.connect(dsn, user="postgres"))
             conn.execute("set session_replication_role = replica")  # the keys hold by themselves
             statement = sql.SQL("copy {} {} from stdin").format(sql.Identifier(table), sql.SQL(columns))
             copies.append(stack.enter_context(conn.cursor().copy(statement)))

@@ -5,7 +5,6 @@ from datetime import date, datetime
 
 import psycopg
 import pytest
-from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from db import custody, feed_runs
@@ -14,20 +13,17 @@ from db.migrate import migrate
 from dialer import policy
 from movans.settings import Settings
 from tests import people
+from tests.cluster import drop_database, make_database
 from tests.conftest import KEYS, NOON, SETTINGS
 
 
 @pytest.fixture
 def database(cluster: str) -> Iterator[str]:
-    name = sql.Identifier("movans_race")
-    with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute(sql.SQL("create database {}").format(name))
-    dsn = make_conninfo(cluster, dbname="movans_race", options="-c timezone=UTC")
+    dsn = make_conninfo(make_database(cluster, "movans_race"), options="-c timezone=UTC")
     with psycopg.connect(dsn) as conn:
         migrate(conn)
     yield dsn
-    with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute(sql.SQL("drop database {} with (force)").format(name))
+    drop_database(cluster, "movans_race")
 
 
 @pytest.fixture

@@ -27,12 +27,12 @@ def test_the_same_is_raised_again_only_when_it_was_over(shared: psycopg.Connecti
 def test_what_is_untold_is_found_the_oldest_first_until_it_was_told_or_is_over(shared: psycopg.Connection):
     for minute, key in enumerate(("one", "two", "three", "four")):
         alerts.add(shared, key, f"{key}.", now=NOON + timedelta(minutes=minute))
-    found = alerts.untold(shared, most=3)
+    found = alerts.untold(shared, most=3, now=NOON)
     assert [alert.key for alert in found] == ["one", "two", "three"]
     alerts.told(shared, found[0].id, now=NOON)
     alerts.over(shared, "two", now=NOON)
-    assert [alert.key for alert in alerts.untold(shared, most=3)] == ["three", "four"]
-    assert [alert.key for alert in alerts.untold(shared, most=3, but=[found[2].id])] == ["four"]
+    assert [alert.key for alert in alerts.untold(shared, most=3, now=NOON)] == ["three", "four"]
+    assert [alert.key for alert in alerts.untold(shared, most=3, but=[found[2].id], now=NOON)] == ["four"]
     assert keys(shared) == ["one", "three", "four"]
 
 

@@ -5,12 +5,14 @@ import psycopg
 import pytest
 
 from db.migrate import MIGRATIONS, migrate
+from movans import postgres
 
 
 @pytest.fixture
 def empty(database: str) -> str:
-    with psycopg.connect(database, autocommit=True) as conn:
-        conn.execute("drop schema public cascade; create schema public")
+    with psycopg.connect(database, user="postgres", autocommit=True) as conn:
+        conn.execute("drop schema public cascade; create schema public; grant usage on schema public to public")
+        conn.execute(postgres.SUPERUSER.read_bytes())
     return database
 
 

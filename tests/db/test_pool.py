@@ -25,7 +25,7 @@ def stopped(pid: int) -> Iterator[None]:
 @pytest.fixture
 def pid(cluster: str) -> int:
     """The process of the server that opens its connections."""
-    with psycopg.connect(cluster) as conn:
+    with psycopg.connect(cluster, user="postgres") as conn:
         row = conn.execute("select pg_read_file('postmaster.pid')").fetchone()
     assert row
     return int(row[0].split()[0])

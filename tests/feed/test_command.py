@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
 
@@ -40,6 +41,18 @@ def test_a_file_of_a_feed_is_imported_and_says_what_changed(typed: Typed):
     assert (done.returncode, done.stderr.strip()) == (0, "")
     assert "MUÑOZ" in done.stdout
     assert "2 rows: 2 listed; 0 as known. 0 to be called." in done.stdout
+
+
+def test_a_feed_that_is_back_says_how_long_it_was_gone(typed: Typed, database: str, tmp_path: Path):
+    typed("--feed", "boone/jail", str(SAMPLES / "jail.csv"))
+    with psycopg.connect(database) as conn:
+        conn.execute("update feed_run set started_at = started_at - interval '75 hours 30 minutes'")
+    assert "is back" not in typed("--feed", "boone/jail", str(SAMPLES / "jail.csv")).stdout  # the very same bytes
+    file = tmp_path / "jail.csv"
+    file.write_bytes((SAMPLES / "jail.csv").read_bytes().replace(b"MU\xd1OZ", b"MUNOZ"))
+    back = "The feed boone/jail is back after 3 days and 3 hours."
+    assert back in typed("--feed", "boone/jail", str(file)).stdout
+    assert "is back" not in typed("--feed", "boone/jail", str(file)).stdout
 
 
 def test_rows_that_are_put_aside_are_printed_with_the_reason(typed: Typed, tmp_path: Path):

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Literal
 
 import psycopg
 import pytest
 
 from agi.hotline import hotline
 from agi.service import Service
-from db import custody
+from db import custody, feed_runs
 from db.custody import Details, Offender
-from tests.conftest import NOON
+from tests.conftest import NOON, settings_for
 from tests.flow.conftest import Clock
 from tests.flow.telephone import Caller
 
@@ -429,6 +431,78 @@ def test_news_is_not_relied_on_after_three_files_that_did_not_come_or_where_none
     jail("1", "JOHN", "SMITH", agency)
     clock.now = NOON + timedelta(days=days)
     assert told(caller, service)[1].startswith(said)
+
+
+@pytest.fixture
+def by_feeds(service: Service, conn: psycopg.Connection) -> Callable[..., Service]:
+    """Boone County sends files by feeds: when each came last, in hours after noon."""
+
+    def declare(outcome: Literal["applied", "refused"] = "applied", **feeds: tuple[str, str, float]) -> Service:
+        declared: dict[str, object] = {}
+        for name, (form, interval, hours) in feeds.items():
+            declared[name] = {"format": form, "interval": interval}
+            at = NOON + timedelta(hours=hours)
+            feed_runs.add(conn, "f", name, outcome, feed=f"boone/{name}", now=at)
+        agency = {"name": "Boone County", "interval": "24:00:00", "feeds": declared}
+        return replace(service, settings=settings_for(Path("/nowhere"), agencies={"boone": agency}))
+
+    return declare
+
+
+CHANGES, CALENDAR = "custody changes", "court calendar"
+
+
+@pytest.mark.parametrize(
+    ("feeds", "hours", "old", "as_of"),
+    [
+        ({"jail": (CHANGES, "00:15:00", 10)}, 10.75, False, "at ten o'clock at night"),
+        ({"jail": (CHANGES, "00:15:00", 10)}, 10.8, True, "at ten o'clock at night"),
+        ({"jail": (CHANGES, "01:00:00", -5)}, 2.9, False, "at noon"),
+        (
+            {"jail": (CHANGES, "01:00:00", 9), "prison": (CHANGES, "04:00:00", 4)},
+            10,
+            False,
+            "at four o'clock in the afternoon",
+        ),
+        (
+            {"jail": (CHANGES, "01:00:00", 9), "prison": (CHANGES, "01:00:00", 4)},
+            10,
+            True,
+            "at four o'clock in the afternoon",
+        ),
+        (
+            {"jail": (CHANGES, "01:00:00", 9), "court": (CALENDAR, "01:00:00", -90)},
+            10,
+            False,
+            "at nine o'clock at night",
+        ),
+        ({"court": (CALENDAR, "01:00:00", 9)}, 10, False, "at noon"),
+    ],
+    ids=["in time", "silent", "said itself later", "the one behind", "one silent", "courts do not count", "by hand"],
+)
+def test_where_files_come_by_feeds_it_is_told_as_of_the_last_and_that_it_is_old_when_they_do_not(
+    feeds: dict[str, tuple[str, str, float]],
+    hours: float,
+    old: bool,  # noqa: FBT001 - a case of the table
+    as_of: str,
+    caller: Caller,
+    by_feeds: Callable[..., Service],
+    jail: Jail,
+    clock: Clock,
+):
+    jail("1", "JOHN", "SMITH")
+    clock.now = NOON + timedelta(hours=hours)
+    said = told(caller, by_feeds(**feeds))
+    assert (OLD in said) is old
+    assert as_of in said[-1]
+
+
+def test_a_run_that_is_refused_makes_nothing_newer(
+    caller: Caller, by_feeds: Callable[..., Service], jail: Jail, clock: Clock
+):
+    jail("1", "JOHN", "SMITH")
+    clock.now = NOON + timedelta(hours=10)
+    assert OLD in told(caller, by_feeds("refused", jail=(CHANGES, "01:00:00", 9)))
 
 
 def test_of_somebody_who_is_out_old_news_is_no_older_than_it_should_be(

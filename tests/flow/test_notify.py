@@ -12,9 +12,10 @@ from agi.hotline import hotline
 from agi.legs import lose_interrupted
 from agi.notify import notify
 from agi.service import Service
-from db import attempts, guard
-from db.custody import Offender
+from db import attempts, custody, guard
+from db.custody import Custody, Offender
 from dialer.outcome import finish
+from movans.keeping import end_registrations
 from prompts.catalogue import Catalogue, Utterance
 from tests.conftest import KEYS as SECRETS
 from tests.conftest import NOON, TRUNKS
@@ -47,6 +48,27 @@ def test_the_message_then_the_right_pin_confirms(
     assert states(conn) == ["confirmed"]
     assert outcome(conn, service, ringing) == "confirmed"
     assert attempts.claim(conn, trunks=TRUNKS, host="here", begin_within=DAY, now=NOON + 2 * DAY) == {}
+
+
+def test_the_last_notice_before_a_registration_ends_is_told_like_any_news(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    ring: Callable[[], int],
+):
+    register(smith)
+    custody.update(conn, smith.id, smith.person, Custody("released", smith.facility, NOON - 14 * DAY), now=NOON)
+    conn.execute("update registration set created_at = %s", [NOON - 20 * DAY])
+    end_registrations(service.db, service.settings)(NOON)
+    caller.hears(
+        "this is our last call about John Smith. John Smith was released from the Boone County Jail on Friday,"
+    )
+    caller.hears("PIN").presses("2580").hears("confirmed").hears("goodbye")
+    assert caller.calls(notify, service, ring()) == "over"
+    end_registrations(service.db, service.settings)(NOON)
+    assert conn.execute("select ended_at from registration").fetchall() == [(NOON,)]
 
 
 def test_a_pin_keyed_early_is_taken_and_the_rest_is_spoken_before_the_thanks(

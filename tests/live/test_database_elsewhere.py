@@ -2,21 +2,16 @@
 
 import os
 
-import psycopg
 import pytest
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
+from tests.cluster import make_database
 from tests.live.line import Line
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, whose parts run as users of their own")
 
 
 def test_the_service_runs_on_the_database_that_the_settings_name(cluster: str):
-    name = "movans_elsewhere"
-    with psycopg.connect(cluster, autocommit=True) as conn:
-        conn.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    with Line(database=make_conninfo(cluster, dbname=name)) as line:
+    with Line(database=make_database(cluster, "movans_elsewhere")) as line:
         assert not (line.settings.state / "postgres").exists()
         line.expects(
             "status_in_custody",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from db import keys
 from movans import doctor
@@ -77,6 +78,16 @@ def test_a_kind_of_the_policy_that_there_is_not_is_named(house: Callable[[str], 
     finding = found(replace(at_home, settings=at_home.settings.model_copy(update={"policy": policy})), "policy")
     assert not finding.well
     assert finding.found.startswith("there is no kind of event moved; known are corrected, court_cancelled,")
+
+
+def test_a_database_whose_acts_of_staff_could_be_removed_is_named(
+    house: Callable[[str], House],
+    database: str,  # noqa: F811
+):
+    assert found(house(database), "acts of staff").found == "can only be added to"
+    finding = found(house(make_conninfo(database, user="postgres")), "acts of staff")
+    assert not finding.well
+    assert finding.found == "the service's role (postgres) could change or remove what is kept of them"
 
 
 def test_missing_sounds_are_named_for_each_language(house: Callable[[str], House]):

@@ -60,7 +60,7 @@ def test_the_example_is_right():
 
 def test_the_examples_commented_settings_are_right_too(tmp_path: Path):
     text = EXAMPLE.read_text(encoding="utf-8").replace("trunks: {}\n", "").replace("# trunks:", "trunks:")
-    text = text.replace("kinds: {}", "")
+    text = text.replace("kinds: {registration_ending: {then: report}}", "")
     names = ("listen", "  main", *(f"    {name}" for name in TRUNK), "kinds", "  transferred", "  court_moved")
     for name in (*names, "time_zone", "command"):
         text = text.replace(f"# {name}:", f"{name}:").replace(f"#{name}:", f"{name}:")

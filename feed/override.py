@@ -1,0 +1,71 @@
+"""What staff say of an offender where no feed does: an event like a feed's, with the name of who said it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import Connection
+
+from db import custody, staff
+from db.custody import STAFF, Custody, Details, Offender
+from db.pool import take_time
+from dialer import policy
+from feed.compare import Change, compare
+from feed.records import CustodyRecord
+from feed.run import ONE_AT_A_TIME
+from movans.settings import Settings
+
+
+@dataclass(frozen=True)
+class Said:
+    """What came of it: the offender as known before, none where they were not, and how many are to be called."""
+
+    before: Offender | None
+    change: Change
+    notifications: int = 0
+
+
+def say(
+    conn: Connection, record: CustodyRecord, *, who: str, quiet: bool = False, settings: Settings, now: datetime
+) -> Said:
+    """Keep what a person says of an offender, as if a feed had brought it, and that they did.
+
+    It is compared as a feed's row is, and a feed's row is compared with it: what is of a later time holds.
+    """
+    take_time(conn)  # an import may be on its way
+    conn.execute("select pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
+    before = custody.lock(conn, record.agency, [record.number]).get(record.number)
+    change = compare(record.custody, custody.history(conn, before.id) if before else [])
+    if change.what == "unchanged":
+        return Said(before, change)
+    offender = before or custody.add(
+        conn, record.agency, record.number, record.person, record.custody, record.details_after(Details()), now=now
+    )
+    made = 0
+    if change.event:
+        custody.amend(conn, change.event.id, record.custody)
+    else:
+        event_id = custody.record(
+            conn,
+            offender.id,
+            change.kind,
+            record.custody,
+            source=STAFF,
+            source_key="\t".join([STAFF, record.agency, record.number, change.kind, record.custody.since.isoformat()]),
+            feed_run_id=None,
+            who=who,
+            now=now,
+        )
+        if not quiet:
+            made = policy.notify(conn, event_id, late=change.late, settings=settings, now=now)
+    latest = custody.history(conn, offender.id)[-1]
+    state = Custody(latest.status, latest.facility, latest.effective_at)
+    is_latest = record.custody.since >= latest.effective_at
+    custody.update(conn, offender.id, offender.person, state, now=now if is_latest else offender.known_at)
+    staff.record(conn, who, _act(record, change, quiet=quiet), now=now)
+    return Said(before, change, made)
+
+
+def _act(record: CustodyRecord, change: Change, *, quiet: bool) -> str:
+    what = "corrected" if change.event else "added" if change.kind == "listed" else "set"
+    said = f"{what} {record.agency} {record.number}: {record.custody.status} at {record.custody.facility}"
+    return f"{said} since {record.custody.since.isoformat(' ', 'minutes')}{', calling nobody' if quiet else ''}"

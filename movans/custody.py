@@ -1,0 +1,187 @@
+"""``movans custody``: what staff say of offenders when no feed does. Every act is recorded.
+
+Times are read by the agency's clock, and what is said is checked as a row of a file is.
+"""
+
+import click
+
+from db import custody as offenders
+from db.custody import Offender
+from feed import custody as rows
+from feed import override
+from feed.cells import Wrong, one_line
+from feed.override import Said
+from feed.records import CustodyRecord, Rules
+from movans import tables
+from movans.console import out
+from movans.staff import who
+from movans.wiring import House, now
+
+_CALLED = {
+    "agency": "AGENCY",
+    "offender_number": "NUMBER",
+    "status": "STATUS",
+    "changed_at": "--at",
+    "facility": "--facility",
+    "last_name": "--last",
+    "first_name": "--first",
+    "middle_name": "--middle",
+    "date_of_birth": "--born",
+}
+_AT = click.option(
+    "--at", required=True, metavar="TIME", help="Since when, as '2026-11-15 09:40', by the agency's clock."
+)
+_QUIET = click.option("--quiet", is_flag=True, help="Call nobody about it.")
+_YES = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+@click.group()
+def custody() -> None:
+    """Offenders, where no feed tells of them: say where somebody is, and see who told what."""
+
+
+@custody.command("set")
+@click.argument("agency")
+@click.argument("number")
+@click.argument("status")
+@_AT
+@click.option("--facility", default="", help="Where they are, or were last. Left out: where they were known to be.")
+@_QUIET
+@_YES
+@click.pass_context
+def set_(
+    context: click.Context, agency: str, number: str, status: str, at: str, facility: str, *, quiet: bool, yes: bool
+) -> None:
+    """Say what holds of an offender: in custody, released, escaped, on furlough or deceased.
+
+    Whoever is registered for them is called, as about a feed's news. A feed changes it only by what is of a later time.
+    """
+    house = House.at(context.obj)
+    with house.database() as db, db.connection() as conn:
+        known = offenders.find(conn, agency, number)
+    if known is None:
+        agencies = ", ".join(house.settings.agencies)
+        raise click.ClickException(
+            f"{agency} has no offender {number}, and the agencies are {agencies}; correct it, or make one with movans"
+            " custody add"
+        )
+    who_and_where = {"last_name": known.last_name, "facility": facility or known.facility}
+    record = _record(house, agency=agency, offender_number=number, status=status, changed_at=at, **who_and_where)
+    _say(house, record, known, quiet=quiet, yes=yes)
+
+
+@custody.command()
+@click.argument("agency")
+@click.argument("number")
+@click.argument("status")
+@_AT
+@click.option("--facility", required=True, help="Where they are, as the settings name it.")
+@click.option("--last", required=True, help="The last name.")
+@click.option("--first", required=True, help="The first name.")
+@click.option("--middle", default="", help="The middle name.")
+@click.option("--born", default="", metavar="DATE", help="The date of birth, as 1990-07-31.")
+@_YES
+@click.pass_context
+def add(
+    context: click.Context,
+    agency: str,
+    number: str,
+    status: str,
+    at: str,
+    facility: str,
+    last: str,
+    first: str,
+    middle: str,
+    born: str,
+    *,
+    yes: bool,
+) -> None:
+    """Add an offender who is not in any feed yet, so that people can find and register for them."""
+    house = House.at(context.obj)
+    name = {"last_name": last, "first_name": first, "middle_name": middle, "date_of_birth": born}
+    where = {"facility": facility, "status": status, "changed_at": at}
+    record = _record(house, agency=agency, offender_number=number, **where, **name)
+    with house.database() as db, db.connection() as conn:
+        known = offenders.find(conn, record.agency, record.number)
+    if known:
+        raise click.ClickException(
+            f"{agency} has an offender {number} already, {_name(known)}; movans custody set says where they are"
+        )
+    _say(house, record, None, quiet=False, yes=yes)
+
+
+@custody.command()
+@click.argument("agency")
+@click.argument("number")
+@click.pass_context
+def show(context: click.Context, agency: str, number: str) -> None:
+    """What happened to an offender, and who told it: which feed and file, or who of the staff."""
+    house = House.at(context.obj)
+    zone = house.settings.zone(agency)
+    with house.database() as db, db.connection() as conn:
+        known = offenders.find(conn, agency, number)
+        if known is None:
+            raise click.ClickException(f"{agency} has no offender {number}; correct agency or number")
+        told = offenders.told(conn, known.id)
+    born = f", born {known.birth_date}" if known.birth_date else ""
+    out.print(f"{_name(known)} ({agency} {number}{born})", markup=False, soft_wrap=True)
+    out.print(f"{_state(known, house)}; told last {tables.moment(known.known_at, zone)}", markup=False, soft_wrap=True)
+    out.print(tables.history(told, zone))
+
+
+def _record(house: House, **given: str) -> CustodyRecord:
+    """What is said, checked as a row is. Raises ClickException with every mistake."""
+    chosen = house.settings
+    rules = rows.in_our_words(Rules(frozenset(chosen.agencies), chosen.zone(given["agency"]), now()))
+    fields = {name: one_line(text) for name, text in given.items()}
+    try:
+        return rows.custody_record(1, fields, rules, lambda name: _CALLED.get(name, name))
+    except Wrong as wrong:
+        raise click.ClickException("\n".join([*wrong.mistakes, "Nothing was changed."])) from None
+
+
+def _say(house: House, record: CustodyRecord, known: Offender | None, *, quiet: bool, yes: bool) -> None:
+    """Try what it would do, ask, and do it."""
+    with house.database() as db:
+
+        def say() -> Said:
+            return override.say(conn, record, who=who(), quiet=quiet, settings=house.settings, now=now())
+
+        with db.connection() as conn, conn.transaction(force_rollback=True):
+            would = say()
+        if would.change.what == "unchanged":
+            raise click.ClickException(f"that is known already: {_state(known, house) if known else ''}")
+        if not yes:
+            click.confirm(_question(record, known, would, house, quiet=quiet), abort=True)
+        with db.connection() as conn:
+            done = say()
+    out.print(f"Done. {_calls(done.notifications)}", markup=False)
+
+
+def _question(record: CustodyRecord, known: Offender | None, would: Said, house: House, *, quiet: bool) -> str:
+    zone = house.settings.zone(record.agency)
+    name = _name(known) if known else f"{record.person.last_name}, {record.person.first_name}"
+    since = tables.moment(record.custody.since, zone)
+    lines = [f"{name} ({record.agency} {record.number})"]
+    if known:
+        lines.append(f"  known:  {_state(known, house)}")
+    lines.append(f"  to be:  {record.custody.status}, {record.custody.facility}, since {since}")
+    if would.change.late:
+        lines.append("  This was before what is known, which stays; it is kept as history.")
+    if would.change.event:
+        lines.append("  This corrects what is known, and is no news: nobody is called.")
+    elif quiet:
+        lines.append("  Nobody is called (--quiet).")
+    return "\n".join([*lines, f"{_calls(would.notifications)} Is that right?"])
+
+
+def _calls(many: int) -> str:
+    return "1 person is called." if many == 1 else f"{many or 'No'} people are called."
+
+
+def _name(one: Offender) -> str:
+    return f"{one.last_name}, {one.first_name} {one.middle_name}".rstrip()
+
+
+def _state(one: Offender, house: House) -> str:
+    return f"{one.status}, {one.facility}, since {tables.moment(one.since, house.settings.zone(one.agency))}"

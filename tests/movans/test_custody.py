@@ -1,0 +1,213 @@
+"""What staff say of offenders, as it is typed, on a real database; and what the next feed makes of it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests import people
+from tests.conftest import KEYS
+from tests.feed.conftest import HEADER, row
+from tests.movans.conftest import Movans
+
+HELD = "2026-11-03 14:05"
+
+
+@pytest.fixture
+def jail(movans: Movans, tmp_path: Path) -> Callable[..., str]:
+    """A custody file is imported; what that prints."""
+
+    def send(*rows: str) -> str:
+        file = tmp_path / "custody.csv"
+        file.write_text(HEADER + "".join(rows), encoding="utf-8")
+        done = movans("feed", "import", str(file))
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    return send
+
+
+@pytest.fixture
+def smith(jail: Callable[..., str], shared: psycopg.Connection) -> int:
+    jail(row(at=HELD))
+    (offender_id,) = shared.execute("select id from offender where number = '100234'").fetchone() or (0,)
+    return offender_id
+
+
+@pytest.fixture
+def registered(smith: int, shared: psycopg.Connection) -> None:
+    at = datetime.now(UTC)
+    for number in ("5735550142", "5735550143"):
+        people.register(shared, KEYS, number=number, offender_id=smith, now=at)
+
+
+def state(shared: psycopg.Connection) -> tuple[object, ...]:
+    row = shared.execute("select status, facility, since from offender where number = '100234'").fetchone()
+    assert row
+    return row
+
+
+def acts(shared: psycopg.Connection) -> list[tuple[str, str]]:
+    return shared.execute("select who, what from staff_act where what not like 'imported %' order by id").fetchall()
+
+
+def released(movans: Movans, at: str = "2026-11-20 09:40", *more: str, says: str = "y\n") -> str:
+    done = movans("custody", "set", "boone", "100234", "released", "--at", at, *more, says=says)
+    return done.stdout + done.stderr
+
+
+def made(shared: psycopg.Connection) -> int:
+    (many,) = shared.execute("select count(*) from notification").fetchone() or (0,)
+    return many
+
+
+@pytest.mark.usefixtures("registered")
+def test_staff_say_what_no_feed_does_and_whoever_is_registered_is_called(movans: Movans, shared: psycopg.Connection):
+    asked = released(movans, says="n\n")
+    assert "SMITH, JOHN (boone 100234)" in asked
+    assert "known:  in custody, Boone County Jail, since Tue Nov 03 14:05 CST" in asked
+    assert "to be:  released, Boone County Jail, since Fri Nov 20 09:40 CST" in asked
+    assert "2 people are called. Is that right?" in asked
+    assert (state(shared)[0], made(shared), acts(shared)) == ("in custody", 0, [])
+    assert "Done. 2 people are called." in released(movans)
+    assert state(shared) == ("released", "Boone County Jail", datetime(2026, 11, 20, 15, 40, tzinfo=UTC))
+    assert made(shared) == 2
+    assert acts(shared) == [("clerk", "set boone 100234: released at Boone County Jail since 2026-11-20 15:40+00:00")]
+    event = shared.execute("select kind, source, who, feed_run_id from custody_event order by id desc").fetchone()
+    assert event == ("released", "staff", "clerk", None)
+    assert "that is known already: released" in released(movans)
+
+
+@pytest.mark.usefixtures("registered")
+def test_quietly_nobody_is_called(movans: Movans, shared: psycopg.Connection):
+    said = released(movans, "2026-11-20 09:40", "--quiet")
+    assert "Nobody is called (--quiet)." in said
+    assert "Done. No people are called." in said
+    assert (state(shared)[0], made(shared)) == ("released", 0)
+    assert acts(shared)[0][1].endswith(", calling nobody")
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_next_feed_does_not_undo_it_and_says_that_it_disagrees(
+    movans: Movans, shared: psycopg.Connection, jail: Callable[..., str]
+):
+    released(movans)
+    for at in (HELD, "2026-11-19 10:00"):  # as it was known, and corrected
+        said = jail(row(at=at))
+        assert "boone 100234 is 'in custody' since" in said
+        assert "but staff have said 'released' since Fri Nov 20 09:40 CST, which is later and holds" in said
+        assert (state(shared)[0], made(shared)) == ("released", 2)
+    history = jail(row(at="2026-11-19 10:00"), row("released", "2026-11-20 09:50"))
+    assert "staff have said" not in history
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_feed_that_is_newer_holds(movans: Movans, shared: psycopg.Connection, jail: Callable[..., str]):
+    released(movans)
+    said = jail(row(at="2026-11-21 08:00"))
+    assert "1 returned" in said
+    assert "staff have said" not in said
+    assert (state(shared)[0], made(shared)) == ("in custody", 4)
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize("event_id", ["", "E-77"])
+def test_the_same_from_a_feed_corrects_the_time_and_calls_nobody_again(
+    event_id: str, movans: Movans, shared: psycopg.Connection, jail: Callable[..., str]
+):
+    released(movans)
+    for _ in range(2):
+        jail(row("released", "2026-11-20 09:52", event_id=event_id))
+        assert state(shared)[2] == datetime(2026, 11, 20, 15, 52, tzinfo=UTC)
+        assert made(shared) == 2
+
+
+@pytest.mark.usefixtures("smith")
+def test_what_was_before_what_is_known_is_kept_as_history(movans: Movans, shared: psycopg.Connection):
+    said = movans("custody", "set", "boone", "100234", "escaped", "--at", "2026-11-01 03:00", says="y\n").stdout
+    assert "This was before what is known, which stays" in said
+    assert state(shared)[0] == "in custody"
+
+
+@pytest.mark.usefixtures("smith")
+def test_time_is_by_the_agencys_clock_or_says_its_zone(movans: Movans, shared: psycopg.Connection):
+    released(movans, "2026-11-20T09:40:00-05:00")
+    assert state(shared)[2] == datetime(2026, 11, 20, 14, 40, tzinfo=UTC)
+
+
+@pytest.mark.usefixtures("smith")
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (
+            ["boone", "1", "released", "--at", HELD],
+            "boone has no offender 1, and the agencies are boone, cole; correct",
+        ),
+        (["gone", "100234", "released", "--at", HELD], "gone has no offender 100234, and the agencies are boone, cole"),
+        (["boone", "100234", "gone", "--at", HELD], "STATUS 'gone' must be one of in custody, released, escaped,"),
+        (["boone", "100234", "released", "--at", "noon"], "--at 'noon' must be a time like 2026-11-15 09:40, or with"),
+        (["boone", "100234", "released", "--at", "2926-11-20 09:40"], "--at '2926-11-20 09:40' is in the future; corr"),
+        (["boone", "100234", "released"], "Missing option '--at'"),
+        (
+            ["boone", "100234", "released", "--at", HELD, "--facility", "x" * 81],
+            "--facility is longer than 80 characte",
+        ),
+    ],
+)
+def test_what_cannot_be_is_named_and_changes_nothing(
+    words: list[str], says: str, movans: Movans, shared: psycopg.Connection
+):
+    done = movans("custody", "set", *words, "--yes")
+    assert done.returncode
+    assert says in done.stderr
+    assert (state(shared)[0], acts(shared)) == ("in custody", [])
+
+
+def add(movans: Movans, number: str = "200", born: str = "1980-01-31") -> str:
+    words = ["boone", number, "in custody", "--at", HELD, "--facility", "Boone County Jail", "--last", "DOE"]
+    done = movans("custody", "add", *words, "--first", "JANE", "--born", born, says="y\n")
+    return done.stdout + done.stderr
+
+
+def test_somebody_who_is_in_no_feed_yet_can_be_added_and_a_feed_takes_them_over(
+    movans: Movans, shared: psycopg.Connection, jail: Callable[..., str]
+):
+    said = add(movans)
+    assert "DOE, JANE (boone 200)" in said
+    assert "Done. No people are called." in said
+    assert "boone has an offender 200 already, DOE, JANE; movans custody set says where they are" in add(movans)
+    assert "must be made of letters and digits" in add(movans, "#")
+    assert "--born '31.1.80' must be a date like 1990-07-31" in add(movans, "300", "31.1.80")
+    assert [what for _, what in acts(shared)] == [
+        "added boone 200: in custody at Boone County Jail since 2026-11-03 20:05+00:00"
+    ]
+    said = jail(row(number="200", last_name="DOE-SMITH", at="2026-11-03 14:10"))
+    assert "1 amended" in said
+    assert "No people" not in said
+    assert shared.execute("select last_name from offender").fetchall() == [("DOE-SMITH",)]
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_history_says_who_told_what(movans: Movans):
+    released(movans)
+    shown = movans("custody", "show", "boone", "100234")
+    assert shown.returncode == 0, shown.stderr
+    assert "SMITH, JOHN (boone 100234, born 1990-07-31)" in shown.stdout
+    assert "released, Boone County Jail, since Fri Nov 20 09:40 CST; told last" in shown.stdout
+    lines = [line for line in shown.stdout.splitlines() if "2026-" in line and "born" not in line]
+    assert "listed" in lines[0]
+    assert "custody.csv" in lines[0]
+    assert "staff: clerk" in lines[1]
+    assert lines[1].split()[-1] == "2"
+    assert "boone has no offender 7; correct agency or number" in movans("custody", "show", "boone", "7").stderr
+
+
+@pytest.mark.usefixtures("smith")
+def test_what_staff_say_is_as_new_as_when_they_say_it(movans: Movans, shared: psycopg.Connection):
+    shared.execute("update offender set known_at = known_at - interval '3 days'")
+    released(movans)
+    found = shared.execute("select known_at from offender").fetchone()
+    assert found
+    assert found[0] > datetime.now(UTC) - timedelta(minutes=5)
