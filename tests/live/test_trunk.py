@@ -171,25 +171,25 @@ def by(trunk: Trunk, offender: str) -> list[tuple[object, ...]]:
 
 
 def test_a_call_that_the_first_trunk_refuses_rings_by_the_second_at_once(trunk: Trunk):
-    registered.register(trunk, "700501", number="5735550171")
+    registered.register(trunk, "700801", number="5735550171")
     with trunk.to("no room") as network, trunk.spare("busy") as spare:
         trunk.eventually(lambda: trunk.down() == set(), 15)
-        release(trunk, "700501")
+        release(trunk, "700801")
         rings(trunk, network, "5735550171")
         rings(trunk, spare, "5735550171", within=2)
-        trunk.eventually(lambda: len(by(trunk, "700501")) > 1 and by(trunk, "700501")[1][1], 10)
-        assert by(trunk, "700501")[:2] == [("main", "congestion"), ("spare", "busy")]
+        trunk.eventually(lambda: len(by(trunk, "700801")) > 1 and by(trunk, "700801")[1][1], 10)
+        assert by(trunk, "700801")[:2] == [("main", "congestion"), ("spare", "busy")]
         rings(trunk, network, "5735550171", 2, AGAIN)  # then it begins with the first again
 
 
 def test_while_the_first_trunk_does_not_answer_calls_go_by_the_second_and_a_person_is_told(trunk: Trunk):
-    registered.register(trunk, "700502", number="5735550172")
+    registered.register(trunk, "700802", number="5735550172")
     told = "select over_at is null from alert where key like 'trunk main%%' order by id desc limit 1"
     with trunk.spare("busy") as spare:
         trunk.eventually(lambda: trunk.down() == {"main"}, 20)
-        release(trunk, "700502")
+        release(trunk, "700802")
         rings(trunk, spare, "5735550172")
-        assert by(trunk, "700502")[0][0] == "spare"
+        assert by(trunk, "700802")[0][0] == "spare"
         assert trunk.query(told) == [(True,)]
         with trunk.to("busy") as network:
             trunk.eventually(lambda: trunk.query(told) == [(False,)], 15)
