@@ -39,15 +39,14 @@ class NotReached(AssertionError):
 class ChaosLine(Line):
     """Used with `with`. What it is asked to do to the service, it does from outside."""
 
-    def __init__(self) -> None:
-        self.port, self.ahead, self.moved = free_port(), 0.0, 0.0
+    def __init__(self, telephones: Telephones, /, **changes: object) -> None:
+        self.telephones, self.ahead, self.moved = telephones, 0.0, 0.0
         self._sound_ports = free_port(count=100)
-        super().__init__(trunks={"main": {"host": "127.0.0.1", "port": self.port, "lines": 4, "rate": 50}})
+        trunk = {"host": telephones.address, "port": telephones.port, "lines": 4, "rate": 50}
+        super().__init__(**({"trunks": {"main": trunk}} | changes))
 
     def __enter__(self) -> Self:
-        self.telephones = Telephones(self.port)
         with ExitStack() as opened:
-            opened.enter_context(self.telephones)
             super().__enter__()
             opened.push(super().__exit__)
             self._shorten_sounds()
@@ -87,7 +86,6 @@ class ChaosLine(Line):
             with suppress(supervision.NoSupervisor):
                 self.signal(part, signal.SIGCONT)
         super().__exit__()
-        self.telephones.__exit__()
 
     def _content(self) -> dict[str, object]:
         content = super()._content()
