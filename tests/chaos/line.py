@@ -29,7 +29,6 @@ RING, LONGEST = 3, 20  # seconds
 SOUND = 1.0  # seconds that each built prompt lasts here
 DISKS, DISK_SIZE = ("asterisk", "journal"), "16m"  # in the state directory
 PATIENCE = 60  # seconds in which all parts must work again
-PARTS = ("dial", "serve", "asterisk", "postgres")
 
 
 class NotReached(AssertionError):
@@ -84,8 +83,8 @@ class ChaosLine(Line):
         return (self.settings.state / name.partition("/")[0]).is_mount()
 
     def __exit__(self, *_: object) -> None:
-        for part in (*PARTS, "watchdog"):
-            with suppress(supervision.NoSupervisor):
+        with suppress(supervision.NoSupervisor):
+            for part in supervision.processes(self.settings):
                 self.signal(part, signal.SIGCONT)
         super().__exit__()
 
