@@ -77,14 +77,13 @@ class Host(ChaosLine):
         """What it has claimed or begun, and not ended."""
         keys = self.house.keyring()
         known = {keys.hash(number): number for number in NUMBERS.values()}
-        return [
-            Live(int(str(row[0])), known[bytes(row[1])], str(row[2]), float(str(row[3])))  # type: ignore[arg-type]
-            for row in self.query(
+        with psycopg.connect(self.house.dsn) as conn:
+            rows = conn.execute(
                 """select id, number_hash, state, extract(epoch from deadline)::float8 from call_attempt
                    where state <> 'ended' and host = %s and trunk = 'main' and confirmed_at is null order by id""",
-                self.machine.name,
-            )
-        ]
+                [self.machine.name],
+            ).fetchall()
+        return [Live(attempt, known[number_hash], state, deadline) for attempt, number_hash, state, deadline in rows]
 
     @property
     def in_journal(self) -> list[int]:
@@ -122,18 +121,19 @@ def machines() -> Iterator[tuple[Machine, Machine]]:
 
 
 @pytest.fixture(scope="module")
-def database(machines: tuple[Machine, Machine]) -> Iterator[str]:  # noqa: ARG001  who have the address
+def database(machines: tuple[Machine, Machine]) -> Iterator[str]:
     """PostgreSQL as other machines reach it: its DSN."""
+    here = machines[0].here
     directory = Path(tempfile.mkdtemp(prefix="movans-shared-"))
     directory.chmod(0o755)
     try:
         make_run(directory)
-        with running(settings_for(directory), f"listen_addresses={HERE}") as own:
+        with running(settings_for(directory), f"listen_addresses={here}") as own:
             with (directory / "postgres" / "pg_hba.conf").open("a") as admitted:
-                admitted.write(f"host all all {HERE}/24 trust\n")
+                admitted.write(f"host all all {here}/24 trust\n")
             with psycopg.connect(own) as conn:
                 conn.execute("select pg_reload_conf()")
-            yield f"host={HERE} dbname=movans user=movans"
+            yield f"host={here} dbname=movans user=movans"
     finally:
         shutil.rmtree(directory)
 
@@ -245,7 +245,9 @@ def broken_rules(line: Host, calls: Sequence[Rang], in_journal: Sequence[str], a
     told, attempts = line.notifications(NUMBERS), line.attempts(NUMBERS)
     once_more = [each for each in told if each.number in in_journal]
     record = [
-        Call(call.number, round(call.invited * SECOND), ended=call.ended and round(call.ended * SECOND))  # type: ignore[arg-type]
+        Call(
+            call.number, round(call.invited * SECOND), ended=None if call.ended is None else round(call.ended * SECOND)
+        )
         for call in calls
     ]
     broken = [
