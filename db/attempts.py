@@ -185,6 +185,16 @@ def _room(conn: Connection, trunk: str, lines: int, rate: float, *, now: datetim
     return Room(max(0, min(lines - live, AT_HAND - at_hand, by_rate)), since, gap)
 
 
+def give_turn_back(conn: Connection, attempt_id: int) -> None:
+    """The attempt was never made, and did not take the turn of those it was to tell of."""
+    conn.execute(
+        """delete from turn where offender_id in (
+               select offender_id from attempt_carries join notification n on n.id = notification_id
+               join registration r on r.id = registration_id where attempt_id = %s)""",
+        [attempt_id],
+    )
+
+
 def begin(conn: Connection, keyring: Keyring, attempt_id: int, *, end_within: timedelta, now: datetime) -> str | None:
     """The number to dial, once: None where the attempt is past its deadline, was begun, or has nothing left to tell."""
     row = conn.execute(

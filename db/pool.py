@@ -12,6 +12,10 @@ QUERY_LIMIT = 2  # seconds; DESIGN: whenever it is the service's turn, the calle
 
 CHECK_LIMIT = 1  # seconds, of those, for a connection that lay in the pool to show that it still works
 
+GONE = 6
+"""Seconds without an answer after which the server ends the session of a machine that is cut off: what that has locked
+is free within its lease (hosts.LEASE). The kernel's own limits, 15 minutes and 2 hours, would stop all other hosts."""
+
 Unreachable = OperationalError
 """What a query raises when the database is away or too slow: PoolTimeout and QueryCanceled are kinds of it."""
 
@@ -56,6 +60,13 @@ def open_pool(dsn: str, *, most: int = 10) -> ConnectionPool:
     """A pool of up to ``most`` connections. It connects in the background and reconnects by itself."""
     # A pool that has failed waits twice as long before each new try. So it gives up when its caller does, and the next
     # caller makes it try at once: a database that is back is used, however long it was away.
+    options = {
+        "statement_timeout": f"{QUERY_LIMIT}s",
+        "timezone": "UTC",
+        "tcp_user_timeout": f"{GONE}s",
+        "tcp_keepalives_idle": f"{GONE / 3:.0f}s",
+        "tcp_keepalives_interval": f"{GONE / 3:.0f}s",
+    }
     pool = ConnectionPool(
         dsn,
         connection_class=Impatient,
@@ -63,7 +74,10 @@ def open_pool(dsn: str, *, most: int = 10) -> ConnectionPool:
         max_size=most,
         timeout=QUERY_LIMIT,
         reconnect_timeout=QUERY_LIMIT,
-        kwargs={"options": f"-c statement_timeout={QUERY_LIMIT}s -c timezone=UTC", "connect_timeout": QUERY_LIMIT},
+        kwargs={
+            "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+            "connect_timeout": QUERY_LIMIT,
+        },
         check=check,
         open=True,
     )

@@ -61,8 +61,8 @@ class Dialer:
             left = attempts.not_begun(conn, away)
             overdue = attempts.overdue(conn, now=now)
         self._seen_away = away
-        # No telephone has rung, and nothing is wrong with this host: it may call at once.
-        self._lose_all(left, "its host went away", now, at_once=True)
+        # No telephone has rung, and nothing is wrong with this host.
+        self._lose_all(left, "its host went away", now, keeps_place=True)
         self._lose_all(overdue, "its deadline passed", now)
         if not self.asterisk.exists():
             return 0
@@ -115,17 +115,17 @@ class Dialer:
             self._seen_down = down
         return down
 
-    def _lose_all(self, attempt_ids: Iterable[int], why: str, now: datetime, *, at_once: bool = False) -> None:
+    def _lose_all(self, attempt_ids: Iterable[int], why: str, now: datetime, *, keeps_place: bool = False) -> None:
         for attempt_id in attempt_ids:
             self.beat()
             try:
-                self._lose(attempt_id, why, now, at_once=at_once)
+                self._lose(attempt_id, why, now, keeps_place=keeps_place)
             except Unreachable as error:  # an import may hold what it carries; the others are not to wait for that
                 log.warning("attempt %s: its end could not be noted: %s", attempt_id, type(error).__name__)
 
-    def _lose(self, attempt_id: int, why: str, now: datetime, *, at_once: bool = False) -> None:
+    def _lose(self, attempt_id: int, why: str, now: datetime, *, keeps_place: bool = False) -> None:
         with self.db.connection() as conn:
-            lost = finish(conn, attempt_id, "lost", why, settings=self.settings, now=now, at_once=at_once)
+            lost = finish(conn, attempt_id, "lost", why, settings=self.settings, now=now, keeps_place=keeps_place)
         if lost:
             log.warning("attempt %s: lost: %s", attempt_id, why)
 

@@ -38,21 +38,23 @@ def finish(
     *,
     settings: Settings,
     now: datetime,
-    at_once: bool = False,
+    keeps_place: bool = False,
 ) -> str | None:
     """End the attempt and schedule what it left open; return its outcome, None where it had ended already.
 
     Without an outcome the call was answered, and its confirmation decides. One that its trunk refused is made again at
-    once by the next trunk of the settings; where there is none, it is an outcome like others. A lost one may be
-    made again ``at_once``: where it never rang, and the fault is not this host's.
+    once by the next trunk of the settings; where there is none, it is an outcome like others. What a lost one carried
+    ``keeps_place``, as if it had not been claimed, where it never rang and the fault is not this host's.
     """
     ended = attempts.end(conn, attempt_id, outcome, cause, now=now)
     if ended is None:
         return None
+    if keeps_place:
+        attempts.give_turn_back(conn, attempt_id)
+        return ended.outcome
     refused = refused_by_trunk(ended.outcome, cause)
     trunks = list(settings.outbound)
     spare = trunks.index(ended.trunk) + 2 if refused and ended.trunk in trunks[:-1] else None
-    hurry = {"lost": timedelta(0)} if at_once else {}
     unreachable = numbers.judge(conn, attempt_id, now=now)
     for item in ended.carried:
         if item.first_call_at > now:  # it came along with something else, and its own first call is still to come
@@ -68,7 +70,7 @@ def finish(
             places=item.places,
             lost_in_a_row=item.lost_in_a_row,
             give_up_at=item.give_up_at,
-            again={**waits(rules, first_call_at=item.first_call_at, at=now), **hurry},
+            again=waits(rules, first_call_at=item.first_call_at, at=now),
             hours=rules.hours,
             zone=settings.zone(item.agency),
         )
@@ -79,7 +81,7 @@ def finish(
             notifications.call_next(conn, item.notification_id, following.at, following.place, rung=rung)
         else:
             policy.give_up(conn, item.notification_id, rules, now=now)
-    _prove_again(conn, attempt_id, ended.outcome, spare, settings.policy.proofs | hurry, settings.service.zone, now=now)
+    _prove_again(conn, attempt_id, ended.outcome, spare, settings.policy.proofs, settings.service.zone, now=now)
     return ended.outcome
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from errno import ENOSPC
 from pathlib import Path
@@ -29,7 +29,6 @@ RING, LONGEST = 3, 20  # seconds
 SOUND = 1.0  # seconds that each built prompt lasts here
 DISKS, DISK_SIZE = ("asterisk", "journal"), "16m"  # in the state directory
 PATIENCE = 60  # seconds in which all parts must work again
-PARTS = ("dial", "serve", "asterisk", "postgres")
 
 
 class NotReached(AssertionError):
@@ -39,15 +38,16 @@ class NotReached(AssertionError):
 class ChaosLine(Line):
     """Used with `with`. What it is asked to do to the service, it does from outside."""
 
-    def __init__(self) -> None:
-        self.port, self.ahead, self.moved = free_port(), 0.0, 0.0
+    as_long: Sequence[str] = ()  # what is not made shorter, of `injected.SHORTER`
+
+    def __init__(self, telephones: Telephones, /, **changes: object) -> None:
+        self.telephones, self.ahead, self.moved = telephones, 0.0, 0.0
         self._sound_ports = free_port(count=100)
-        super().__init__(trunks={"main": {"host": "127.0.0.1", "port": self.port, "lines": 4, "rate": 50}})
+        trunk = {"host": telephones.address, "port": telephones.port, "lines": 4, "rate": 50}
+        super().__init__(**({"trunks": {"main": trunk}} | changes))
 
     def __enter__(self) -> Self:
-        self.telephones = Telephones(self.port)
         with ExitStack() as opened:
-            opened.enter_context(self.telephones)
             super().__enter__()
             opened.push(super().__exit__)
             self._shorten_sounds()
@@ -83,11 +83,10 @@ class ChaosLine(Line):
         return (self.settings.state / name.partition("/")[0]).is_mount()
 
     def __exit__(self, *_: object) -> None:
-        for part in (*PARTS, "watchdog"):
-            with suppress(supervision.NoSupervisor):
+        with suppress(supervision.NoSupervisor):
+            for part in supervision.processes(self.settings):
                 self.signal(part, signal.SIGCONT)
         super().__exit__()
-        self.telephones.__exit__()
 
     def _content(self) -> dict[str, object]:
         content = super()._content()
@@ -101,6 +100,8 @@ class ChaosLine(Line):
         (app / "sitecustomize.py").chmod(0o644)
         shutil.rmtree(self.orders, ignore_errors=True)
         self.orders.mkdir()
+        for constant in self.as_long:
+            (self.orders / constant).touch()
         shutil.chown(self.orders, asterisk.SERVICE_USER, asterisk.SERVICE_USER)
         self.restart("dial", "serve")
 

@@ -14,7 +14,9 @@ from tests.chaos.cell import ALL_POINTS, Result
 from tests.chaos.faults import ALL_FAULTS, CLOCKS, CUTS, DISKS, PROCESSES, Fault
 from tests.chaos.injected import Point
 from tests.chaos.line import ChaosLine
+from tests.chaos.telephones import Telephones
 from tests.live import registered
+from tests.live.softphone import free_port
 
 MOST_PEOPLE = 3  # who are called at once in the walk
 
@@ -78,7 +80,7 @@ def run(shared: Shared) -> None:
     """Run cells on a line; one that a cell has left broken is thrown away for a new one."""
     cells = shared.left()
     while True:
-        with ChaosLine() as line:
+        with Telephones(free_port()) as telephones, ChaosLine(telephones) as line:
             for each in cells:
                 result = _run(line, each)
                 shared.tell(result)

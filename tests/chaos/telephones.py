@@ -5,6 +5,7 @@ Sources: RFC 3261 (SIP, the called side), RFC 3550 (RTP), RFC 4733 (keys). One t
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import select
@@ -37,6 +38,7 @@ class Rang:
     ended: float | None = None
     heard_until: float | None = None  # when the last sound arrived
     why: str = ""
+    caller: str = ""  # the address that the call came from
 
 
 @dataclass
@@ -66,10 +68,21 @@ class _Line:
 
 
 class Telephones:
-    """Used with `with`. A telephone that is in a call is busy to any other."""
+    """Used with `with`. A telephone that is in a call is busy to any other.
 
-    def __init__(self, port: int, *, pin: str = "2580", thinks: float = THINKS) -> None:
-        self.port, self._pin, self._thinks = port, pin, thinks
+    Who hears nothing for `patience` seconds puts it down: their caller is cut off, and is not told.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        *,
+        address: str = "127.0.0.1",
+        pin: str = "2580",
+        thinks: float = THINKS,
+        patience: float = math.inf,
+    ) -> None:
+        self.port, self.address, self._pin, self._thinks, self._patience = port, address, pin, thinks, patience
         self._picks_up = True
         self.record: list[Rang] = []
         self._lines: dict[str, _Line] = {}  # by Call-ID
@@ -77,7 +90,7 @@ class Telephones:
 
     def __enter__(self) -> Self:
         self._sip = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._sip.bind(("127.0.0.1", self.port))
+        self._sip.bind((self.address, self.port))
         self._open = True
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -160,7 +173,7 @@ class Telephones:
         called = re.match(rb"INVITE sip:([^@;>]*)", message)
         number = called[1].decode() if called else ""
         busy = any(rang.number == number and rang.ended is None for rang in self.record)
-        line = _Line(Rang(number, time.time()), message, source)
+        line = _Line(Rang(number, time.time(), caller=source[0]), message, source)
         self.record.append(line.rang)
         self._lines[_header(message, b"Call-ID")] = line
         self._send(source, _response(message, "100 Trying"))
@@ -187,13 +200,16 @@ class Telephones:
                 return
             self._send(line.source, line.response)
             line.resend_at, line.resend_after = now + line.resend_after, min(4, 2 * line.resend_after)
+        if now > max(rang.answered, line.sounds[-1] if line.sounds else 0) + self._patience:
+            self._end(line, "heard nothing")
+            return
         while now > line.next_frame:
             self._send_frame(line)
             line.next_frame += FRAME
 
     def _answer(self, line: _Line) -> None:
         media = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        media.bind(("127.0.0.1", 0))
+        media.bind((self.address, 0))
         address = re.search(rb"c=IN IP4 (\S+)", line.invite)
         port = re.search(rb"m=audio (\d+)", line.invite)
         if not (address and port):
@@ -202,7 +218,7 @@ class Telephones:
             line.key_type = int(keys[1])
         line.media, line.sound_to = media, (address[1].decode(), int(port[1]))
         sdp = (
-            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+            f"v=0\r\no=- 1 1 IN IP4 {self.address}\r\ns=-\r\nc=IN IP4 {self.address}\r\nt=0 0\r\n"
             f"m=audio {media.getsockname()[1]} RTP/AVP 0 {line.key_type}\r\na=rtpmap:0 PCMU/8000\r\n"
             f"a=rtpmap:{line.key_type} telephone-event/8000\r\n"
         )

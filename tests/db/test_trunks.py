@@ -261,6 +261,16 @@ def test_a_proof_that_a_trunk_refuses_goes_to_the_second_too(shared: psycopg.Con
     assert by_trunk(shared) == ["main", "spare"]
 
 
+def test_what_a_host_that_went_away_had_not_begun_keeps_its_place(shared: psycopg.Connection, storm):
+    one = {"main": Outbound(lines=1, rate=1000)}
+    first, _ = storm(2)
+    storm(1)
+    (attempt,) = claim(shared, one, host="there")
+    at = NOON + hosts.LEASE
+    finish(shared, attempt, "lost", "its host went away", settings=WITH_TWO, now=at, keeps_place=True)
+    assert called(shared, claim(shared, one, at)) == [first]
+
+
 def test_a_host_is_away_when_its_lease_is_over_and_not_when_it_left_in_order(shared: psycopg.Connection):
     hosts.beat(shared, "one", now=NOON)
     hosts.beat(shared, "two", now=NOON)

@@ -34,6 +34,8 @@ HEADER = "agency,offender_number,last_name,first_name,date_of_birth,facility,sta
 class Line:
     """Used with `with`: running inside the block, gone without a trace after it."""
 
+    inside: Sequence[str] = ()  # what stands before the command that starts it, where it is to run elsewhere
+
     def __init__(self, languages: Sequence[str] = ("en",), /, **changes: object) -> None:
         self.languages = list(languages)
         self.changes = changes
@@ -102,7 +104,7 @@ class Line:
 
     def start(self) -> None:
         """Start the server, as its user does, and wait until it shows how to call."""
-        command = [sys.executable, "-m", "movans", "--settings", str(self.file), "server"]
+        command = [*self.inside, sys.executable, "-m", "movans", "--settings", str(self.file), "server"]
         self.screen = self.directory / "screen"
         with self.screen.open("w") as screen:
             self.server = subprocess.Popen(

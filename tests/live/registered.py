@@ -1,6 +1,6 @@
 """People who registered before a story begins: put into the database, because registering by voice takes a while."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from movans import asterisk, supervision
@@ -27,11 +27,17 @@ def release(line: Line, *offenders: str, last: str = "SMITH") -> None:
 
 def register(line: Line, offender: str, *, number: str = NUMBER, last: str = "SMITH") -> None:
     """Somebody is registered for an offender who is in custody."""
-    in_custody(line, offender, last=last)
-    ((found,),) = line.query("select id from offender where number = %s", offender)
-    keys, who = line.house.keyring(), int(str(found))
+    register_each(line, {offender: number}, last=last)
+
+
+def register_each(line: Line, numbers: Mapping[str, str], *, last: str = "SMITH") -> None:
+    """For each of these offenders, who are in custody, somebody with this number is registered."""
+    in_custody(line, *numbers, last=last)
+    found = line.query("select number, id from offender where number = any(%s)", list(numbers))
+    keys = line.house.keyring()
     with line.house.database() as db, db.connection() as conn:
-        people.register(conn, keys, number=number, pin=PIN, offender_id=who, now=now())
+        for offender, who in found:
+            people.register(conn, keys, number=numbers[str(offender)], pin=PIN, offender_id=int(str(who)), now=now())
 
 
 def is_registered(line: Line, offender: str) -> bool:

@@ -9,13 +9,15 @@ from tests.chaos import cell
 from tests.chaos.cell import ALL_POINTS
 from tests.chaos.faults import ALL_FAULTS
 from tests.chaos.line import ChaosLine
+from tests.chaos.telephones import Telephones
+from tests.live.softphone import free_port
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, whose parts run as users of their own")
 
 
 @pytest.fixture(scope="module")
 def line() -> Iterator[ChaosLine]:
-    with ChaosLine() as running:
+    with Telephones(free_port()) as telephones, ChaosLine(telephones) as running:
         yield running
 
 

@@ -1,11 +1,9 @@
 """A softphone on another machine: a network namespace with a cable to this one."""
 
-import os
 import re
 import socket
-import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
@@ -17,48 +15,21 @@ from movans.settings import EXAMPLE
 from tests.live.conversation import Telephone
 from tests.live.line import Line
 from tests.live.listening import Library
+from tests.live.machines import Machine, ip, may_be_made
 from tests.live.softphone import NoSuchThing, free_port
 
 # Addresses for documentation (RFC 5737): they are nobody's.
 HERE, THERE, FORWARDED = "203.0.113.1", "203.0.113.2", "198.51.100.7"
 ETH_P_ALL = 3  # only so what this machine itself sends is seen too
-CABLE = f"mv{os.getpid()}"[:14]
-LAN = f"movans-lan-{os.getpid()}"
-# Not `ip netns exec`: that changes mounts too, which fails where / is no mount point, as in a chroot.
-INSIDE = ("nsenter", f"--net=/run/netns/{LAN}")
+LAN = Machine("lan", here=HERE, there=THERE)
 
-
-def ip(*words: str, inside: Sequence[str] = ()) -> None:
-    subprocess.run([*inside, "ip", *words], check=True, capture_output=True, text=True)
-
-
-def _may_make_namespaces() -> bool:
-    if os.geteuid() != 0:
-        return False
-    try:
-        ip("netns", "add", f"{LAN}-try")
-        ip("netns", "delete", f"{LAN}-try")
-    except (OSError, subprocess.CalledProcessError):
-        return False
-    return True
-
-
-pytestmark = pytest.mark.skipif(not _may_make_namespaces(), reason="needs root and network namespaces")
+pytestmark = pytest.mark.skipif(not may_be_made(), reason="needs root and network namespaces")
 
 
 @pytest.fixture(scope="module")
 def _lan() -> Iterator[None]:
-    try:
-        ip("netns", "add", LAN)
-        ip("link", "add", CABLE, "type", "veth", "peer", "name", "eth0", "netns", LAN)
-        ip("address", "add", f"{HERE}/24", "dev", CABLE)
-        ip("link", "set", CABLE, "up")
-        ip("address", "add", f"{THERE}/24", "dev", "eth0", inside=INSIDE)
-        ip("link", "set", "eth0", "up", inside=INSIDE)
-        ip("link", "set", "lo", "up", inside=INSIDE)
+    with LAN:
         yield
-    finally:
-        ip("netns", "delete", LAN)  # and the cable with it
 
 
 def on_the_lan(line: Line) -> Telephone:
@@ -70,7 +41,7 @@ def on_the_lan(line: Line) -> Telephone:
         host=HERE,
         port=line.settings.sip.port,
         own_address=THERE,
-        inside=INSIDE,
+        inside=LAN.inside,
     )
 
 
@@ -85,7 +56,7 @@ class Cable:
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
-        self._socket.bind((CABLE, 0))
+        self._socket.bind((LAN.cable, 0))
         self._socket.settimeout(0.2)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._listen)
@@ -119,12 +90,12 @@ class Cable:
 @contextmanager
 def forwarded() -> Iterator[None]:
     """As where ports of another address are forwarded to here: its packets arrive, whatever listens."""
-    ip("route", "add", f"{FORWARDED}/32", "via", HERE, inside=INSIDE)
-    ip("address", "add", f"{FORWARDED}/32", "dev", CABLE)
+    ip("route", "add", f"{FORWARDED}/32", "via", HERE, inside=LAN.inside)
+    ip("address", "add", f"{FORWARDED}/32", "dev", LAN.cable)
     try:
         yield
     finally:
-        ip("address", "delete", f"{FORWARDED}/32", "dev", CABLE)
+        ip("address", "delete", f"{FORWARDED}/32", "dev", LAN.cable)
 
 
 @pytest.mark.usefixtures("_lan")
