@@ -1,10 +1,12 @@
 """Feed runs: one import of a file each."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
 from psycopg import Connection
+from psycopg.rows import class_row
 from psycopg.types.json import Json
 
 
@@ -46,3 +48,20 @@ def put_aside(conn: Connection, run_id: int, rows: Sequence[tuple[int, list[str]
                 for row, mistakes, given in rows
             ],
         )
+
+
+@dataclass(frozen=True)
+class Run:
+    id: int
+    sha256: str
+    started_at: datetime
+
+
+def last_applied(conn: Connection, feed: str, *, before: int) -> Run | None:
+    """The feed's last run before that one that took effect."""
+    cursor = conn.cursor(row_factory=class_row(Run))
+    return cursor.execute(
+        """select id, sha256, started_at from feed_run
+           where feed = %s and id < %s and outcome = 'applied' order by id desc limit 1""",
+        [feed, before],
+    ).fetchone()

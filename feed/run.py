@@ -10,18 +10,19 @@ from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 
-from db import custody, feed_runs
+from db import custody, feed_runs, rosters
 from db.custody import Custody, Details, Event, Offender
 from db.pool import Database, take_time
 from dialer import policy
 from feed import court
 from feed.checking import opened, read
-from feed.compare import Change, compare, overtaking
+from feed.compare import KINDS, Change, compare, missing, overtaking, present
 from feed.records import Bad, CustodyRecord, File, Record, Refused, Rules
 from movans.settings import Settings
 
 _ONE_AT_A_TIME = 0x46454544  # "FEED": two imports at once would both find a new offender missing
 CHUNK = 500  # rows between two reports of progress
+SNAPSHOT = "custody snapshot"  # the format that says of who is not in it that they are not there
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,18 @@ class _Run:
 
     conn: Connection
     id: int
+    sha256: str
+    rules: Rules
     now: datetime
     settings: Settings
-    zone: ZoneInfo
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.rules.zone
+
+    @property
+    def is_snapshot(self) -> bool:
+        return self.rules.format == SNAPSHOT
 
 
 def run(
@@ -84,13 +94,12 @@ def run(
         source.seek(0)
         try:
             file = read(path.name, source, rules)
-            _check_applicable(rules, path.name)
             with db.connection() as conn:
                 take_time(conn)
                 conn.execute("select pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
                 run_id = feed_runs.add(conn, path.name, sha256, "applied", feed=rules.feed, now=rules.now)
                 feed_runs.put_aside(conn, run_id, [(bad.row, bad.mistakes, bad.given) for bad in file.quarantined])
-                this = _Run(conn, run_id, rules.now, settings, rules.zone)
+                this = _Run(conn, run_id, sha256, rules, rules.now, settings)
                 report = _apply(this, file, path.name, progress)
                 _apply_court(this, file, report)
                 counts = {"rows": report.rows, "events": len(report.lines), "notifications": report.notifications}
@@ -100,13 +109,6 @@ def run(
             with db.connection() as conn:
                 feed_runs.add(conn, path.name, sha256, "refused", feed=rules.feed, now=rules.now)
             raise
-
-
-def _check_applicable(rules: Rules, name: str) -> None:
-    """What is read but not applied yet is refused, so that nobody believes that it took effect."""
-    if rules.format == "custody snapshot":
-        says = "is a custody snapshot, and who is missing in one is not noticed yet"
-        raise Refused([f"{name}: {says}; declare the feed as custody changes to have its rows applied without that"])
 
 
 def _apply(run: _Run, file: File, name: str, progress: Callable[[int, int], None]) -> Report:
@@ -126,19 +128,60 @@ def _apply(run: _Run, file: File, name: str, progress: Callable[[int, int], None
     for done, record in enumerate(in_order, start=1):
         key = (record.agency, record.number)
         here = known.get(key)
+        if run.is_snapshot and here:
+            record = _as_seen(run, here, record)
         change = compare(record.custody, here.history if here else [], record.event_id)
         if here is None or change.what != "unchanged":
             known[key], made = _apply_change(run, here, record, change)
             report.lines.append(Line(record, change, made))
         else:
             report.unchanged += 1
-            if record.custody.since >= here.offender.since:
+            if record.custody.since >= here.offender.since or (run.is_snapshot and _is_now(record, here.offender)):
                 as_they_were.add(here.offender.id)
                 known[key] = replace(here, offender=_apply_person(run, here.offender, record))
         if done % CHUNK == 0 or done == len(file.custody):
             progress(done, len(file.custody))
     custody.heard_of(run.conn, as_they_were, now=run.now)
+    if run.is_snapshot:
+        _apply_missing(run, [known[record.agency, record.number].offender.id for record in file.custody], report)
     return report
+
+
+def _as_seen(run: _Run, here: _Known, record: CustodyRecord) -> CustodyRecord:
+    """A row of a snapshot, as what it says at the time at which that came."""
+    seen = present(record.custody, here.history, run.now)
+    return record if seen == record.custody else replace(record, custody=seen, event_id="")
+
+
+def _is_now(record: CustodyRecord, offender: Offender) -> bool:
+    """Whether a row says what holds, though since an older time: who was missing for a while is listed again since."""
+    return (record.custody.status, record.custody.facility) == (offender.status, offender.facility)
+
+
+def _apply_missing(run: _Run, present_ids: Sequence[int], report: Report) -> None:
+    """Note who stands in a snapshot, and who is missing in it: for the second time running is news.
+
+    The same bytes once more are the same snapshot.
+    """
+    conn, feed = run.conn, run.rules.feed
+    rosters.present(conn, feed, present_ids)
+    before = feed_runs.last_applied(conn, feed, before=run.id)
+    if before is None or before.sha256 == run.sha256:
+        return
+    gone = rosters.missing(conn, feed, present_ids)
+    first = [one.offender_id for one in gone if one.since is None]
+    rosters.first_missing(conn, feed, first, since=before.started_at)
+    again = [one for one in gone if one.since]
+    histories = custody.histories(conn, [one.offender_id for one in again])
+    for one in again:
+        offender = custody.get(conn, one.offender_id)
+        news = missing(offender.custody, one.since, elsewhere=one.elsewhere)
+        if news:
+            record = CustodyRecord(0, offender.agency, offender.number, offender.person, news, "", {})
+            change = Change("news", KINDS[news.status])
+            _, made = _apply_change(run, _Known(offender, histories[offender.id]), record, change)
+            report.lines.append(Line(record, change, made))
+    rosters.leave(conn, feed, [one.offender_id for one in again if not one.elsewhere])
 
 
 def _apply_court(run: _Run, file: File, report: Report) -> None:

@@ -37,8 +37,8 @@ def changes(report: Report, zone: ZoneInfo) -> Table:
         what = change.kind if change.what == "news" else f"{change.kind}: corrected"
         name = f"{record.person.last_name}, {record.person.first_name}" if record.person else ""
         _row(
-            table, str(record.row), f"{record.agency} {record.number}", name, what + (" (late)" if change.late else ""),
-            record.where, _time(record.when, zone), str(line.notifications),
+            table, str(record.row or ""), f"{record.agency} {record.number}", name,
+            what + (" (late)" if change.late else ""), record.where, _time(record.when, zone), str(line.notifications),
         )  # fmt: skip
     if len(report.lines) > ROWS:
         _row(table, "…", f"and {len(report.lines) - ROWS} more")

@@ -55,7 +55,8 @@ def rules(now: datetime = NOON) -> Rules:
 
 def declared(**how: Any) -> Rules:
     """Of a feed of Boone County."""
-    return replace(rules(), agencies=frozenset(["boone"]), agency="boone", feed="boone/jail", **how)
+    boone: dict[str, Any] = {"agencies": frozenset(["boone"]), "agency": "boone", "feed": "boone/jail"}
+    return replace(rules(), **boone | how)
 
 
 def row(

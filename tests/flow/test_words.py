@@ -11,7 +11,7 @@ from agi.notify import utterances
 from agi.service import Service
 from db.custody import Offender
 from db.notifications import News
-from feed.compare import KINDS
+from feed.compare import KINDS, MISSING
 from feed.custody_csv import STATUSES
 from prompts.catalogue import Catalogue
 from tests.conftest import NOON
@@ -20,7 +20,7 @@ from tests.flow.telephone import Caller
 from tests.prompts.test_languages import SHIPPED
 
 
-@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("status", [*STATUSES, MISSING])
 def test_every_status_is_said(status: str, caller: Caller, service: Service, jail: Callable[..., Offender]):
     jail("100234", "JOHN", "SMITH", status=status)
     caller.hears("press 2").presses("2").hears("offender number").presses("100234#")
@@ -28,7 +28,7 @@ def test_every_status_is_said(status: str, caller: Caller, service: Service, jai
     assert caller.calls(hotline, service) == "hung up"
 
 
-@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("status", [*STATUSES, MISSING])
 def test_every_status_is_said_without_a_voice_too(
     status: str, caller: Caller, service: Service, jail: Callable[..., Offender]
 ):
