@@ -9,7 +9,7 @@ from agi import spelling
 from agi.call import UNUSABLE, Back, Call
 from agi.channel import MissingSound
 from agi.service import Service
-from db import lookup
+from db import held, lookup
 from db.custody import Offender
 from db.lookup import Found
 from db.names import WHOLE, name_keys
@@ -236,6 +236,8 @@ def custody_sentences(call: Call, service: Service, offender: Offender) -> Itera
         yield "assume_free", {}
     elif offender.status == "in custody" and is_old(service, offender):
         yield "old_news", {}
+    if is_being_checked(service, offender):
+        yield "being_checked", {}
     release, court = offender.release_date, offender.court_at
     if offender.status == "in custody" and release and release >= service.today():
         yield "release_planned", {"name": name(call, offender), "day": service.say_day(release, call.language)}
@@ -252,6 +254,12 @@ def is_old(service: Service, offender: Offender) -> bool:
     """Whether the agency should have sent something newer long ago, or sends nothing any more."""
     agency = service.settings.agencies.get(offender.agency)
     return agency is None or service.clock() - offender.known_at > MISSED * agency.interval
+
+
+def is_being_checked(service: Service, offender: Offender) -> bool:
+    """Whether there is news of the facility that is held until a person has looked at it."""
+    with service.db.connection() as conn:
+        return held.is_being_checked(conn, offender.agency, offender.facility)
 
 
 def say_facility(call: Call, service: Service, offender: Offender) -> None:

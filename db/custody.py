@@ -146,6 +146,11 @@ def histories(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[E
     return found
 
 
+def places(conn: Connection, offender_ids: Iterable[int]) -> set[tuple[str, str]]:
+    """Agency and facility of each of the offenders."""
+    return set(conn.execute("select agency, facility from offender where id = any(%s)", [list(offender_ids)]))
+
+
 def with_source_keys(conn: Connection, source: str, keys: Iterable[str]) -> dict[str, tuple[int, str]]:
     """Of those of a source's keys that are known: whose event each is, and with what status."""
     rows = conn.execute(
@@ -233,18 +238,21 @@ def record(
     feed_run_id: int,
     planned_at: datetime | None = None,
     place: str = "",
+    reported: bool = False,
     now: datetime,
 ) -> int:
     """Keep an event; return its id. Raises UniqueViolation where the source gave the same key before.
+
+    ``reported``: it is to be told as not yet confirmed.
 
     ``planned_at`` and ``place`` are of what is to come, where the event is about that: a release, a court date.
     """
     row = conn.execute(
         """insert into custody_event (offender_id, kind, status, facility, effective_at, stated_times,
-                                      source, source_key, feed_run_id, planned_at, place, recorded_at)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id""",
+                                      source, source_key, feed_run_id, planned_at, place, reported, recorded_at)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id""",
         [offender_id, kind, custody.status, custody.facility, custody.since, [custody.since],
-         source, source_key, feed_run_id, planned_at, place, now],
+         source, source_key, feed_run_id, planned_at, place, reported, now],
     ).fetchone()  # fmt: skip
     if row is None:
         raise LookupError(f"the event {source_key} was not kept")

@@ -13,7 +13,7 @@ import click
 import psycopg
 
 from db.keys import NoKeys
-from movans import asterisk, settings
+from movans import asterisk, holding, settings
 from movans.console import Bar, err, out
 from movans.explain import policy
 from movans.prompting import prompts
@@ -198,6 +198,11 @@ def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
                 f"the file was refused and nothing was changed: {many} mistake{'s' if many > 1 else ''}. "
                 "Correct what is named above and import it again."
             ) from None
+    if done.held:
+        raise click.ClickException(
+            f"the file is held as run {done.run_id} and nothing was changed: {'; '.join(done.held)}."
+            " movans feed held shows what it would do."
+        )
     if tell:
         if done.lines:
             out.print(changes(done, house.settings.service.zone))
@@ -206,6 +211,8 @@ def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
         out.print(summary(done), markup=False, soft_wrap=True)
 
 
+for deciding in (holding.list_held, holding.approve, holding.reject):
+    feed.add_command(deciding)
 commands.add_command(prompts)
 commands.add_command(registrant)
 commands.add_command(report)

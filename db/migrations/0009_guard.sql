@@ -19,3 +19,41 @@ comment on table roster is 'Who stands, or stood until lately, in the snapshots 
 comment on column roster.missing_since is 'Empty: the last snapshot has them. Else when the last one came that had them: the one after it had not.';
 create index roster_of_offender on roster (offender_id);
 create index feed_run_of_feed on feed_run (feed, id);
+
+alter table feed_run drop constraint feed_run_outcome_check;
+alter table feed_run add constraint feed_run_outcome_check check (
+    outcome in ('applied', 'refused', 'held', 'rejected', 'overtaken'));
+alter table feed_run
+    add column releases integer not null default 0,
+    add column changes  integer not null default 0;
+comment on column feed_run.outcome is
+    'applied: it took effect (perhaps changing nothing). refused: it had mistakes and nothing of it took effect. held: it changes too much, and nothing of it takes effect until a person decides. rejected: a person said that it shall not. overtaken: while it was held, a newer snapshot came, or the same file again.';
+comment on column feed_run.releases is 'Of its events, or what would be: those by which somebody is out of custody.';
+comment on column feed_run.changes is 'All that it changed, or would, without those who were listed for the first time.';
+
+create table held_run (
+    feed_run_id bigint      primary key references feed_run,
+    content     bytea       not null,
+    because     text[]      not null,
+    since       timestamptz not null,
+    touched     integer     not null,
+    population  integer     not null,
+    reported_at timestamptz
+);
+comment on table held_run is 'A run that is or was held, with its file as it came, so that it can take effect later.';
+comment on column held_run.because is 'A sentence for each limit that it exceeds.';
+comment on column held_run.since is 'Since when a person is waited for: when it was held, or a run that it has overtaken.';
+comment on column held_run.touched is 'About how many offenders it says something new, those who are missing included.';
+comment on column held_run.population is 'How many its agencies had in custody.';
+comment on column held_run.reported_at is 'When, without an answer, what it says outright of releases and escapes went out.';
+
+create table held_news (
+    feed_run_id bigint not null references held_run,
+    agency      text   not null,
+    facility    text   not null,
+    primary key (agency, facility, feed_run_id)
+);
+comment on table held_news is 'Of which facilities a held run has news: who asks about somebody there is told that it is being checked.';
+
+alter table custody_event add column reported boolean not null default false;
+comment on column custody_event.reported is 'It went out of a run that is held, and is told as reported and not yet confirmed.';
