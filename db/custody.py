@@ -105,7 +105,7 @@ OFFENDER = """
     select id, agency, number, first_name, middle_name, last_name, birth_date, status, facility, since, known_at,
            booking_number, aliases, case_numbers, release_date, court_at, court_place
     from offender """
-_EVENT = "select id, kind, status, facility, effective_at, stated_times, source_key from custody_event "
+_EVENT = "select id, kind, status, facility, effective_at, stated_times, source_key from happened "
 
 
 def get(conn: Connection, offender_id: int) -> Offender:
@@ -127,9 +127,9 @@ def lock(conn: Connection, agency: str, numbers: Iterable[str]) -> dict[str, Off
 
 
 def history(conn: Connection, offender_id: int) -> list[Event]:
-    """What happened to the offender, oldest first; without what is only planned, as a court date."""
+    """What happened to the offender, oldest first; without what is only planned, and what was withdrawn."""
     cursor = conn.cursor(row_factory=class_row(Event))
-    query = _EVENT + "where offender_id = %s and planned_at is null order by effective_at, id"
+    query = _EVENT + "where offender_id = %s order by effective_at, id"
     return cursor.execute(query, [offender_id]).fetchall()
 
 
@@ -138,11 +138,23 @@ def histories(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[E
     found: dict[int, list[Event]] = {offender_id: [] for offender_id in offender_ids}
     rows = conn.execute(
         """select offender_id, id, kind, status, facility, effective_at, stated_times, source_key
-           from custody_event where offender_id = any(%s) and planned_at is null order by effective_at, id""",
+           from happened where offender_id = any(%s) order by effective_at, id""",
         [list(found)],
     )
     for offender_id, *event in rows:
         found[offender_id].append(Event(*event))
+    return found
+
+
+def withdrawn(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[Event]]:
+    """What was said to have happened to some of the offenders, and was withdrawn."""
+    found: dict[int, list[Event]] = {}
+    for offender_id, *event in conn.execute(
+        """select offender_id, id, kind, status, facility, effective_at, stated_times, source_key
+           from custody_event where offender_id = any(%s) and retracted_at is not null order by effective_at, id""",
+        [list(offender_ids)],
+    ):
+        found.setdefault(offender_id, []).append(Event(*event))
     return found
 
 

@@ -62,9 +62,18 @@ def subject(conn: Connection, event_id: int) -> Subject:
     return found
 
 
-def make(conn: Connection, event_id: int, *, late: bool, plan: Plan, now: datetime) -> int:
+def make(
+    conn: Connection,
+    event_id: int,
+    *,
+    late: bool,
+    registrations: list[int] | None = None,
+    plan: Plan,
+    now: datetime,
+) -> int:
     """Make the event's notifications, one for each live registration of its offender that wants such; return how many.
 
+    Where ``registrations`` are given, for those alone, whatever they want.
     What is open of the same registrations and about the same, custody or court, is superseded, unless the event came
     late and the others are the newer news. But what is only planned supersedes no more than what was planned for the
     same time: it says nothing of where somebody is, or of another court date.
@@ -82,10 +91,11 @@ def make(conn: Connection, event_id: int, *, late: bool, plan: Plan, now: dateti
                from custody_event e
                join event_kind k using (kind)
                join registration r on r.offender_id = e.offender_id and r.ended_at is null
-                    and case k.about when 'court' then r.court else r.custody end
+                    and case when %(registrations)s::bigint[] is not null then r.id = any(%(registrations)s)
+                             when k.about = 'court' then r.court else r.custody end
                where e.id = %(event)s and class <> 'untold'
                returning registration_id""",
-            {"event": event_id, "now": now, **vars(plan)},
+            {"event": event_id, "registrations": registrations, "now": now, **vars(plan)},
         )
     ]
     if made and not late:
@@ -166,7 +176,7 @@ def _in_full(conn: Connection, news: list[News]) -> list[News]:
         for *row, reported in conn.execute(
             """select e.id, kind, first_name, last_name, e.facility, effective_at, e.status, reported
                from custody_event e join offender o on o.id = e.offender_id
-               where planned_at is null and e.id in (
+               where planned_at is null and retracted_at is null and e.id in (
                    select before.event_id
                    from notification n
                    join registration r on r.id = n.registration_id and registrant_id = any(%(registrants)s)

@@ -22,11 +22,13 @@ ONCE = ("in custody", "deceased")  # an agency may say so again under another id
 class Change:
     """``news``: something happened, of this kind. ``late``: it happened before what is known already, which stays.
 
+    ``withdrawn``: the row says again what a person has withdrawn.
+
     ``amended``: time or facility of an event that is known was corrected; nobody is called again. ``unchanged``: no
     news.
     """
 
-    what: Literal["news", "amended", "unchanged"]
+    what: Literal["news", "amended", "unchanged", "withdrawn"]
     kind: str = ""
     late: bool = False
     event: Event | None = None
@@ -57,6 +59,14 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
         if not event_id and event.kind == kind and told.since in event.stated_times:
             return _about(event, told)
     return Change("news", kind, late=bool(after))
+
+
+def says_again(told: Custody, withdrawn: Sequence[Event], event_id: str = "") -> bool:
+    """Whether a row says what a person has withdrawn, by its id or at a time that was ever given for it."""
+    return any(
+        (event_id and event.source_key == event_id) or (_same(event, told) and told.since in event.stated_times)
+        for event in withdrawn
+    )
 
 
 def missing(known: Custody, since: datetime | None, *, elsewhere: bool) -> Custody | None:

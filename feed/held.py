@@ -6,11 +6,12 @@ from io import BytesIO
 
 from psycopg import Connection, Rollback
 
-from db import held, staff
+from db import held, retractions, staff
 from db.held import Held
 from db.pool import Database
 from feed.checking import read
 from feed.guard import is_small
+from feed.retraction import retract
 from feed.run import Report, Run, keep_counts, one_at_a_time, take_effect
 from movans import feeds
 from movans.settings import Settings
@@ -53,13 +54,16 @@ def approve(
     return report
 
 
-def reject(db: Database, run_id: int, *, who: str, why: str, now: datetime) -> None:
-    """Nothing of a held run shall take effect. Raises NotHeld."""
+def reject(db: Database, run_id: int, *, settings: Settings, who: str, why: str, now: datetime) -> None:
+    """Nothing of a held run shall take effect; what went out of it unanswered is withdrawn. Raises NotHeld."""
     with db.connection() as conn:
         one_at_a_time(conn)
         _get(conn, run_id)
         held.decide(conn, run_id, "rejected", now=now)
         staff.record(conn, who, f"rejected feed run {run_id}: {why}", now=now)
+        out = retractions.of_run(conn, run_id)
+    if out:
+        retract(db, out, f"feed run {run_id}", settings=settings, who=who, why=why, now=now)
 
 
 def report_overdue(db: Database, *, settings: Settings, now: datetime) -> list[Report]:

@@ -16,7 +16,7 @@ from db.pool import Database, take_time
 from dialer import policy
 from feed import court
 from feed.checking import opened, read
-from feed.compare import KINDS, MISSING, Change, compare, missing, overtaking, present
+from feed.compare import KINDS, MISSING, Change, compare, missing, overtaking, present, says_again
 from feed.guard import OUT, excess
 from feed.records import Bad, CustodyRecord, File, Record, Refused, Rules
 from movans.settings import Settings
@@ -79,6 +79,7 @@ class _Known:
 
     offender: Offender
     history: Sequence[Event]
+    withdrawn: Sequence[Event] = ()
 
 
 @dataclass(frozen=True)
@@ -232,9 +233,11 @@ def _apply(run: Run, file: File, name: str, progress: Callable[[int, int], None]
         here = known.get(key)
         if run.is_snapshot and here:
             record = _as_seen(run, here, record)
-        change = compare(record.custody, here.history if here else [], record.event_id)
+        change = _means(record, here)
         if run.only is not None and not (change.what == "news" and run.lets_through(change.kind)):
             report.passed_over += 1
+        elif change.what == "withdrawn":
+            report.unchanged += 1
         elif here is None or change.what != "unchanged":
             known[key], made = _apply_change(run, here, record, change)
             report.lines.append(Line(record, change, made))
@@ -250,6 +253,12 @@ def _apply(run: Run, file: File, name: str, progress: Callable[[int, int], None]
     if run.is_snapshot and run.lets_through(KINDS[MISSING]):
         _apply_missing(run, {here.offender.id for here in known.values()}, report)
     return report
+
+
+def _means(record: CustodyRecord, here: _Known | None) -> Change:
+    if here and says_again(record.custody, here.withdrawn, record.event_id):
+        return Change("withdrawn")
+    return compare(record.custody, here.history if here else [], record.event_id)
 
 
 def _as_seen(run: Run, here: _Known, record: CustodyRecord) -> CustodyRecord:
@@ -307,7 +316,11 @@ def _lock_all(conn: Connection, records: Sequence[CustodyRecord]) -> dict[tuple[
         numbers = {record.number for record in records if record.agency == agency}
         offenders = custody.lock(conn, agency, numbers)
         histories = custody.histories(conn, [offender.id for offender in offenders.values()])
-        known |= {(agency, number): _Known(found, histories[found.id]) for number, found in offenders.items()}
+        withdrawn = custody.withdrawn(conn, histories)
+        known |= {
+            (agency, number): _Known(found, histories[found.id], withdrawn.get(found.id, ()))
+            for number, found in offenders.items()
+        }
     return known
 
 
@@ -420,7 +433,7 @@ def _apply_change(run: Run, here: _Known | None, record: CustodyRecord, change: 
         else:
             custody.update(conn, offender.id, offender.person, state, now=offender.known_at)
         offender = custody.get(conn, offender.id)
-    return _Known(offender, history), made
+    return _Known(offender, history, here.withdrawn if here else ()), made
 
 
 def _apply_person(run: Run, offender: Offender, record: CustodyRecord) -> Offender:

@@ -211,7 +211,7 @@ def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
         out.print(summary(done), markup=False, soft_wrap=True)
 
 
-for deciding in (holding.list_held, holding.approve, holding.reject):
+for deciding in (holding.list_held, holding.approve, holding.reject, holding.retract):
     feed.add_command(deciding)
 commands.add_command(prompts)
 commands.add_command(registrant)

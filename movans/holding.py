@@ -1,15 +1,15 @@
-"""``movans feed held``, ``approve``, ``reject``: what a person decides of files that change too much."""
+"""``movans feed held``, ``approve``, ``reject``, ``retract``: what a person decides of files that may be wrong."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
-from db import held
+from db import held, retractions
 from feed import held as decisions
+from feed import retraction
 from feed.held import NotHeld
 from feed.records import Refused
-from feed.run import Report
 from movans.console import err, out
 from movans.staff import who
 from movans.tables import held_changes, held_run, summary
@@ -58,7 +58,7 @@ def approve(context: click.Context, run_id: int, only: tuple[str, ...], why: str
             kinds = decisions.preview(db, run_id, settings=house.settings, now=now()).kinds
             raise click.ClickException(f"run {run_id} has none of these; it has {', '.join(sorted(kinds))}")
         if not yes:
-            click.confirm(f"{summary(would)} Call {_people(would)} of it?", abort=True)
+            click.confirm(f"{summary(would)} Call {_people(would.people)} of it?", abort=True)
         done = decisions.approve(db, run_id, settings=house.settings, only=only, who=who(), why=reason(why), now=now())
     out.print(f"Run {run_id} has taken effect. {summary(done)}", markup=False, soft_wrap=True)
 
@@ -71,8 +71,31 @@ def reject(context: click.Context, run_id: int, why: str) -> None:
     """Drop a held RUN: nothing of it takes effect."""
     house = House.at(context.obj)
     with house.database() as db, _explained():
-        decisions.reject(db, run_id, who=who(), why=reason(why), now=now())
+        decisions.reject(db, run_id, settings=house.settings, who=who(), why=reason(why), now=now())
     out.print(f"Run {run_id} is rejected.")
+
+
+@click.command()
+@click.argument("number", metavar="RUN|EVENT", type=int)
+@click.option("--event", is_flag=True, help="The number is an event's: that one alone of its run.")
+@WHY
+@YES
+@click.pass_context
+def retract(context: click.Context, number: int, why: str, *, event: bool, yes: bool) -> None:
+    """Withdraw what a RUN told: those whose telephone was answered for it are called with a correction."""
+    house = House.at(context.obj)
+    what = f"event {number}" if event else f"feed run {number}"
+    with house.database() as db:
+        with db.connection() as conn:
+            events = retractions.of_event(conn, number) if event else retractions.of_run(conn, number)
+            would = retractions.extent(conn, events)
+        if not events:
+            raise click.ClickException(f"there is nothing to retract of {what}: nobody was told, or it was done before")
+        if not yes:
+            says = f"Retract {what}: {would.events:,} events, {would.open:,} calls that are not needed any more."
+            click.confirm(f"{says} Call {_people(would.people)} with a correction?", abort=True)
+        done = retraction.retract(db, events, what, settings=house.settings, who=who(), why=reason(why), now=now())
+    out.print(f"Retracted {what}: {done.open:,} notifications ended, {_people(done.people)} to be called.")
 
 
 def reason(why: str) -> str:
@@ -83,8 +106,8 @@ def reason(why: str) -> str:
     return said
 
 
-def _people(report: Report) -> str:
-    return "1 person" if report.people == 1 else f"{report.people:,} people"
+def _people(many: int) -> str:
+    return "1 person" if many == 1 else f"{many:,} people"
 
 
 @contextmanager

@@ -57,3 +57,32 @@ comment on table held_news is 'Of which facilities a held run has news: who asks
 
 alter table custody_event add column reported boolean not null default false;
 comment on column custody_event.reported is 'It went out of a run that is held, and is told as reported and not yet confirmed.';
+
+alter table custody_event
+    add column retracted_at timestamptz,
+    add column corrected_at timestamptz;
+comment on column custody_event.retracted_at is 'When a person withdrew it: it never happened. It is kept, so that a file that says it again is no news.';
+comment on column custody_event.corrected_at is 'When it was seen to that all who were called of it are told so.';
+create index custody_event_of_run on custody_event (feed_run_id);
+
+-- What a withdrawn event superseded before it was heard is to be told after all.
+drop trigger stays_ended on notification;
+create trigger stays_ended before update on notification for each row
+    when (old.state <> 'open' and not (old.state = 'superseded' and new.state = 'open')) execute function stays_ended();
+
+create view happened as
+    select * from custody_event where planned_at is null and retracted_at is null and kind <> 'corrected';
+comment on view happened is
+    'What happened to offenders: neither what is only planned, nor what was withdrawn, nor that people were told so.';
+
+create view heard as
+    select n.id as notification_id, n.event_id, r.id as registration_id, r.registrant_id, r.offender_id
+    from notification n join registration r on r.id = n.registration_id
+    where n.state = 'confirmed' or exists (
+        select from notification m
+        join attempt_carries c on c.notification_id = m.id join call_attempt a on a.id = c.attempt_id
+        where m.registration_id = n.registration_id and a.answered_at is not null
+          and (m.id = n.id or (n.state = 'superseded' and a.answered_at >= n.ended_at)));
+comment on view heard is
+    'Of whose notifications somebody heard, or may have: the telephone was picked up for it, by whomever, or it was confirmed. What was superseded unheard is told, as history, in the next call of the same registration.';
+create index notification_of_event on notification (event_id);

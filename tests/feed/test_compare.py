@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from db.custody import Custody, Event
-from feed.compare import MISSING, Change, compare, missing, overtaking, present
+from feed.compare import MISSING, Change, compare, missing, overtaking, present, says_again
 
 MIDNIGHT = datetime(2026, 11, 3, tzinfo=UTC)
 JAIL, ANNEX = "Boone County Jail", "Boone County Annex"
@@ -199,3 +199,17 @@ PRESENT = {
 @pytest.mark.parametrize(("history", "row", "says"), PRESENT.values(), ids=PRESENT)
 def test_who_stands_in_a_snapshot(history: list[Event], row: Custody, says: Custody):
     assert present(row, history, at(18)) == says
+
+
+AGAIN = {
+    "as it was said": (told(OUT, 12), "", True),
+    "at a time that was given for it before": (told(OUT, 11), "", True),
+    "by its id, at another time": (told(OUT, 18), "E7", True),
+    "at another time": (told(OUT, 18), "", False),
+    "another status at that time": (told(GONE, 12), "", False),
+}
+
+
+@pytest.mark.parametrize(("row", "event_id", "again"), AGAIN.values(), ids=AGAIN)
+def test_what_was_withdrawn_is_said_again(*, row: Custody, event_id: str, again: bool):
+    assert says_again(row, [event("released", OUT, 12, key="E7", stated=(11,))], event_id) == again

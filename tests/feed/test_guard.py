@@ -132,7 +132,7 @@ def test_some_kinds_of_a_run_can_be_approved_alone(db: ConnectionPool, imports: 
 @pytest.mark.usefixtures("jail")
 def test_a_rejected_run_never_takes_effect(db: ConnectionPool, imports: Imports, shared: Connection):
     run_id = releases(imports).run_id
-    decisions.reject(db, run_id, who="clerk", why="a test file", now=NOON + 2 * HOUR)
+    decisions.reject(db, run_id, settings=WITH_FEEDS, who="clerk", why="a test file", now=NOON + 2 * HOUR)
     assert (effects(shared), outcomes(shared), alert(shared)) == ((0, 0, 0), ["applied", "rejected"], [])
     assert decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 50 * HOUR) == []
 
@@ -187,6 +187,15 @@ def test_unanswered_releases_go_out_as_not_yet_confirmed_and_nothing_else(
     decisions.approve(db, prison, settings=WITH_FEEDS, who="clerk", why="true", now=NOON + 7 * HOUR)
     assert effects(shared) == (101, 102, 2)
     assert shared.execute("select from custody_event where reported").fetchall() == []
+
+
+def test_what_went_out_unanswered_is_withdrawn_where_the_run_is_rejected(
+    prison: int, db: ConnectionPool, shared: Connection
+):
+    decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 5 * HOUR)
+    decisions.reject(db, prison, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 6 * HOUR)
+    assert shared.execute("select count(*) from offender where status <> 'in custody'").fetchone() == (0,)
+    assert shared.execute("select distinct state from notification").fetchall() == [("retracted",)]
 
 
 @pytest.mark.usefixtures("jail")

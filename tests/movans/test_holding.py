@@ -54,3 +54,30 @@ def test_a_file_that_is_held_is_rejected_by_a_person(movans: Movans, shared: psy
     assert "Run 2 is rejected." in movans("feed", "reject", "2", "--why", "a test file").stdout
     assert acts(shared) == [("clerk", "rejected feed run 2: a test file")]
     assert shared.execute("select count(*) from offender where status = 'released'").fetchone() == (0,)
+
+
+def test_what_was_approved_by_mistake_is_retracted_once(
+    movans: Movans, shared: psycopg.Connection, register: Callable[..., int], tmp_path: Path
+):
+    register("5735550142")
+    imports(movans, tmp_path, "in custody", "2026-11-03 14:05")
+    imports(movans, tmp_path, "released", "2026-11-20 12:30")
+    movans("feed", "approve", "2", "--why", "looked well", "--yes")
+    asked = movans("feed", "retract", "2", "--why", "a test file", says="n\n")
+    assert "Retract feed run 2: 61 events, 1 calls" in asked.stdout
+    assert "Call 0 people with a correction?" in asked.stdout
+    done = movans("feed", "retract", "2", "--why", "a test file", "--yes")
+    assert "Retracted feed run 2: 1 notifications ended, 0 people to be called." in done.stdout
+    assert acts(shared)[-1] == ("clerk", "retracted feed run 2: a test file")
+    assert shared.execute("select count(*) from offender where status = 'released'").fetchone() == (0,)
+    again = movans("feed", "retract", "2", "--why", "a test file", "--yes")
+    assert (again.returncode, "there is nothing to retract of feed run 2" in again.stderr) == (1, True)
+
+
+def test_one_event_of_a_run_can_be_retracted_alone(movans: Movans, shared: psycopg.Connection, tmp_path: Path):
+    imports(movans, tmp_path, "in custody", "2026-11-03 14:05")
+    imports(movans, tmp_path, "released", "2026-11-20 12:30")
+    movans("feed", "approve", "2", "--why", "true", "--yes")
+    (event_id,) = shared.execute("select min(id) from custody_event where kind = 'released'").fetchone() or (0,)
+    movans("feed", "retract", "--event", str(event_id), "--why", "it was somebody else", "--yes")
+    assert shared.execute("select count(*) from offender where status = 'released'").fetchone() == (60,)
