@@ -70,6 +70,7 @@ def _part(name: str, says: str) -> None:
 
 _part("serve", "Answer Asterisk's calls (FastAGI). Started by the supervisor.")
 _part("dial", "Make the outbound calls. Started by the supervisor.")
+_part("intake", "Take in what feeds drop, and look after what is held. Started by the supervisor.")
 _part("alarm", "Tell people what they must know at once. Started by the supervisor.")
 _part("voice", "Turn words into sound. Started by the supervisor.")
 

@@ -53,6 +53,7 @@ _FEED = {
     "always": {"facility": "Boone County Jail"},
     "statuses": {"REL": "released"},
     "facilities": {"BCJ": "Boone County Jail"},
+    "drop": "/srv/movans/boone-jail",
     "guard": {"releases": {"few": 10, "most": 100, "share": 0.1}, "unanswered": "04:00:00"},
     "dates": "%m/%d/%Y",
     "times": "%m/%d/%Y %H:%M",
@@ -353,6 +354,7 @@ class Feed(_Part):
     always: Annotated[dict[str, str], AfterValidator(_known_fields)] = {}
     statuses: Annotated[dict[Text, str], AfterValidator(_our_statuses)] = {}
     facilities: dict[Text, Text] = {}
+    drop: Annotated[Path, AfterValidator(_absolute)] | None = None  # where its files appear
     guard: OfFeed = OfFeed()
     dates: Annotated[str, _says(datetime(1938, 7, 31), datetime(2026, 11, 5))] = ""  # noqa: DTZ001
     times: Annotated[str, _says(datetime(2026, 11, 15, 21, 40), datetime(2026, 7, 4, 0, 5))] = ""  # noqa: DTZ001

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from prompts.script import Line
 
 ROWS = 40
+MISTAKES = 1000
 SOME = 8
 FREE_TEXT = {"name", "about", "facility", "cause", "words", "says"}  # may be broken into lines
 
