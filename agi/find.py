@@ -13,6 +13,7 @@ from db import held, lookup
 from db.custody import Offender
 from db.lookup import Found
 from db.names import WHOLE, name_keys
+from db.pool import Unreachable
 from prompts import spoken
 from prompts.sounds import NoVoice
 
@@ -257,9 +258,13 @@ def is_old(service: Service, offender: Offender) -> bool:
 
 
 def is_being_checked(service: Service, offender: Offender) -> bool:
-    """Whether there is news of the facility that is held until a person has looked at it."""
-    with service.db.connection() as conn:
-        return held.is_being_checked(conn, offender.agency, offender.facility)
+    """Whether there is news of the facility that is held until a person has looked at it, as far as can be known."""
+    try:
+        with service.db.connection() as conn:
+            return held.is_being_checked(conn, offender.agency, offender.facility)
+    except Unreachable as error:  # what is known of the offender can be told all the same
+        log.warning("whether news is held is not known: %s", type(error).__name__)
+        return False
 
 
 def say_facility(call: Call, service: Service, offender: Offender) -> None:

@@ -44,9 +44,12 @@ def missing(conn: Connection, feed: str, present: Iterable[int]) -> list[Missing
 def present(conn: Connection, feed: str, offender_ids: Iterable[int]) -> None:
     """Note that a snapshot has these; those of whom that is known already cost nothing."""
     conn.execute(
-        """insert into roster (feed, offender_id) select %s, id from unnest(%s::bigint[]) as p (id)
-           on conflict (feed, offender_id) do update set missing_since = null where roster.missing_since is not null""",
-        [feed, list(offender_ids)],
+        """insert into roster (feed, offender_id)
+           select %(feed)s, id from unnest(%(present)s::bigint[]) as p (id)
+           where not exists (select from roster r
+                             where r.feed = %(feed)s and r.offender_id = p.id and r.missing_since is null)
+           on conflict (feed, offender_id) do update set missing_since = null""",
+        {"feed": feed, "present": list(offender_ids)},
     )
 
 

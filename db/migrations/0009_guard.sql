@@ -63,6 +63,7 @@ alter table custody_event
     add column corrected_at timestamptz;
 comment on column custody_event.retracted_at is 'When a person withdrew it: it never happened. It is kept, so that a file that says it again is no news.';
 comment on column custody_event.corrected_at is 'When it was seen to that all who were called of it are told so.';
+create index custody_event_withdrawn on custody_event (offender_id) where retracted_at is not null;
 create index custody_event_of_run on custody_event (feed_run_id);
 
 -- What a withdrawn event superseded before it was heard is to be told after all.
