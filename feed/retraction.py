@@ -32,8 +32,9 @@ def retract(
     with db.connection() as conn:
         one_at_a_time(conn)
         retractions.offenders(conn, event_ids)
+        heard = retractions.heard(conn, event_ids)
         people = retractions.extent(conn, event_ids).people
-        for offender_id, registrations in retractions.heard(conn, event_ids).items():
+        for offender_id, registrations in heard.items():
             _correct(conn, offender_id, registrations, event_ids, settings=settings, now=now)
         retractions.note_corrected(conn, event_ids, now=now)
     return Extent(len(event_ids), ended, people)

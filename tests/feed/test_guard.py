@@ -11,6 +11,7 @@ from db import alerts, held
 from feed import held as decisions
 from feed.guard import excess
 from feed.held import NotHeld
+from feed.records import Refused
 from feed.run import SNAPSHOT, Report
 from movans.settings import Limit
 from tests.conftest import NOON
@@ -127,6 +128,20 @@ def test_some_kinds_of_a_run_can_be_approved_alone(db: ConnectionPool, imports: 
     )
     assert (done.kinds, done.passed_over) == ({"escaped": 1}, MANY - 1)
     assert effects(shared) == (1, 1, 1)
+
+
+@pytest.mark.usefixtures("jail")
+def test_an_approved_run_that_cannot_take_effect_any_more_changes_nothing_and_stays_held(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    rows = [row("released", "2026-11-20 12:30", number=f"N{n}", event_id=f"E{n}") for n in range(1, MANY + 1)]
+    run_id = imports(*rows, feed=declared(now=NOON + HOUR)).run_id
+    imports(row("escaped", "2026-11-20 12:40", number="N7", event_id="E60"), feed=declared(now=NOON + 2 * HOUR))
+    before = effects(shared)
+    with pytest.raises(Refused, match="event_id 'E60' was given before"):
+        decisions.approve(db, run_id, settings=WITH_FEEDS, who="clerk", why="true", now=NOON + 3 * HOUR)
+    assert (effects(shared), outcomes(shared)) == (before, ["applied", "held", "applied"])
+    assert shared.execute("select from staff_act").fetchall() == []
 
 
 @pytest.mark.usefixtures("jail")

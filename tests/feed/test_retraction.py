@@ -1,6 +1,7 @@
 """What was told and is withdrawn: exactly those who heard of it, or may have, are called with a correction."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
@@ -179,3 +180,22 @@ def test_who_no_longer_wants_calls_is_not_called(
     shared.execute("update registration set ended_at = %s where id = %s", [NOON + 2 * HOUR, who])
     assert withdraw(report.run_id).people == 0
     assert told(shared) == [(who, "released", "retracted")]
+
+
+def test_a_call_that_was_just_picked_up_is_waited_for_and_corrected(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw, db: ConnectionPool
+):
+    imports(row())
+    who = register()
+    report = imports(RELEASED, now=NOON + HOUR)
+    (attempt,) = attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=HOUR, now=NOON + HOUR)
+    attempts.begin(shared, KEYS, attempt, end_within=HOUR, now=NOON + HOUR)
+    with ThreadPoolExecutor(1) as beside:
+        with db.connection() as call_in_progress:
+            attempts.answered(call_in_progress, attempt, now=NOON + HOUR)
+            (news,) = notifications.waiting(call_in_progress, attempt)
+            retracting = beside.submit(withdraw, report.run_id)
+            with pytest.raises(TimeoutError):
+                retracting.result(timeout=1)
+        assert (news.kind, retracting.result(timeout=20).people) == ("released", 1)
+    assert told(shared) == [(who, "released", "retracted"), (who, "corrected", "open")]

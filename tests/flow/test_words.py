@@ -61,6 +61,19 @@ def test_every_kind_of_event_that_is_told_has_its_words(
     assert spelled <= set(catalogue.fixed())
 
 
+@pytest.mark.parametrize(("language", "free", "why"), [("en", "releas", "not told why"), ("es", "libertad", "por qué")])
+def test_who_is_no_longer_listed_is_never_said_to_be_released(
+    language: str, free: str, why: str, catalogues: dict[str, Catalogue], service: Service
+):
+    catalogue = catalogues[language]
+    item = News(1, "no_longer_listed", "JOHN", "SMITH", "Boone County Jail", NOON, status=MISSING)
+    (told,) = utterances(service, [item], catalogue)
+    spelled = [catalogue.utter(f"{prompt}_no_longer_listed_spelled").words for prompt in ("news", "status")]
+    for words in (told.words, *spelled):
+        assert free not in words
+        assert why in words
+
+
 HEARING_DAY = "Saturday, November twenty-first"
 HEARING = f"{HEARING_DAY}, at noon"
 
