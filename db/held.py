@@ -78,7 +78,7 @@ def decide(conn: Connection, run_id: int, outcome: Literal["applied", "rejected"
     """A person has decided; what went out of it unconfirmed is confirmed where they approve."""
     conn.execute("update feed_run set outcome = %s where id = %s", [outcome, run_id])
     if outcome == "applied":
-        conn.execute("update custody_event set reported = false where feed_run_id = %s and reported", [run_id])
+        conn.execute("update custody_event set reported = false where id = any(%s)", [reported(conn, run_id)])
     _settle(conn, _named(conn, run_id)[0], now=now)
 
 
@@ -100,6 +100,18 @@ def overtake(conn: Connection, feed: str, sha256: str, *, by: int, is_snapshot: 
 
 def note_reported(conn: Connection, run_id: int, *, now: datetime) -> None:
     conn.execute("update held_run set reported_at = %s where feed_run_id = %s", [now, run_id])
+
+
+def reported(conn: Connection, run_id: int) -> list[int]:
+    """The events that went out unconfirmed of the run, or of those that it has overtaken."""
+    rows = conn.execute(
+        """select e.id from custody_event e join feed_run f on f.id = feed_run_id
+           join feed_run this on this.id = %s and this.feed = f.feed
+           where reported and corrected_at is null and (f.id = this.id or (f.id < this.id and f.outcome = 'overtaken'))
+           order by e.id""",
+        [run_id],
+    )
+    return [event_id for (event_id,) in rows]
 
 
 def is_being_checked(conn: Connection, agency: str, facility: str) -> bool:

@@ -6,7 +6,7 @@ from io import BytesIO
 
 from psycopg import Connection, Rollback
 
-from db import held, retractions, staff
+from db import held, staff
 from db.held import Held
 from db.pool import Database
 from feed.checking import read
@@ -61,7 +61,7 @@ def reject(db: Database, run_id: int, *, settings: Settings, who: str, why: str,
         _get(conn, run_id)
         held.decide(conn, run_id, "rejected", now=now)
         staff.record(conn, who, f"rejected feed run {run_id}: {why}", now=now)
-        out = retractions.of_run(conn, run_id)
+        out = held.reported(conn, run_id)
     if out:
         retract(db, out, f"feed run {run_id}", settings=settings, who=who, why=why, now=now)
 

@@ -213,6 +213,17 @@ def test_what_went_out_unanswered_is_withdrawn_where_the_run_is_rejected(
     assert shared.execute("select distinct state from notification").fetchall() == [("retracted",)]
 
 
+def test_what_went_out_of_a_run_that_was_overtaken_is_confirmed_with_the_newer_one(
+    prison: int, db: ConnectionPool, imports: Imports, shared: Connection
+):
+    decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 5 * HOUR)
+    shared.execute("update feed_run set outcome = 'overtaken' where id = %s", [prison])
+    rows = [row("released", "2026-11-20 14:30", number=f"N{number}") for number in range(102, 230)]
+    newer = imports(*rows, feed=declared(now=NOON + 6 * HOUR)).run_id
+    decisions.approve(db, newer, settings=WITH_FEEDS, who="clerk", why="true", now=NOON + 7 * HOUR)
+    assert shared.execute("select from custody_event where reported").fetchall() == []
+
+
 @pytest.mark.usefixtures("jail")
 def test_nothing_goes_out_of_a_run_that_touches_a_large_share_however_long_it_waits(
     db: ConnectionPool, imports: Imports, shared: Connection

@@ -1,6 +1,8 @@
 """The part that takes in what feeds drop: a real directory, a real database, and a clock that the test moves."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
@@ -8,13 +10,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import yaml
 from psycopg_pool import ConnectionPool
 
 from db import alerts, held
 from db.pool import open_pool
 from feed.drop import STILL, Drop
 from movans.intake import Intake, drops
-from movans.settings import Settings
+from movans.settings import EXAMPLE, Settings
 from tests import people
 from tests.conftest import KEYS, NOON, settings_for
 
@@ -83,6 +86,36 @@ def test_a_file_is_imported_and_lies_in_done_with_its_report(
     assert report(aside(tmp_path, "done")[0]) == "1 row: 1 listed; 0 as known. 0 to be called.\n"
     assert shared.execute("select feed, outcome from feed_run").fetchall() == [("boone/jail", "applied")]
     assert list((tmp_path / "drop").glob("*.csv")) == []
+
+
+def test_the_part_itself_takes_a_file_that_is_renamed_in_and_ends_when_it_is_told_to(
+    database: str, shared: psycopg.Connection, tmp_path: Path
+):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "drop").mkdir()
+    jail = {"format": "custody changes", "interval": 900, "drop": str(tmp_path / "drop")}
+    content = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")) | {"database": database, "state": str(tmp_path)}
+    content["agencies"]["boone"]["feeds"] = {"jail": jail}
+    file = tmp_path / "movans.yaml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    part = subprocess.Popen(
+        [sys.executable, "-m", "movans", "--settings", str(file), "intake"],
+        cwd=EXAMPLE.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        until = time.monotonic() + 30
+        (tmp_path / "drop" / "jail.csv.part").write_text(HEADER + row("in custody"), encoding="utf-8")
+        while not (tmp_path / "run" / "intake.beat").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(1)  # some looks
+        (tmp_path / "drop" / "jail.csv.part").rename(tmp_path / "drop" / "jail.csv")
+        while not aside(tmp_path, "done") and time.monotonic() < until:
+            time.sleep(0.05)
+    finally:
+        part.terminate()
+        said, _ = part.communicate(timeout=20)
+    assert (len(aside(tmp_path, "done")), part.returncode) == (1, 0), said
+    assert shared.execute("select feed, outcome from feed_run").fetchall() == [("boone/jail", "applied")]
 
 
 def test_a_refused_file_lies_in_refused_with_every_mistake_and_a_person_is_told_until_one_is_right(
