@@ -9,10 +9,11 @@ from agi import freshness, spelling
 from agi.call import UNUSABLE, Back, Call
 from agi.channel import MissingSound
 from agi.service import Service
-from db import lookup
+from db import held, lookup
 from db.custody import Offender
 from db.lookup import Found
 from db.names import WHOLE, name_keys
+from db.pool import Unreachable
 from prompts import spoken
 from prompts.sounds import NoVoice
 
@@ -236,6 +237,8 @@ def custody_sentences(call: Call, service: Service, offender: Offender) -> Itera
         yield "assume_free", {}
     elif offender.status == "in custody" and old:
         yield "old_news", {}
+    if is_being_checked(service, offender):
+        yield "being_checked", {}
     release, court = offender.release_date, offender.court_at
     if offender.status == "in custody" and release and release >= service.today():
         yield "release_planned", {"name": name(call, offender), "day": service.say_day(release, call.language)}
@@ -246,6 +249,16 @@ def custody_sentences(call: Call, service: Service, offender: Offender) -> Itera
         else:
             yield "court_at", {"when": when}
     yield "as_of", {"when": service.say_when(told_at, call.language)}
+
+
+def is_being_checked(service: Service, offender: Offender) -> bool:
+    """Whether there is news of the facility that is held until a person has looked at it, as far as can be known."""
+    try:
+        with service.db.connection() as conn:
+            return held.is_being_checked(conn, offender.agency, offender.facility)
+    except Unreachable as error:  # what is known of the offender can be told all the same
+        log.warning("whether news is held is not known: %s", type(error).__name__)
+        return False
 
 
 def say_facility(call: Call, service: Service, offender: Offender) -> None:

@@ -259,13 +259,14 @@ def tell(call: Call, service: Service, item: News, say: Callable[..., bool]) -> 
 
 
 def tell_event(call: Call, service: Service, item: News, say: Callable[..., bool]) -> bool:
-    """Say what happened; spell it where no voice speaks."""
+    """Say what happened, and whether that is certain; spell it where no voice speaks."""
     prompt, values = sentence(service, item, call.catalogue)
     try:
-        return say(prompt, **values)
+        told = say(prompt, **values)
     except (NoVoice, MissingSound) as error:
         log.error("%s: spelled: %s", prompt, error)
-        return all(say(prompt) for prompt in spelling.news(item))
+        told = all(say(prompt) for prompt in spelling.news(item))
+    return told and (not item.reported or say("not_yet_confirmed"))
 
 
 def tell_present(call: Call, service: Service, item: News, present: Custody, say: Callable[..., bool]) -> bool:

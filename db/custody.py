@@ -128,7 +128,7 @@ OFFENDER = """
     select id, agency, number, first_name, middle_name, last_name, birth_date, status, facility, since, known_at,
            booking_number, aliases, case_numbers, release_date, court_at, court_place
     from offender """
-_EVENT = "select id, kind, status, facility, effective_at, stated_times, source_key from custody_event "
+_EVENT = "select id, kind, status, facility, effective_at, stated_times, source_key from happened "
 
 
 def get(conn: Connection, offender_id: int) -> Offender:
@@ -150,9 +150,9 @@ def lock(conn: Connection, agency: str, numbers: Iterable[str]) -> dict[str, Off
 
 
 def history(conn: Connection, offender_id: int) -> list[Event]:
-    """What happened to the offender, oldest first; without what is only planned, as a court date."""
+    """What happened to the offender, oldest first; without what is only planned, and what was withdrawn."""
     cursor = conn.cursor(row_factory=class_row(Event))
-    query = _EVENT + "where offender_id = %s and planned_at is null order by effective_at, id"
+    query = _EVENT + "where offender_id = %s order by effective_at, id"
     return cursor.execute(query, [offender_id]).fetchall()
 
 
@@ -179,12 +179,29 @@ def histories(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[E
     found: dict[int, list[Event]] = {offender_id: [] for offender_id in offender_ids}
     rows = conn.execute(
         """select offender_id, id, kind, status, facility, effective_at, stated_times, source_key
-           from custody_event where offender_id = any(%s) and planned_at is null order by effective_at, id""",
+           from happened where offender_id = any(%s) order by effective_at, id""",
         [list(found)],
     )
     for offender_id, *event in rows:
         found[offender_id].append(Event(*event))
     return found
+
+
+def withdrawn(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[Event]]:
+    """What was said to have happened to some of the offenders, and was withdrawn."""
+    found: dict[int, list[Event]] = {}
+    for offender_id, *event in conn.execute(
+        """select offender_id, id, kind, status, facility, effective_at, stated_times, source_key
+           from custody_event where offender_id = any(%s) and retracted_at is not null order by effective_at, id""",
+        [list(offender_ids)],
+    ):
+        found.setdefault(offender_id, []).append(Event(*event))
+    return found
+
+
+def places(conn: Connection, offender_ids: Iterable[int]) -> set[tuple[str, str]]:
+    """Agency and facility of each of the offenders."""
+    return set(conn.execute("select agency, facility from offender where id = any(%s)", [list(offender_ids)]))
 
 
 def with_source_keys(conn: Connection, source: str, keys: Iterable[str]) -> dict[str, tuple[int, str]]:
@@ -275,20 +292,22 @@ def record(
     who: str | None = None,
     planned_at: datetime | None = None,
     place: str = "",
+    reported: bool = False,
     now: datetime,
 ) -> int:
     """Keep an event; return its id. Raises UniqueViolation where the source gave the same key before.
 
     ``feed_run_id``: the import that brought it; ``who``: the person who said it instead.
+    ``reported``: it is to be told as not yet confirmed.
 
     ``planned_at`` and ``place`` are of what is to come, where the event is about that: a release, a court date.
     """
     row = conn.execute(
         """insert into custody_event (offender_id, kind, status, facility, effective_at, stated_times,
-                                      source, source_key, feed_run_id, who, planned_at, place, recorded_at)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id""",
+                                      source, source_key, feed_run_id, who, planned_at, place, reported, recorded_at)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id""",
         [offender_id, kind, custody.status, custody.facility, custody.since, [custody.since],
-         source, source_key, feed_run_id, who, planned_at, place, now],
+         source, source_key, feed_run_id, who, planned_at, place, reported, now],
     ).fetchone()  # fmt: skip
     if row is None:
         raise LookupError(f"the event {source_key} was not kept")

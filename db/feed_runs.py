@@ -47,11 +47,14 @@ class Watch:
     silent_since: datetime | None
 
 
+MANY = 20  # runs of a feed, after which it is known what is usual
+
+
 def add(
     conn: Connection,
     file: str,
     sha256: str,
-    outcome: Literal["applied", "refused"],
+    outcome: Literal["applied", "refused", "held"],
     *,
     feed: str = "",
     now: datetime,
@@ -66,10 +69,14 @@ def add(
     return row[0]
 
 
-def count(conn: Connection, run_id: int, *, rows: int, events: int, notifications: int) -> None:
+def count(
+    conn: Connection, run_id: int, *, rows: int, events: int, releases: int, changes: int, notifications: int
+) -> None:
+    """Keep what the run did; or would, where it is held."""
     conn.execute(
-        "update feed_run set rows = %s, events = %s, notifications = %s where id = %s",
-        [rows, events, notifications, run_id],
+        """update feed_run set rows = %s, events = %s, releases = %s, changes = %s, notifications = %s
+           where id = %s""",
+        [rows, events, releases, changes, notifications, run_id],
     )
 
 
@@ -139,3 +146,59 @@ def watch(conn: Connection, feeds: Iterable[str], *, now: datetime) -> dict[str,
 def silent(conn: Connection, feed: str, since: datetime | None) -> None:
     """The feed is silent since then; None: it is not any more."""
     conn.execute("update feed_watch set silent_since = %s where feed = %s", [since, feed])
+
+
+@dataclass(frozen=True)
+class Run:
+    id: int
+    sha256: str
+    started_at: datetime
+
+
+def last_applied(conn: Connection, feed: str, *, before: int) -> Run | None:
+    """The feed's last run before that one that took effect."""
+    cursor = conn.cursor(row_factory=class_row(Run))
+    return cursor.execute(
+        """select id, sha256, started_at from feed_run
+           where feed = %s and id < %s and outcome = 'applied' order by id desc limit 1""",
+        [feed, before],
+    ).fetchone()
+
+
+def usual(conn: Connection, feed: str, *, before: int) -> dict[str, float]:
+    """The medians of what the feed's last runs before that one changed, named as ``count`` does.
+
+    Empty where they are too few to tell.
+    """
+    row = conn.execute(
+        """select count(*), percentile_cont(0.5) within group (order by releases),
+                  percentile_cont(0.5) within group (order by changes),
+                  percentile_cont(0.5) within group (order by notifications)
+           from (select * from feed_run where feed = %s and id < %s and outcome = 'applied'
+                 order by id desc limit %s) as last""",
+        [feed, before, MANY],
+    ).fetchone()
+    if row is None or row[0] < MANY:
+        return {}
+    return dict(zip(("releases", "changes", "notifications"), row[1:], strict=True))
+
+
+def reach(conn: Connection, agencies: Iterable[str]) -> tuple[int, int]:
+    """How many these agencies have in custody, and how many live registrations there are for their offenders."""
+    row = conn.execute(
+        """select (select count(*) from offender where agency = any(%(agencies)s) and status = 'in custody'),
+                  (select count(*) from registration r join offender o on o.id = offender_id
+                   where agency = any(%(agencies)s) and r.ended_at is null)""",
+        {"agencies": list(agencies)},
+    ).fetchone()
+    return row or (0, 0)
+
+
+def people(conn: Connection, run_id: int) -> int:
+    """How many registrants the run's events are to be told to."""
+    row = conn.execute(
+        """select count(distinct registrant_id) from notification n join registration r on r.id = registration_id
+           join custody_event e on e.id = event_id where feed_run_id = %s""",
+        [run_id],
+    ).fetchone()
+    return row[0] if row else 0

@@ -28,6 +28,7 @@ class News:
     openly: bool = True  # whether it may be said to whoever picks up, before a PIN was entered
     earlier: tuple["News", ...] = ()  # what it superseded before that could be confirmed, as it happened
     present: Custody | None = None  # what holds now, where the event came late and is older
+    reported: bool = False  # it is not yet confirmed: it came by a file that changes too much to be believed
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,18 @@ def subject(conn: Connection, event_id: int) -> Subject:
     return found
 
 
-def make(conn: Connection, event_id: int, *, late: bool, plan: Plan, now: datetime) -> int:
+def make(
+    conn: Connection,
+    event_id: int,
+    *,
+    late: bool,
+    registrations: list[int] | None = None,
+    plan: Plan,
+    now: datetime,
+) -> int:
     """Make the event's notifications, one for each live registration of its offender that wants such; return how many.
 
+    Where ``registrations`` are given, for those alone, whatever they want.
     What is open of the same registrations and about the same, custody or court, is superseded, unless the event came
     late and the others are the newer news. But what is only planned supersedes no more than what was planned for the
     same time: it says nothing of where somebody is, or of another court date.
@@ -81,10 +91,11 @@ def make(conn: Connection, event_id: int, *, late: bool, plan: Plan, now: dateti
                from custody_event e
                join event_kind k using (kind)
                join registration r on r.offender_id = e.offender_id and r.ended_at is null
-                    and case k.about when 'court' then r.court else r.custody end
+                    and case when %(registrations)s::bigint[] is not null then r.id = any(%(registrations)s)
+                             when k.about = 'court' then r.court else r.custody end
                where e.id = %(event)s and class <> 'untold'
                returning registration_id""",
-            {"event": event_id, "now": now, **vars(plan)},
+            {"event": event_id, "registrations": registrations, "now": now, **vars(plan)},
         )
     ]
     if made and not late:
@@ -124,7 +135,7 @@ def waiting(conn: Connection, attempt_id: int) -> list[News]:
     carry(conn, [attempt_id])
     rows = conn.execute(
         """select e.id, kind, first_name, last_name, e.facility, effective_at, e.status, planned_at, place,
-                  registrant_ids, openly
+                  registrant_ids, openly, reported
            from custody_event e join offender o on o.id = e.offender_id
            join (select n.event_id, array_agg(distinct g.id) as registrant_ids, min(priority) as priority,
                         bool_or(proven_at is not null and not pin_first) as openly
@@ -136,30 +147,36 @@ def waiting(conn: Connection, attempt_id: int) -> list[News]:
            order by priority, effective_at, e.id""",
         [attempt_id],
     )
-    return _in_full(conn, [News(*row[:-2], registrant_ids=tuple(row[-2]), openly=row[-1]) for row in rows])
+    return _in_full(
+        conn,
+        [
+            News(*row, registrant_ids=tuple(registrant_ids), openly=openly, reported=reported)
+            for *row, registrant_ids, openly, reported in rows
+        ],
+    )
 
 
 def open_for(conn: Connection, registrant_id: int) -> list[News]:
     """What waits to be told to a registrant, the most important first, then as it happened."""
     rows = conn.execute(
-        """select e.id, kind, first_name, last_name, e.facility, effective_at, e.status, planned_at, place
+        """select e.id, kind, first_name, last_name, e.facility, effective_at, e.status, planned_at, place, reported
            from notification n join registration r on r.id = registration_id
            join custody_event e on e.id = event_id join offender o on o.id = e.offender_id
            where r.registrant_id = %s and n.state = 'open'
            order by n.priority, effective_at, e.id""",
         [registrant_id],
     )
-    return _in_full(conn, [News(*row, registrant_ids=(registrant_id,)) for row in rows])
+    return _in_full(conn, [News(*row, registrant_ids=(registrant_id,), reported=reported) for *row, reported in rows])
 
 
 def _in_full(conn: Connection, news: list[News]) -> list[News]:
     """The same with what each leaves out: what it superseded unheard, and what holds now where it came late."""
     earlier: dict[int, list[News]] = {item.event_id: [] for item in news}
     for item in news:
-        for row in conn.execute(
-            """select e.id, kind, first_name, last_name, e.facility, effective_at, e.status
+        for *row, reported in conn.execute(
+            """select e.id, kind, first_name, last_name, e.facility, effective_at, e.status, reported
                from custody_event e join offender o on o.id = e.offender_id
-               where planned_at is null and e.id in (
+               where planned_at is null and retracted_at is null and e.id in (
                    select before.event_id
                    from notification n
                    join registration r on r.id = n.registration_id and registrant_id = any(%(registrants)s)
@@ -174,7 +191,7 @@ def _in_full(conn: Connection, news: list[News]) -> list[News]:
                order by effective_at, e.id""",
             {"event": item.event_id, "registrants": list(item.registrant_ids)},
         ):
-            earlier[item.event_id].append(News(*row))
+            earlier[item.event_id].append(News(*row, reported=reported))
     present = {
         event_id: Custody(*now)
         for event_id, *now in conn.execute(

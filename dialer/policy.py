@@ -10,13 +10,24 @@ from dialer import schedule
 from movans.settings import Rules, Settings
 
 
-def notify(conn: Connection, event_id: int, *, late: bool, settings: Settings, now: datetime) -> int:
-    """Make the event's notifications, as the policy of its kind has it; return how many."""
+def notify(
+    conn: Connection,
+    event_id: int,
+    *,
+    late: bool,
+    registrations: list[int] | None = None,
+    settings: Settings,
+    now: datetime,
+) -> int:
+    """Make the event's notifications, as the policy of its kind has it; return how many.
+
+    ``registrations``: of whom alone they are made, where not all who want such hear of it.
+    """
     subject = notifications.subject(conn, event_id)
     if subject.urgency == "untold":
         return 0
     plan = schedule.plan(rules_of(settings, subject), zone=settings.zone(subject.agency), now=now)
-    return notifications.make(conn, event_id, late=late, plan=plan, now=now)
+    return notifications.make(conn, event_id, late=late, registrations=registrations, plan=plan, now=now)
 
 
 def keep_hours(conn: Connection, settings: Settings, *, now: datetime) -> None:

@@ -7,7 +7,14 @@ from typing import Literal
 
 from db.custody import Custody, Event
 
-KINDS = {"released": "released", "escaped": "escaped", "on furlough": "furloughed", "deceased": "died"}
+MISSING = "no longer listed"  # no file says so: it follows from two snapshots
+KINDS = {
+    "released": "released",
+    "escaped": "escaped",
+    "on furlough": "furloughed",
+    "deceased": "died",
+    MISSING: "no_longer_listed",
+}
 ONCE = ("in custody", "deceased")  # an agency may say so again under another id; nobody is moved to where they are
 
 
@@ -15,11 +22,13 @@ ONCE = ("in custody", "deceased")  # an agency may say so again under another id
 class Change:
     """``news``: something happened, of this kind. ``late``: it happened before what is known already, which stays.
 
+    ``withdrawn``: the row says again what a person has withdrawn.
+
     ``amended``: time or facility of an event that is known was corrected; nobody is called again. ``unchanged``: no
     news.
     """
 
-    what: Literal["news", "amended", "unchanged"]
+    what: Literal["news", "amended", "unchanged", "withdrawn"]
     kind: str = ""
     late: bool = False
     event: Event | None = None
@@ -58,6 +67,35 @@ def disagrees(told: Custody, history: Sequence[Event]) -> bool:
     return latest.by_staff and told.since < latest.effective_at and not _same(latest, told)
 
 
+def says_again(told: Custody, withdrawn: Sequence[Event], event_id: str = "") -> bool:
+    """Whether a row says what a person has withdrawn, by its id or at a time that was ever given for it."""
+    return any(
+        (event_id and event.source_key == event_id) or (_same(event, told) and told.since in event.stated_times)
+        for event in withdrawn
+    )
+
+
+def missing(known: Custody, since: datetime | None, *, elsewhere: bool) -> Custody | None:
+    """What it means that a snapshot has not somebody whom one of the same feed had before; None where it is no news.
+
+    1. Who is known to be out was told of already. Of who is missing for the first time, ``since`` none, nothing is
+       said yet: jails lose a row, and find it again. Whom another feed's last snapshot has is held there.
+    2. Who is missing for the second time running is no longer listed, from when the last snapshot had them. A release
+       that explains it happened after that, and is the newer news whenever it comes.
+    """
+    if since is None or elsewhere or known.status != "in custody":
+        return None
+    return Custody(MISSING, known.facility, max(since, known.since))
+
+
+def present(told: Custody, history: Sequence[Event], seen_at: datetime) -> Custody:
+    """What a snapshot that came at that time says by a row: who was no longer listed is held now, since whenever."""
+    latest = history[-1] if history else None
+    if latest and latest.status == MISSING and told.status == "in custody" and told.since <= latest.effective_at:
+        return Custody(told.status, told.facility, seen_at)
+    return told
+
+
 def overtaking(history: Sequence[Event], corrected: Mapping[int, datetime]) -> Event | None:
     """The event that would be the latest instead of the one that is, once some, by their ids, have other times."""
     latest = max(history, key=lambda event: (corrected.get(event.id, event.effective_at), event.id))
@@ -82,4 +120,6 @@ def _kind(before: Event | None, told: Custody) -> str:
         return KINDS[told.status]
     if before is None:
         return "listed"
+    if before.status == MISSING:
+        return "listed_again"
     return "transferred" if before.status == "in custody" else "returned"

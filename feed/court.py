@@ -1,6 +1,6 @@
 """What a court calendar means, given what is known, and its import, as a part of a feed run."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -71,10 +71,20 @@ class Applied:
     news: list[News] = field(default_factory=list)
     unchanged: int = 0
     strangers: int = 0
+    passed_over: int = 0
 
 
-def apply(conn: Connection, run_id: int, records: Sequence[CourtRecord], *, now: datetime) -> Applied:
+def apply(
+    conn: Connection,
+    run_id: int,
+    records: Sequence[CourtRecord],
+    *,
+    only: Collection[str] | None = None,
+    now: datetime,
+) -> Applied:
     """Keep what the records say, in the order of their times, and an event for each offender for whom it is news.
+
+    Where ``only`` some kinds of events are let through, other records and those without news are passed over.
 
     Callers hear of the date that comes next, until a jail's file says another one.
     """
@@ -94,12 +104,14 @@ def apply(conn: Connection, run_id: int, records: Sequence[CourtRecord], *, now:
             already = set(event.offender_ids) if event else set[int]()
             whose = {who for who in possible[record.row] if record.person and is_theirs(record.person, offenders[who])}
             holds = replace(holds, offender_ids=sorted(whose | already))
-            before = len(applied.news)
-            for who in holds.offender_ids:
-                knows = event if who in already else None
-                if kind := compare(record, knows, now):
-                    applied.news.append(_keep_news(conn, run_id, kind, record, knows, offenders[who], now=now))
-            applied.unchanged += len(applied.news) == before
+            knows = {who: event if who in already else None for who in holds.offender_ids}
+            kinds = {who: kind for who in holds.offender_ids if (kind := compare(record, knows[who], now))}
+            if only is not None and not (kinds and set(kinds.values()) <= set(only)):
+                applied.passed_over += 1
+                continue
+            for who, kind in kinds.items():
+                applied.news.append(_keep_news(conn, run_id, kind, record, knows[who], offenders[who], now=now))
+            applied.unchanged += not kinds
             applied.strangers += holds.state == "scheduled" and holds.planned_at > now and not holds.offender_ids
             court_events.keep(conn, agency, holds, feed_run_id=run_id, now=now)
             known[record.event_id] = holds

@@ -7,11 +7,10 @@ from psycopg import Connection
 
 from db import custody, staff
 from db.custody import STAFF, Custody, Details, Offender
-from db.pool import take_time
 from dialer import policy
 from feed.compare import Change, compare
 from feed.records import CustodyRecord
-from feed.run import ONE_AT_A_TIME
+from feed.run import one_at_a_time
 from movans.settings import Settings
 
 
@@ -31,8 +30,7 @@ def say(
 
     It is compared as a feed's row is, and a feed's row is compared with it: what is of a later time holds.
     """
-    take_time(conn)  # an import may be on its way
-    conn.execute("select pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
+    one_at_a_time(conn)  # an import may be on its way
     before = custody.lock(conn, record.agency, [record.number]).get(record.number)
     change = compare(record.custody, custody.history(conn, before.id) if before else [])
     if change.what == "unchanged":

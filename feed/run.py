@@ -2,26 +2,28 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from psycopg import Connection
+from psycopg import Connection, Rollback
 
-from db import custody, feed_runs
+from db import custody, feed_runs, held, rosters
 from db.custody import Custody, Details, Event, Offender
 from db.pool import Database, take_time
 from dialer import policy
 from feed import court
 from feed.checking import opened, read
-from feed.compare import Change, compare, disagrees, overtaking
+from feed.compare import KINDS, MISSING, Change, compare, disagrees, missing, overtaking, present, says_again
+from feed.guard import OUT, excess
 from feed.records import Bad, CustodyRecord, File, Record, Refused, Rules
 from movans.settings import Settings
 
-ONE_AT_A_TIME = 0x46454544  # "FEED": two imports at once would both find a new offender missing
+_ONE_AT_A_TIME = 0x46454544  # "FEED": two imports at once would both find a new offender missing
 CHUNK = 500  # rows between two reports of progress
+SNAPSHOT = "custody snapshot"  # the format that says of who is not in it that they are not there
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,30 @@ class Report:
     quarantined: Sequence[Bad] = ()
     strangers: int = 0  # court dates of people whom no jail has told us of
     disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number
+    missing: Sequence[int] = ()  # offenders who are not in a snapshot and were in the one before
+    passed_over: int = 0  # rows that were not let through
+    people: int = 0  # registrants who will be called
+    run_id: int = 0
+    population: int = 0  # how many were in custody before
+    held: Sequence[str] = ()  # why nothing of it took effect; empty: it did
 
     @property
     def notifications(self) -> int:
         return sum(line.notifications for line in self.lines)
+
+    @property
+    def releases(self) -> int:
+        return sum(line.change.what == "news" and line.change.kind in OUT for line in self.lines)
+
+    @property
+    def changes(self) -> int:
+        """All but who was listed for the first time."""
+        return sum(line.change.what != "news" or line.change.kind != "listed" for line in self.lines)
+
+    @property
+    def touched(self) -> int:
+        """Of how many offenders there is something new."""
+        return len({line.record.about for line in self.lines if line.record.row}) + len(self.missing)
 
     @property
     def kinds(self) -> Counter[str]:
@@ -66,17 +88,33 @@ class _Known:
 
     offender: Offender
     history: Sequence[Event]
+    withdrawn: Sequence[Event] = ()
 
 
 @dataclass(frozen=True)
-class _Run:
-    """What every row of an import needs."""
+class Run:
+    """What every row of an import needs to know of it."""
 
     conn: Connection
     id: int
+    sha256: str
+    rules: Rules
+    told_at: datetime  # when the file came
     now: datetime
     settings: Settings
-    zone: ZoneInfo
+    only: frozenset[str] | None = None  # kinds of events that may take effect, and nothing else; None: all
+    reported: bool = False  # what takes effect is to be told as not yet confirmed
+
+    def lets_through(self, kind: str) -> bool:
+        return self.only is None or kind in self.only
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.rules.zone
+
+    @property
+    def is_snapshot(self) -> bool:
+        return self.rules.format == SNAPSHOT
 
 
 def run(
@@ -87,24 +125,26 @@ def run(
     settings: Settings,
     progress: Callable[[int, int], None] = lambda _done, _rows: None,
 ) -> Report:
-    """Import a file in the format of its feed. Raises Refused where it has mistakes; then nothing of it took effect."""
+    """Import a file in the format of its feed. Raises Refused where it has mistakes; then nothing of it took effect.
+
+    Nothing of it takes effect either where it changes more than the guard lets through: it is held, until a person
+    decides.
+    """
     with opened(path) as source:
         sha256 = hashlib.file_digest(source, "sha256").hexdigest()
         source.seek(0)
         try:
             file = read(path.name, source, rules)
-            _check_applicable(rules, path.name)
             with db.connection() as conn:
-                take_time(conn)
-                conn.execute("select pg_advisory_xact_lock(%s)", [ONE_AT_A_TIME])
+                one_at_a_time(conn)
                 run_id = feed_runs.add(conn, path.name, sha256, "applied", feed=rules.feed, now=rules.now)
-                feed_runs.put_aside(conn, run_id, [(bad.row, bad.mistakes, bad.given) for bad in file.quarantined])
-                this = _Run(conn, run_id, rules.now, settings, rules.zone)
-                report = _apply(this, file, path.name, progress)
-                _apply_court(this, file, report)
-                counts = {"rows": report.rows, "events": len(report.lines), "notifications": report.notifications}
-                feed_runs.count(conn, run_id, **counts)
+                this = Run(conn, run_id, sha256, rules, rules.now, rules.now, settings)
+                report = _guarded(this, file, path.name, progress)
                 feed_runs.of_agencies(conn, run_id, {record.agency for record in (*file.custody, *file.court)})
+                since = held.overtake(conn, rules.feed, sha256, by=run_id, is_snapshot=this.is_snapshot, now=this.now)
+                if report.held:
+                    source.seek(0)
+                    _hold(this, report, source.read(), since or this.now)
                 return report
         except Refused:
             with db.connection() as conn:
@@ -112,14 +152,79 @@ def run(
             raise
 
 
-def _check_applicable(rules: Rules, name: str) -> None:
-    """What is read but not applied yet is refused, so that nobody believes that it took effect."""
-    if rules.format == "custody snapshot":
-        says = "is a custody snapshot, and who is missing in one is not noticed yet"
-        raise Refused([f"{name}: {says}; declare the feed as custody changes to have its rows applied without that"])
+def one_at_a_time(conn: Connection) -> None:
+    """Wait until no other import runs, and take as long as it takes."""
+    take_time(conn)
+    conn.execute("select pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
 
 
-def _apply(run: _Run, file: File, name: str, progress: Callable[[int, int], None]) -> Report:
+def take_effect(
+    run: Run, file: File, name: str, progress: Callable[[int, int], None] = lambda _done, _rows: None
+) -> Report:
+    """Apply what was read of a file, as far as the run lets it through."""
+    if not run.reported:
+        feed_runs.put_aside(run.conn, run.id, [(bad.row, bad.mistakes, bad.given) for bad in file.quarantined])
+    report = _apply(run, file, name, progress)
+    _apply_court(run, file, report)
+    report.run_id, report.people = run.id, feed_runs.people(run.conn, run.id)
+    return report
+
+
+def keep_counts(run: Run, report: Report) -> None:
+    feed_runs.count(
+        run.conn,
+        run.id,
+        rows=report.rows,
+        events=len(report.lines),
+        releases=report.releases,
+        changes=report.changes,
+        notifications=report.notifications,
+    )
+
+
+def _guarded(run: Run, file: File, name: str, progress: Callable[[int, int], None]) -> Report:
+    """Let a file take effect and undo that again where it is more than the guard lets through."""
+    guard = run.settings.guard_of(run.rules.feed)
+    population, registrations = feed_runs.reach(run.conn, run.rules.agencies)
+    listed = rosters.size(run.conn, run.rules.feed)
+    usual = feed_runs.usual(run.conn, run.rules.feed, before=run.id)
+    report = Report()
+    with run.conn.transaction() as effect:
+        report = take_effect(run, file, name, progress)
+        measures = (
+            ("releases", report.releases, guard.releases, population, "in custody"),
+            ("changes", report.changes, guard.changes, population, "in custody"),
+            ("notifications", report.notifications, guard.notifications, registrations, "registrations"),
+            ("missing", len(report.missing), guard.missing, listed, "in the last snapshot"),
+        )
+        report.held = [
+            says
+            for what, count, limit, among, of in measures
+            if (says := excess(what, count, limit, among=among, of=of, times=guard.times, usual=usual.get(what)))
+        ]
+        report.population = population
+        if report.held:
+            raise Rollback(effect)
+    keep_counts(run, report)
+    return report
+
+
+def _hold(run: Run, report: Report, content: bytes, since: datetime) -> None:
+    places = {(line.record.agency, line.record.where) for line in report.lines}
+    held.hold(
+        run.conn,
+        run.id,
+        content,
+        list(report.held),
+        places | custody.places(run.conn, report.missing),
+        touched=report.touched,
+        population=report.population,
+        since=since,
+        now=run.now,
+    )
+
+
+def _apply(run: Run, file: File, name: str, progress: Callable[[int, int], None]) -> Report:
     """Apply row by row, in the order of their times, but first those that correct an event by its id.
 
     So what is new is compared with times that hold. Who only stayed as they were is noted at the end, at once.
@@ -136,31 +241,91 @@ def _apply(run: _Run, file: File, name: str, progress: Callable[[int, int], None
     for done, record in enumerate(in_order, start=1):
         key = (record.agency, record.number)
         here = known.get(key)
-        change = compare(record.custody, here.history if here else [], record.event_id)
-        report.disagreeing.pop(key, None)  # of the rows of one person, the last says what the feed says
-        if here and disagrees(record.custody, here.history):
-            report.disagreeing[key] = Disagreeing(record, here.history[-1])
-        if here is None or change.what != "unchanged":
+        if run.is_snapshot and here:
+            record = _as_seen(run, here, record)
+        _note_disagreement(run, report, record, here)
+        change = _means(record, here)
+        if run.only is not None and not (change.what == "news" and run.lets_through(change.kind)):
+            report.passed_over += 1
+        elif change.what == "withdrawn":
+            report.unchanged += 1
+        elif here is None or change.what != "unchanged":
             known[key], made = _apply_change(run, here, record, change)
             report.lines.append(Line(record, change, made))
         else:
             report.unchanged += 1
-            if record.custody.since >= here.offender.since:
-                as_they_were.add(here.offender.id)
+            if record.custody.since >= here.offender.since or (run.is_snapshot and _is_now(record, here.offender)):
+                if run.told_at >= here.offender.known_at:  # else it was held, and something newer came meanwhile
+                    as_they_were.add(here.offender.id)
                 known[key] = replace(here, offender=_apply_person(run, here.offender, record))
         if done % CHUNK == 0 or done == len(file.custody):
             progress(done, len(file.custody))
-    custody.heard_of(run.conn, as_they_were, now=run.now)
+    custody.heard_of(run.conn, as_they_were, now=run.told_at)
+    if run.is_snapshot and run.lets_through(KINDS[MISSING]):
+        _apply_missing(run, {here.offender.id for here in known.values()}, report)
     return report
 
 
-def _apply_court(run: _Run, file: File, report: Report) -> None:
+def _note_disagreement(run: Run, report: Report, record: CustodyRecord, here: _Known | None) -> None:
+    """Of the rows of one person, the last says what the feed says."""
+    key = (record.agency, record.number)
+    report.disagreeing.pop(key, None)
+    if here and run.only is None and disagrees(record.custody, here.history):
+        report.disagreeing[key] = Disagreeing(record, here.history[-1])
+
+
+def _means(record: CustodyRecord, here: _Known | None) -> Change:
+    if here and says_again(record.custody, here.withdrawn, record.event_id):
+        return Change("withdrawn")
+    return compare(record.custody, here.history if here else [], record.event_id)
+
+
+def _as_seen(run: Run, here: _Known, record: CustodyRecord) -> CustodyRecord:
+    """A row of a snapshot, as what it says at the time at which that came."""
+    seen = present(record.custody, here.history, run.told_at)
+    return record if seen == record.custody else replace(record, custody=seen, event_id="")
+
+
+def _is_now(record: CustodyRecord, offender: Offender) -> bool:
+    """Whether a row says what holds, though since an older time: who was missing for a while is listed again since."""
+    return (record.custody.status, record.custody.facility) == (offender.status, offender.facility)
+
+
+def _apply_missing(run: Run, present_ids: Collection[int], report: Report) -> None:
+    """Note who stands in a snapshot, and who is missing in it: for the second time running is news.
+
+    The same bytes once more are the same snapshot.
+    """
+    conn, feed = run.conn, run.rules.feed
+    rosters.present(conn, feed, present_ids)
+    before = feed_runs.last_applied(conn, feed, before=run.id)
+    if before is None or before.sha256 == run.sha256:
+        return
+    gone = rosters.missing(conn, feed, present_ids)
+    report.missing = [one.offender_id for one in gone if one.since is None or not one.elsewhere]
+    first = [one.offender_id for one in gone if one.since is None]
+    rosters.first_missing(conn, feed, first, since=before.started_at)
+    again = [one for one in gone if one.since]
+    histories = custody.histories(conn, [one.offender_id for one in again])
+    for one in again:
+        offender = custody.get(conn, one.offender_id)
+        news = missing(offender.custody, one.since, elsewhere=one.elsewhere)
+        if news:
+            record = CustodyRecord(0, offender.agency, offender.number, offender.person, news, "", {})
+            change = Change("news", KINDS[news.status])
+            _, made = _apply_change(run, _Known(offender, histories[offender.id]), record, change)
+            report.lines.append(Line(record, change, made))
+    rosters.leave(conn, feed, [one.offender_id for one in again if not one.elsewhere])
+
+
+def _apply_court(run: Run, file: File, report: Report) -> None:
     """Apply what a court calendar says, and add to the report what came of it."""
-    applied = court.apply(run.conn, run.id, file.court, now=run.now)
+    applied = court.apply(run.conn, run.id, file.court, only=run.only, now=run.now)
     for news in applied.news:
         made = policy.notify(run.conn, news.event_id, late=False, settings=run.settings, now=run.now)
         report.lines.append(Line(news.record, Change("news", news.kind), made))
     report.unchanged += applied.unchanged
+    report.passed_over += applied.passed_over
     report.strangers = applied.strangers
 
 
@@ -170,7 +335,11 @@ def _lock_all(conn: Connection, records: Sequence[CustodyRecord]) -> dict[tuple[
         numbers = {record.number for record in records if record.agency == agency}
         offenders = custody.lock(conn, agency, numbers)
         histories = custody.histories(conn, [offender.id for offender in offenders.values()])
-        known |= {(agency, number): _Known(found, histories[found.id]) for number, found in offenders.items()}
+        withdrawn = custody.withdrawn(conn, histories)
+        known |= {
+            (agency, number): _Known(found, histories[found.id], withdrawn.get(found.id, ()))
+            for number, found in offenders.items()
+        }
     return known
 
 
@@ -243,17 +412,18 @@ def _local(at: datetime, zone: ZoneInfo) -> str:
     return at.astimezone(zone).isoformat(" ", "seconds")
 
 
-def _apply_change(run: _Run, here: _Known | None, record: CustodyRecord, change: Change) -> tuple[_Known, int]:
+def _apply_change(run: Run, here: _Known | None, record: CustodyRecord, change: Change) -> tuple[_Known, int]:
     """Keep what a row changed; return what is known from now on, and how many will be called.
 
     What is known of an offender is always what the latest event says, whatever came late or was corrected.
     """
     conn, now, made = run.conn, run.now, 0
+    known_at = max(run.told_at, here.offender.known_at) if here else run.told_at
     if here:
         offender = here.offender
     else:
         details = record.details_after(Details())
-        offender = custody.add(conn, record.agency, record.number, record.person, record.custody, details, now=now)
+        offender = custody.add(conn, record.agency, record.number, record.person, record.custody, details, now=known_at)
     if change.event:
         custody.amend(conn, change.event.id, record.custody)
     else:
@@ -267,6 +437,7 @@ def _apply_change(run: _Run, here: _Known | None, record: CustodyRecord, change:
             source=record.agency,
             source_key=record.event_id or made_up,
             feed_run_id=run.id,
+            reported=run.reported,
             now=now,
         )
         made = policy.notify(conn, event_id, late=change.late, settings=run.settings, now=now)
@@ -277,17 +448,18 @@ def _apply_change(run: _Run, here: _Known | None, record: CustodyRecord, change:
         state = Custody(latest.status, latest.facility, latest.effective_at)
         if current:
             details = record.details_after(offender.details)
-            custody.update(conn, offender.id, record.person_after(offender.person), state, details, now=now)
+            custody.update(conn, offender.id, record.person_after(offender.person), state, details, now=known_at)
         else:
             custody.update(conn, offender.id, offender.person, state, now=offender.known_at)
         offender = custody.get(conn, offender.id)
-    return _Known(offender, history), made
+    return _Known(offender, history, here.withdrawn if here else ()), made
 
 
-def _apply_person(run: _Run, offender: Offender, record: CustodyRecord) -> Offender:
+def _apply_person(run: Run, offender: Offender, record: CustodyRecord) -> Offender:
     """Correct a name, a date of birth or one of the details."""
     person, details = record.person_after(offender.person), record.details_after(offender.details)
     if (person, details) == (offender.person, offender.details):
         return offender
-    custody.update(run.conn, offender.id, person, offender.custody, details, now=run.now)
+    known_at = max(run.told_at, offender.known_at)
+    custody.update(run.conn, offender.id, person, offender.custody, details, now=known_at)
     return custody.get(run.conn, offender.id)

@@ -15,7 +15,7 @@ import psycopg
 from db import staff
 from db.keys import NoKeys
 from db.pool import take_time
-from movans import asterisk, settings
+from movans import asterisk, holding, settings
 from movans.console import Bar, err, out
 from movans.custody import custody
 from movans.explain import policy
@@ -73,6 +73,7 @@ def _part(name: str, says: str) -> None:
 
 _part("serve", "Answer Asterisk's calls (FastAGI). Started by the supervisor.")
 _part("dial", "Make the outbound calls. Started by the supervisor.")
+_part("intake", "Take in what feeds drop, and look after what is held. Started by the supervisor.")
 _part("alarm", "Tell people what they must know at once. Started by the supervisor.")
 _part("voice", "Turn words into sound. Started by the supervisor.")
 
@@ -218,6 +219,11 @@ def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
             if tell:
                 staff.record(conn, who(), f"imported {file.name}{f' by the feed {feed}' if feed else ''}", now=now())
             is_back = silent_since and not feeds.silent_since(conn, house.settings, feed, now=rules.now)
+    if done.held:
+        raise click.ClickException(
+            f"the file is held as run {done.run_id} and nothing was changed: {'; '.join(done.held)}."
+            " movans feed held shows what it would do."
+        )
     if tell:
         if done.lines:
             out.print(changes(done, house.settings.service.zone))
@@ -252,6 +258,8 @@ def forget(context: click.Context, *, dry_run: bool) -> None:
 
 commands.add_command(audit)
 commands.add_command(custody)
+for deciding in (holding.list_held, holding.approve, holding.reject, holding.retract):
+    feed.add_command(deciding)
 commands.add_command(prompts)
 commands.add_command(registrant)
 commands.add_command(report)

@@ -55,6 +55,7 @@ _FEED = {
     "statuses": {"REL": "released"},
     "facilities": {"BCJ": "Boone County Jail"},
     "drop": "/srv/movans/boone-jail",
+    "guard": {"releases": {"few": 10, "most": 100, "share": 0.1}, "unanswered": "04:00:00"},
     "dates": "%m/%d/%Y",
     "times": "%m/%d/%Y %H:%M",
 }
@@ -254,6 +255,10 @@ Text = Annotated[str, _looks(r"(?s).*\S.*", "some words")]
 Language = Annotated[str, _looks("[a-z]{2}", "two small letters")]
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+Times = Annotated[float, Field(ge=1)]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -303,6 +308,41 @@ class Facility(_Part):
     address: Text | None = None  # as it shall be spoken
 
 
+class Limit(_Part):
+    """Up to ``few`` are never too many, more than ``most`` always; between them it is the share that decides."""
+
+    few: Annotated[int, Field(ge=0)]
+    most: Annotated[int, Field(ge=0)]
+    share: Share
+
+
+class Guard(_Part):
+    """What a file may change before a person has looked at it."""
+
+    releases: Limit  # of those in custody
+    changes: Limit
+    notifications: Limit  # of the registrations
+    missing: Limit  # of those in the last snapshot
+    times: Times
+    unanswered: Duration | None
+    touches: Share
+
+
+_NONE = Limit(few=0, most=0, share=0)
+
+
+class OfFeed(_Part):
+    """What is different for one feed: only what is given counts."""
+
+    releases: Limit = _NONE
+    changes: Limit = _NONE
+    notifications: Limit = _NONE
+    missing: Limit = _NONE
+    times: Times = 1
+    unanswered: Duration | None = None
+    touches: Share = 0
+
+
 class Feed(_Part):
     """How files of an agency come, and how they are to be read."""
 
@@ -318,6 +358,7 @@ class Feed(_Part):
     statuses: Annotated[dict[Text, str], AfterValidator(_our_statuses)] = {}
     facilities: dict[Text, Text] = {}
     drop: Annotated[Path, AfterValidator(_absolute)] | None = None  # where its files appear
+    guard: OfFeed = OfFeed()
     dates: Annotated[str, _says(datetime(1938, 7, 31), datetime(2026, 11, 5))] = ""  # noqa: DTZ001
     times: Annotated[str, _says(datetime(2026, 11, 15, 21, 40), datetime(2026, 7, 4, 0, 5))] = ""  # noqa: DTZ001
 
@@ -465,6 +506,7 @@ class Settings(_Part):
     trunks: dict[TrunkName, Trunk]
     calls: Calls
     policy: Policy
+    guard: Guard
     alarms: Alarms
     alerts: Alerts
     keep: Keep
@@ -478,6 +520,13 @@ class Settings(_Part):
         """By whose clock the hours count in which an agency's news is told."""
         known = self.agencies.get(agency)
         return ZoneInfo(known.time_zone) if known and known.time_zone else self.service.zone
+
+    def guard_of(self, feed: str) -> Guard:
+        """What files of a feed, AGENCY/NAME, may change; of a file by hand, where it is empty."""
+        agency, _, name = feed.partition("/")
+        known = self.agencies[agency].feeds.get(name) if agency in self.agencies else None
+        own = known.guard if known else OfFeed()
+        return self.guard.model_copy(update={field: getattr(own, field) for field in own.model_fields_set})
 
     @property
     def outbound(self) -> dict[str, Outbound]:

@@ -47,6 +47,7 @@ PARTS = (
     # Root only to change the root directory and the user; Asterisk itself runs as movans-pbx.
     Part("asterisk", "root", seconds_to_stop=20),
     Part("dial", SERVICE_USER, seconds_to_stop=10),
+    Part("intake", SERVICE_USER, seconds_to_stop=10),
     Part("alarm", SERVICE_USER, seconds_to_stop=5),
     # Root, because it kills processes of both users.
     Part("watchdog", "root", seconds_to_stop=5),

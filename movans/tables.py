@@ -14,6 +14,7 @@ from rich.text import Text
 from db import overview
 from db.alerts import Alert
 from db.custody import Told
+from db.held import Held
 from db.keys import Keyring
 from db.notifications import Plan
 from db.overview import ForStaff
@@ -27,23 +28,24 @@ if TYPE_CHECKING:
     from prompts.script import Line
 
 ROWS = 40
+MISTAKES = 1000
 SOME = 8
 FREE_TEXT = {"name", "about", "facility", "cause", "words", "says", "what was done"}  # may be broken into lines
 
 
-def changes(report: Report, zone: ZoneInfo) -> Table:
+def changes(report: Report, zone: ZoneInfo, most: int = ROWS) -> Table:
     """What an import changed, a line a change."""
     table = _table("", "row", "offender", "name", "what", "facility", "at", "calls")
-    for line in report.lines[:ROWS]:
+    for line in report.lines[:most]:
         record, change = line.record, line.change
         what = change.kind if change.what == "news" else f"{change.kind}: corrected"
         name = f"{record.person.last_name}, {record.person.first_name}" if record.person else ""
         _row(
-            table, str(record.row), f"{record.agency} {record.number}", name, what + (" (late)" if change.late else ""),
-            record.where, _time(record.when, zone), str(line.notifications),
+            table, str(record.row or ""), f"{record.agency} {record.number}", name,
+            what + (" (late)" if change.late else ""), record.where, _time(record.when, zone), str(line.notifications),
         )  # fmt: skip
-    if len(report.lines) > ROWS:
-        _row(table, "…", f"and {len(report.lines) - ROWS} more")
+    if len(report.lines) > most:
+        _row(table, "…", f"and {len(report.lines) - most} more")
     return table
 
 
@@ -80,6 +82,7 @@ def summary(report: Report) -> str:
     rows = "1 row" if report.rows == 1 else f"{report.rows} rows"
     strange = f", {report.strangers} of people whom no jail has told us of" if report.strangers else ""
     wrong = f"; {len(report.quarantined)} put aside" if report.quarantined else ""
+    wrong += f"; {report.passed_over} passed over" if report.passed_over else ""
     return (
         f"{rows}{repeated}: {kinds}; {report.unchanged} as known{strange}{wrong}. {report.notifications} to be called."
     )
@@ -98,6 +101,29 @@ def feeds(seen: Sequence[Seen], zone: ZoneInfo) -> Table:
             *map(str, numbers), str(one.counts.held), str(one.counts.refused),
         )  # fmt: skip
     return table
+
+
+def held_run(one: Held, zone: ZoneInfo) -> str:
+    """A run that is held, and why, in a paragraph."""
+    told = f" Its releases and escapes went out as not yet confirmed {_time(one.reported_at, zone)}."
+    return (
+        f"Run {one.id}: {one.file}, {one.feed or 'by hand'}, came {_time(one.started_at, zone)}, held because of"
+        f" {'; '.join(one.because)}.{told if one.reported_at else ''}"
+    )
+
+
+def held_changes(report: Report, zone: ZoneInfo) -> Group:
+    """What a held run would do: by kind and facility, some of it, and how many would be called."""
+    table = _table("It would make", "what", "facility", "people", "notifications")
+    found: dict[tuple[str, str], list[int]] = {}
+    for line in report.lines:
+        what = line.change.kind if line.change.what == "news" else f"{line.change.kind}: corrected"
+        found.setdefault((what, line.record.where), []).append(line.notifications)
+    for (what, facility), calls in sorted(found.items(), key=lambda one: (-len(one[1]), one[0])):
+        _row(table, what, facility, str(len(calls)), str(sum(calls)))
+    missing = f"{len(report.missing)} are missing in it. " if report.missing else ""
+    says = f"{missing}{'1 person' if report.people == 1 else f'{report.people:,} people'} would be called."
+    return Group(table, changes(report, zone, most=SOME), Text(says))
 
 
 def waiting(conn: Connection, keyring: Keyring, zone: ZoneInfo, most: int = ROWS) -> Table:

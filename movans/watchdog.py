@@ -26,7 +26,7 @@ from movans.supervision import NoSupervisor, Process
 EVERY = 0.5  # seconds between two looks
 START_UP = round(60 / EVERY)  # looks until the first sign of a new process must have come
 # Looks without a new sign: 3 and 5 s.
-SILENCE = {"voice": 6, "serve": 6, "dial": 6, "alarm": 10, "asterisk": 10, "postgres": 10}
+SILENCE = {"voice": 6, "serve": 6, "dial": 6, "intake": 10, "alarm": 10, "asterisk": 10, "postgres": 10}
 GIVEN_UP = 20  # looks after which what the supervisor gave up is started again
 ANSWER = 5.0  # seconds that Asterisk and PostgreSQL have for an answer
 

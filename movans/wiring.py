@@ -172,6 +172,17 @@ def dial(house: House) -> None:
             hosts.leave(conn, house.host)
 
 
+def intake(house: House) -> None:
+    """What feeds drop is taken in, until SIGTERM; what was half way then has done nothing."""
+    from movans.intake import Intake, drops, run
+
+    told_to_stop: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: told_to_stop.append(number))
+    with house.database() as db:
+        at_work = Intake(db, house.settings, drops(house.settings), now)
+        run(at_work, beat=house.heartbeat("intake").beat, stopping=lambda: bool(told_to_stop))
+
+
 def alarm(house: House) -> None:
     """What is done again and again beside the calls, until SIGTERM."""
     from movans import keeping
@@ -225,4 +236,10 @@ def _end_at_sigterm() -> None:
     signal.signal(signal.SIGTERM, end)
 
 
-PARTS: dict[str, Callable[[House], None]] = {"serve": serve, "dial": dial, "alarm": alarm, "voice": voice}
+PARTS: dict[str, Callable[[House], None]] = {
+    "serve": serve,
+    "dial": dial,
+    "intake": intake,
+    "alarm": alarm,
+    "voice": voice,
+}

@@ -15,7 +15,7 @@ from feed.records import Rules
 from feed.run import Report, run
 from movans import settings
 from tests import people
-from tests.conftest import KEYS, NOON, SETTINGS
+from tests.conftest import KEYS, NOON, SETTINGS, settings_for
 from tests.db.conftest import database, shared  # noqa: F401  (fixtures)
 
 HEADER = "agency,offender_number,last_name,first_name,date_of_birth,facility,status,changed_at,event_id\n"
@@ -45,6 +45,12 @@ NIEM: dict[str, Any] = {  # as samples/niem.xml comes
     "facilities": {"BCJ": "Boone County Jail"},
 }
 CALENDAR: dict[str, Any] = {"format": "court calendar"}  # as samples/calendar.tsv comes
+BOONE: dict[str, Any] = {
+    "name": "Boone County",
+    "interval": "24:00:00",
+    "feeds": {"jail": {"format": "custody changes", "interval": 900}},
+}
+WITH_FEEDS = settings_for(Path("/nowhere"), agencies={"boone": BOONE})
 
 
 def rules(now: datetime = NOON) -> Rules:
@@ -55,7 +61,8 @@ def rules(now: datetime = NOON) -> Rules:
 
 def declared(**how: Any) -> Rules:
     """Of a feed of Boone County."""
-    return replace(rules(), agencies=frozenset(["boone"]), agency="boone", feed="boone/jail", **how)
+    boone: dict[str, Any] = {"agencies": frozenset(["boone"]), "agency": "boone", "feed": "boone/jail"}
+    return replace(rules(), **boone | how)
 
 
 def row(

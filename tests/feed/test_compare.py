@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from db.custody import Custody, Event
-from feed.compare import Change, compare, overtaking
+from feed.compare import MISSING, Change, compare, missing, overtaking, present, says_again
 
 MIDNIGHT = datetime(2026, 11, 3, tzinfo=UTC)
 JAIL, ANNEX = "Boone County Jail", "Boone County Annex"
@@ -29,6 +29,7 @@ def event(
 
 LISTED = event("listed", IN, 9)
 RELEASED = event("released", OUT, 12)
+UNLISTED = event("no_longer_listed", MISSING, 12)
 RETURNED = event("returned", IN, 15)
 TRANSFERRED = event("transferred", IN, 12, ANNEX)
 
@@ -46,6 +47,9 @@ NEWS = {
     "taken in again after furlough": ([LISTED, event("furloughed", LEAVE, 12)], told(IN, 15), "returned"),
     "let go a second time": ([LISTED, RELEASED, RETURNED], told(OUT, 18), "released"),
     "escaped on furlough": ([LISTED, event("furloughed", LEAVE, 12)], told(GONE, 15), "escaped"),
+    "listed again after being missing": ([LISTED, UNLISTED], told(IN, 15), "listed_again"),
+    "listed again elsewhere": ([LISTED, UNLISTED], told(IN, 15, ANNEX), "listed_again"),
+    "a release that explains why somebody is missing": ([LISTED, UNLISTED], told(OUT, 13), "released"),
     "two things at the same minute": ([LISTED], told(OUT, 9), "released"),
 }
 
@@ -162,3 +166,50 @@ def test_times_that_are_corrected_may_make_another_event_the_latest(
     history: list[Event], corrected: dict[int, int], instead: Event | None
 ):
     assert overtaking(history, {event_id: at(hour) for event_id, hour in corrected.items()}) == instead
+
+
+ABSENT = {
+    "for the first time": (told(IN, 9), None, False, None),
+    "for the second time running, from when they were last there": (told(IN, 9), 12, False, told(MISSING, 12)),
+    "but moved after that, as another file says": (told(IN, 14), 12, False, told(MISSING, 14)),
+    "but in another feed's last snapshot": (told(IN, 9), 12, True, None),
+    "and released": (told(OUT, 11), 12, False, None),
+    "and escaped": (told(GONE, 11), 12, False, None),
+    "and out for a time": (told(LEAVE, 11), 12, False, None),
+    "and dead": (told(DEAD, 11), 12, False, None),
+    "and no longer listed already": (told(MISSING, 11), 12, False, None),
+}
+
+
+@pytest.mark.parametrize(("known", "last", "elsewhere", "means"), ABSENT.values(), ids=ABSENT)
+def test_who_is_missing_in_a_snapshot(*, known: Custody, last: int | None, elsewhere: bool, means: Custody | None):
+    since = None if last is None else at(last)
+    assert missing(known, since, elsewhere=elsewhere) == means
+
+
+PRESENT = {
+    "who was never missing is held since when the row says": ([LISTED], told(IN, 9), told(IN, 9)),
+    "who was missing is held now, since whenever that was": ([LISTED, UNLISTED], told(IN, 9), told(IN, 18)),
+    "who was missing and came back later is held since then": ([LISTED, UNLISTED], told(IN, 15), told(IN, 15)),
+    "who was missing and is said to be out is out since then": ([LISTED, UNLISTED], told(OUT, 11), told(OUT, 11)),
+    "who is new is held since when the row says": ([], told(IN, 9), told(IN, 9)),
+}
+
+
+@pytest.mark.parametrize(("history", "row", "says"), PRESENT.values(), ids=PRESENT)
+def test_who_stands_in_a_snapshot(history: list[Event], row: Custody, says: Custody):
+    assert present(row, history, at(18)) == says
+
+
+AGAIN = {
+    "as it was said": (told(OUT, 12), "", True),
+    "at a time that was given for it before": (told(OUT, 11), "", True),
+    "by its id, at another time": (told(OUT, 18), "E7", True),
+    "at another time": (told(OUT, 18), "", False),
+    "another status at that time": (told(GONE, 12), "", False),
+}
+
+
+@pytest.mark.parametrize(("row", "event_id", "again"), AGAIN.values(), ids=AGAIN)
+def test_what_was_withdrawn_is_said_again(*, row: Custody, event_id: str, again: bool):
+    assert says_again(row, [event("released", OUT, 12, key="E7", stated=(11,))], event_id) == again

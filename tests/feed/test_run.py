@@ -154,13 +154,6 @@ def test_a_column_that_is_left_out_takes_no_middle_name_away(imports: Imports, s
     assert shared.execute("select middle_name, status from offender").fetchall() == [("Q", "released")]
 
 
-def test_a_snapshot_is_refused_as_long_as_nobody_notices_who_is_missing_in_it(imports: Imports, shared: Connection):
-    with pytest.raises(Refused, match=r"custody.csv: is a custody snapshot, and who is missing in one is not noticed"):
-        imports(row(), feed=declared(format="custody snapshot"))
-    assert everything(shared) == [[], [], []]
-    assert runs(shared) == [("refused", 0, 0, 0)]
-
-
 def test_a_failure_half_way_changes_nothing(
     imports: Imports, shared: Connection, db: ConnectionPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -11,7 +11,7 @@ import pytest
 
 from agi.hotline import hotline
 from agi.service import Service
-from db import custody, feed_runs
+from db import custody, feed_runs, held
 from db.custody import Details, Offender
 from tests.conftest import NOON, settings_for
 from tests.flow.conftest import Clock
@@ -534,3 +534,26 @@ def test_another_person_is_looked_up_from_the_menu(caller: Caller, service: Serv
     jail("1", "JOHN", "SMITH")
     by_number(caller, "1#").hears("another person, press 3").presses("3").hears("to find a person by name").hangs_up()
     caller.calls(hotline, service)
+
+
+def test_while_news_of_the_facility_is_held_callers_hear_that_it_is_being_checked(
+    caller: Caller, service: Service, conn: psycopg.Connection, jail: Jail
+):
+    jail("100234", "JOHN", "SMITH")
+    run_id = feed_runs.add(conn, "jail.csv", "", "held", now=NOON)
+    places = [("boone", "Boone County Jail")]
+    held.hold(conn, run_id, b"", ["60 releases"], places, touched=60, population=60, since=NOON, now=NOON)
+    by_number(caller, "100234#").hears("John Smith is in custody").hears("that we do not trust yet, and are checking")
+    caller.hears("this is what the jail told us").hangs_up()
+    caller.calls(hotline, service)
+
+
+def test_once_that_is_decided_they_do_not(caller: Caller, service: Service, conn: psycopg.Connection, jail: Jail):
+    jail("100234", "JOHN", "SMITH")
+    run_id = feed_runs.add(conn, "jail.csv", "", "held", now=NOON)
+    places = [("boone", "Boone County Jail")]
+    held.hold(conn, run_id, b"", ["60 releases"], places, touched=60, population=60, since=NOON, now=NOON)
+    held.decide(conn, run_id, "rejected", now=NOON)
+    by_number(caller, "100234#").hears("John Smith is in custody").hears("this is what the jail told us").hangs_up()
+    caller.calls(hotline, service)
+    assert not any("checking" in words for words in caller.heard)

@@ -669,3 +669,13 @@ def test_who_presses_a_key_is_a_person_though_no_pin_follows(
     caller.calls(notify, service, ringing)
     assert outcome(conn, service, ringing) == "not confirmed"
     assert seen(conn) == ("person", "not confirmed")
+
+
+def test_what_is_not_yet_confirmed_is_said_to_be_so(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    conn.execute("update custody_event set reported = true")
+    caller.hears("John Smith was released").hears("This was reported to us, and is not yet confirmed.")
+    caller.hears("four digit PIN").presses("2580").hears("this is confirmed")
+    assert caller.calls(notify, service, ringing) == "over"
+    assert states(conn) == ["confirmed"]

@@ -11,7 +11,7 @@ from agi.notify import utterances
 from agi.service import Service
 from db.custody import Offender
 from db.notifications import News
-from feed.compare import KINDS
+from feed.compare import KINDS, MISSING
 from feed.custody_csv import STATUSES
 from prompts.catalogue import Catalogue
 from tests.conftest import NOON
@@ -20,7 +20,7 @@ from tests.flow.telephone import Caller
 from tests.prompts.test_languages import SHIPPED
 
 
-@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("status", [*STATUSES, MISSING])
 def test_every_status_is_said(status: str, caller: Caller, service: Service, jail: Callable[..., Offender]):
     jail("100234", "JOHN", "SMITH", status=status)
     caller.hears("press 2").presses("2").hears("offender number").presses("100234#")
@@ -28,7 +28,7 @@ def test_every_status_is_said(status: str, caller: Caller, service: Service, jai
     assert caller.calls(hotline, service) == "hung up"
 
 
-@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("status", [*STATUSES, MISSING])
 def test_every_status_is_said_without_a_voice_too(
     status: str, caller: Caller, service: Service, jail: Callable[..., Offender]
 ):
@@ -59,6 +59,19 @@ def test_every_kind_of_event_that_is_told_has_its_words(
     spelled = {prompt for item in news for prompt in spelling.news(item)}
     assert len(spelled) > len(news)
     assert spelled <= set(catalogue.fixed())
+
+
+@pytest.mark.parametrize(("language", "free", "why"), [("en", "releas", "not told why"), ("es", "libertad", "por qué")])
+def test_who_is_no_longer_listed_is_never_said_to_be_released(
+    language: str, free: str, why: str, catalogues: dict[str, Catalogue], service: Service
+):
+    catalogue = catalogues[language]
+    item = News(1, "no_longer_listed", "JOHN", "SMITH", "Boone County Jail", NOON, status=MISSING)
+    (told,) = utterances(service, [item], catalogue)
+    spelled = [catalogue.utter(f"{prompt}_no_longer_listed_spelled").words for prompt in ("news", "status")]
+    for words in (told.words, *spelled):
+        assert free not in words
+        assert why in words
 
 
 HEARING_DAY = "Saturday, November twenty-first"

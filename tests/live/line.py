@@ -125,7 +125,7 @@ class Line:
 
     @property
     def logs(self) -> list[Path]:
-        parts = ("serve", "dial", "alarm", "voice", "watchdog", "asterisk")
+        parts = ("serve", "dial", "intake", "alarm", "voice", "watchdog", "asterisk")
         return [self.settings.state / "log" / f"{part}.log" for part in parts]
 
     def last_lines(self) -> str:

@@ -148,7 +148,7 @@ def test_parts_start_are_restarted_and_stop_in_order(settings: Settings) -> None
     ended = [(settings.state / "run" / f"{name}.ended").stat().st_mtime for name in ("dial", "serve", "voice")]
     log = (settings.state / "log" / "supervisor.log").read_text()
     stops = [line.split("stopped: ")[1].split()[0] for line in log.splitlines() if "stopped: " in line]
-    assert stops == ["watchdog", "alarm", "dial", "asterisk", "serve", "voice", "postgres"]
+    assert stops == ["watchdog", "alarm", "intake", "dial", "asterisk", "serve", "voice", "postgres"]
     assert ended == sorted(ended)
     assert ended[1] - ended[0] >= 0.5
     assert not alive(settings.state)

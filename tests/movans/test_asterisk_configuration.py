@@ -101,8 +101,8 @@ def test_the_supervisor_starts_in_order_and_has_no_database_of_another_machine()
     read = configparser.RawConfigParser(inline_comment_prefixes=(";", "#"))
     read.read_string(supervision.configuration(settings(), Path("/etc/movans/movans.yaml"), Path("/a%b/app")))
     names = [section.removeprefix("program:") for section in read.sections() if section.startswith("program:")]
-    assert names == ["postgres", "voice", "serve", "asterisk", "dial", "alarm", "watchdog"]
-    assert [read[f"program:{name}"]["priority"] for name in names] == ["1", "2", "3", "4", "5", "6", "7"]
+    assert names == ["postgres", "voice", "serve", "asterisk", "dial", "intake", "alarm", "watchdog"]
+    assert [read[f"program:{name}"]["priority"] for name in names] == ["1", "2", "3", "4", "5", "6", "7", "8"]
     assert read["program:serve"]["environment"] == 'PYTHONPATH="/a%%b/app"'
     assert read["unix_http_server"]["chmod"] == "0600"
     elsewhere = supervision.configuration(settings(database="host=db.example.net"), Path("/m.yaml"), Path("/app"))

@@ -1,0 +1,43 @@
+"""The guard against abnormal change: what a run may change before a person has looked at it. Pure functions."""
+
+from typing import Protocol
+
+OUT = ("released", "escaped", "furloughed", "no_longer_listed")  # the kinds by which somebody is out of custody
+
+
+class Limit(Protocol):
+    """``few`` are never too many, more than ``most`` always are; between them it is the ``share`` that decides."""
+
+    @property
+    def few(self) -> int: ...
+
+    @property
+    def most(self) -> int: ...
+
+    @property
+    def share(self) -> float: ...
+
+
+def excess(
+    what: str, count: int, limit: Limit, *, among: int, of: str, times: float, usual: float | None = None
+) -> str | None:
+    """Why so many of something are too many, in one sentence; None where they are not.
+
+    ``among``: how many there are in all, by the words ``of``. ``usual``: the median of the feed's last runs, None where
+    there are too few of those; more than so many ``times`` as many are too many.
+    """
+    if count <= limit.few:
+        return None
+    said = f"{count:,} {what}"
+    if count > limit.most:
+        return f"{said}, and at most {limit.most:,} are usual"
+    if count > limit.share * among:
+        return f"{said}, which is more than a share of {limit.share:g} of the {among:,} {of}"
+    if usual is not None and count > times * usual:
+        return f"{said}, which is more than {times:g} times the median of the last runs, {usual:g}"
+    return None
+
+
+def is_small(touched: int, population: int, share: float) -> bool:
+    """Whether a run says something new of no more than that share of who is held."""
+    return touched <= share * population

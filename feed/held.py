@@ -1,0 +1,121 @@
+"""What becomes of a run that is held: it is approved or rejected; unanswered, what is urgent in it goes out."""
+
+from collections.abc import Collection
+from datetime import datetime
+from io import BytesIO
+
+from psycopg import Connection, Rollback
+
+from db import held, staff
+from db.held import Held
+from db.pool import Database
+from feed.checking import read
+from feed.guard import is_small
+from feed.retraction import retract
+from feed.run import Report, Run, keep_counts, one_at_a_time, take_effect
+from movans import feeds
+from movans.settings import Settings
+
+URGENT = frozenset({"released", "escaped"})  # what is told unconfirmed, where a record says so outright
+
+
+class NotHeld(Exception):
+    """There is no such run, or it is decided already."""
+
+
+def preview(db: Database, run_id: int, *, only: Collection[str] = (), settings: Settings, now: datetime) -> Report:
+    """What a held run would do now; nothing of it takes effect. Raises NotHeld, Refused."""
+    report = Report()
+    with db.connection() as conn:
+        one_at_a_time(conn)
+        with conn.transaction() as effect:
+            report = _apply(conn, _get(conn, run_id), only=_kinds(only), settings=settings, now=now)
+            raise Rollback(effect)
+    return report
+
+
+def approve(
+    db: Database,
+    run_id: int,
+    *,
+    settings: Settings,
+    only: Collection[str] = (),
+    who: str,
+    why: str,
+    now: datetime,
+) -> Report:
+    """Let a held run take effect; only these kinds of events of it, if some are given. Raises NotHeld, Refused."""
+    with db.connection() as conn:
+        one_at_a_time(conn)
+        report = _apply(conn, _get(conn, run_id), only=_kinds(only), settings=settings, keep=True, now=now)
+        held.decide(conn, run_id, "applied", now=now)
+        of_it = f", only {', '.join(sorted(only))}" if only else ""
+        staff.record(conn, who, f"approved feed run {run_id}{of_it}: {why}", now=now)
+    return report
+
+
+def reject(db: Database, run_id: int, *, settings: Settings, who: str, why: str, now: datetime) -> None:
+    """Nothing of a held run shall take effect; what went out of it unanswered is withdrawn. Raises NotHeld."""
+    with db.connection() as conn:
+        one_at_a_time(conn)
+        _get(conn, run_id)
+        held.decide(conn, run_id, "rejected", now=now)
+        staff.record(conn, who, f"rejected feed run {run_id}: {why}", now=now)
+        out = held.reported(conn, run_id)
+    if out:
+        retract(db, out, f"feed run {run_id}", settings=settings, who=who, why=why, now=now)
+
+
+def report_overdue(db: Database, *, settings: Settings, now: datetime) -> list[Report]:
+    """Let out, as not yet confirmed, the urgent of what nobody has answered in time. It stays held for the rest.
+
+    Who is only missing is never told so, and nothing goes out of a run that has news of too many.
+    """
+    with db.connection() as conn:
+        due = [one.id for one in held.waiting(conn) if _is_overdue(one, settings, now)]
+    done = []
+    for run_id in due:
+        with db.connection() as conn:
+            one_at_a_time(conn)
+            this = held.get(conn, run_id)
+            if this and _is_overdue(this, settings, now):
+                done.append(_apply(conn, this, only=URGENT, reported=True, settings=settings, now=now))
+                held.note_reported(conn, run_id, now=now)
+    return done
+
+
+def _kinds(only: Collection[str]) -> frozenset[str] | None:
+    return frozenset(only) if only else None
+
+
+def _is_overdue(one: Held, settings: Settings, now: datetime) -> bool:
+    guard = settings.guard_of(one.feed)
+    late = guard.unanswered is not None and one.reported_at is None and now >= one.since + guard.unanswered
+    return late and is_small(one.touched, one.population, guard.touches)
+
+
+def _get(conn: Connection, run_id: int) -> Held:
+    found = held.get(conn, run_id)
+    if found is None:
+        raise NotHeld(f"run {run_id} is not held; movans feed held lists those that are")
+    return found
+
+
+def _apply(
+    conn: Connection,
+    this: Held,
+    *,
+    settings: Settings,
+    only: frozenset[str] | None = None,
+    reported: bool = False,
+    keep: bool = False,
+    now: datetime,
+) -> Report:
+    """Read the file again, as it came, and compare it with what is known by now."""
+    rules = feeds.rules(settings, this.feed, now)
+    file = read(this.file, BytesIO(held.content(conn, this.id)), rules)
+    run = Run(conn, this.id, this.sha256, rules, this.started_at, now, settings, only, reported)
+    report = take_effect(run, file, this.file)
+    if keep:
+        keep_counts(run, report)
+    return report

@@ -1,0 +1,73 @@
+"""Withdrawing what a file told and what was not so: by the run, or a single event of it."""
+
+from datetime import datetime
+
+from psycopg import Connection
+
+from db import alerts, custody, retractions, staff
+from db.custody import Custody
+from db.pool import Database
+from db.retractions import Extent
+from dialer import policy
+from feed.run import one_at_a_time
+from movans.settings import Settings
+
+
+def retract(
+    db: Database, event_ids: list[int], what: str, *, settings: Settings, who: str, why: str, now: datetime
+) -> Extent:
+    """Withdraw events, and have those who were called of them called with a correction.
+
+    In two transactions, each whole: once the first is committed, no call that begins tells of them; then it is certain
+    who has heard of them. Where the second fails, the same again does what is left.
+    """
+    with db.connection() as conn:
+        one_at_a_time(conn)
+        whose = retractions.offenders(conn, event_ids)
+        ended = retractions.withdraw(conn, event_ids, now=now)
+        for offender_id in whose:
+            _restore(conn, offender_id)
+        alerts.settle(conn, now=now)
+        staff.record(conn, who, f"retracted {what}: {why}", now=now)
+    with db.connection() as conn:
+        one_at_a_time(conn)
+        retractions.offenders(conn, event_ids)
+        heard = retractions.heard(conn, event_ids)
+        people = retractions.extent(conn, event_ids).people
+        for offender_id, registrations in heard.items():
+            _correct(conn, offender_id, registrations, event_ids, settings=settings, now=now)
+        retractions.note_corrected(conn, event_ids, now=now)
+    return Extent(len(event_ids), ended, people)
+
+
+def _restore(conn: Connection, offender_id: int) -> None:
+    """The offender is again where the latest of the events that are left has them."""
+    offender, history = custody.get(conn, offender_id), custody.history(conn, offender_id)
+    if history:
+        state = Custody(history[-1].status, history[-1].facility, history[-1].effective_at)
+        custody.update(conn, offender_id, offender.person, state, now=offender.known_at)
+
+
+def _correct(
+    conn: Connection,
+    offender_id: int,
+    registrations: list[int],
+    event_ids: list[int],
+    *,
+    settings: Settings,
+    now: datetime,
+) -> None:
+    """Tell these what holds: a critical event, of which nobody else hears."""
+    offender = custody.get(conn, offender_id)
+    event_id = custody.record(
+        conn,
+        offender_id,
+        "corrected",
+        Custody(offender.status, offender.facility, now),
+        source=offender.agency,
+        # A tab is in no agency's own event ids, so that these cannot be mistaken for one.
+        source_key=f"corrected\t{event_ids[0]}\t{offender_id}",
+        feed_run_id=retractions.run_of(conn, event_ids[0]),
+        now=now,
+    )
+    policy.notify(conn, event_id, late=False, registrations=registrations, settings=settings, now=now)

@@ -1,0 +1,122 @@
+"""``movans feed held``, ``approve``, ``reject``, ``retract``: what a person decides of files that may be wrong."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from db import held, retractions
+from feed import held as decisions
+from feed import retraction
+from feed.held import NotHeld
+from feed.records import Refused
+from movans.console import err, out
+from movans.staff import who
+from movans.tables import held_changes, held_run, summary
+from movans.wiring import House, now
+
+RUN = click.argument("run_id", metavar="RUN", type=int)
+WHY = click.option("--why", required=True, help="Why; it is kept, with who said it.")
+YES = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+@click.command("held")
+@click.pass_context
+def list_held(context: click.Context) -> None:
+    """Show the files that are held, and what each would do now, if it was approved."""
+    house = House.at(context.obj)
+    zone = house.settings.service.zone
+    with house.database() as db:
+        with db.connection() as conn:
+            waiting = held.waiting(conn)
+        if not waiting:
+            out.print("Nothing is held.")
+        for one in waiting:
+            out.print(held_run(one, zone), markup=False, soft_wrap=True)
+            with _explained():
+                out.print(held_changes(decisions.preview(db, one.id, settings=house.settings, now=now()), zone))
+    if waiting:
+        out.print(
+            "movans feed approve RUN --why … lets one take effect, with --only KIND only such events of it;"
+            " movans feed reject RUN --why … does not.",
+            soft_wrap=True,
+        )
+
+
+@click.command()
+@RUN
+@click.option("--only", multiple=True, metavar="KIND", help="A kind of event that shall take effect, and nothing else.")
+@WHY
+@YES
+@click.pass_context
+def approve(context: click.Context, run_id: int, only: tuple[str, ...], why: str, *, yes: bool) -> None:
+    """Let a held RUN take effect: everybody whom it concerns is called."""
+    house = House.at(context.obj)
+    with house.database() as db, _explained():
+        would = decisions.preview(db, run_id, only=only, settings=house.settings, now=now())
+        if only and not would.lines:
+            kinds = decisions.preview(db, run_id, settings=house.settings, now=now()).kinds
+            raise click.ClickException(f"run {run_id} has none of these; it has {', '.join(sorted(kinds))}")
+        if not yes:
+            click.confirm(f"{summary(would)} Call {_people(would.people)} of it?", abort=True)
+        done = decisions.approve(db, run_id, settings=house.settings, only=only, who=who(), why=reason(why), now=now())
+    out.print(f"Run {run_id} has taken effect. {summary(done)}", markup=False, soft_wrap=True)
+
+
+@click.command()
+@RUN
+@WHY
+@click.pass_context
+def reject(context: click.Context, run_id: int, why: str) -> None:
+    """Drop a held RUN: nothing of it takes effect."""
+    house = House.at(context.obj)
+    with house.database() as db, _explained():
+        decisions.reject(db, run_id, settings=house.settings, who=who(), why=reason(why), now=now())
+    out.print(f"Run {run_id} is rejected.")
+
+
+@click.command()
+@click.argument("number", metavar="RUN|EVENT", type=int)
+@click.option("--event", is_flag=True, help="The number is an event's: that one alone of its run.")
+@WHY
+@YES
+@click.pass_context
+def retract(context: click.Context, number: int, why: str, *, event: bool, yes: bool) -> None:
+    """Withdraw what a RUN told: those whose telephone was answered for it are called with a correction."""
+    house = House.at(context.obj)
+    what = f"event {number}" if event else f"feed run {number}"
+    with house.database() as db:
+        with db.connection() as conn:
+            events = retractions.of_event(conn, number) if event else retractions.of_run(conn, number)
+            would = retractions.extent(conn, events)
+        if not events:
+            raise click.ClickException(f"there is nothing to retract of {what}: nobody was told, or it was done before")
+        if not yes:
+            says = f"Retract {what}: {would.events:,} events, {would.open:,} calls that are not needed any more."
+            click.confirm(f"{says} Call {_people(would.people)} with a correction?", abort=True)
+        done = retraction.retract(db, events, what, settings=house.settings, who=who(), why=reason(why), now=now())
+    out.print(f"Retracted {what}: {done.open:,} notifications ended, {_people(done.people)} to be called.")
+
+
+def reason(why: str) -> str:
+    """In one line. Raises ClickException where it says nothing."""
+    said = " ".join(why.split())
+    if not said:
+        raise click.ClickException('say why, as in --why "the jail confirmed it by telephone"')
+    return said
+
+
+def _people(many: int) -> str:
+    return "1 person" if many == 1 else f"{many:,} people"
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except NotHeld as error:
+        raise click.ClickException(str(error)) from None
+    except Refused as refused:
+        for mistake in refused.mistakes:
+            err.print(mistake, markup=False, soft_wrap=True)
+        raise click.ClickException("by now the file cannot take effect any more, as is said above") from None

@@ -1,0 +1,270 @@
+"""What a run may change: the rule, case by case; and runs that are held."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from db import alerts, held
+from feed import held as decisions
+from feed.guard import excess
+from feed.held import NotHeld
+from feed.records import Refused
+from feed.run import SNAPSHOT, Report
+from movans.settings import Limit
+from tests.conftest import NOON
+from tests.feed.conftest import WITH_FEEDS, declared, row
+
+Imports = Callable[..., Report]
+Register = Callable[..., int]
+
+LIMIT = Limit(few=10, most=100, share=0.1)
+HOUR = timedelta(hours=1)
+
+CASES = {
+    "few, however large a share": (10, 10, None, ""),
+    "a small share": (30, 1000, None, ""),
+    "too large a share": (30, 200, None, "30 releases, which is more than a share of 0.1 of the 200 held"),
+    "more than ever": (1891, 1_000_000, None, "1,891 releases, and at most 100 are usual"),
+    "as usual": (50, 1000, 5, ""),
+    "far more than usual": (51, 1000, 5, "51 releases, which is more than 10 times the median of the last runs, 5"),
+    "few where none is usual": (10, 1000, 0, ""),
+    "some where none is usual": (11, 1000, 0, "11 releases, which is more than 10 times the median of the last runs"),
+}
+
+
+@pytest.mark.parametrize(("count", "among", "usual", "says"), CASES.values(), ids=CASES)
+def test_what_is_too_much(count: int, among: int, usual: float | None, says: str):
+    found = excess("releases", count, LIMIT, among=among, of="held", times=10, usual=usual)
+    assert (found or "").startswith(says)
+    assert bool(found) == bool(says)
+
+
+MANY = 60  # more than few, and a large share
+
+
+@pytest.fixture
+def jail(imports: Imports, register: Register) -> None:
+    """Many people in custody, of whom two have somebody registered."""
+    imports(*(row(number=f"N{number}") for number in range(1, MANY + 1)), feed=declared())
+    register("N1")
+    register("N2", telephone="5735550143")
+
+
+def releases(imports: Imports, *, hour: int = 1, many: int = MANY, at: str = "2026-11-20 12:30") -> Report:
+    rows = [row("released", at, number=f"N{number}") for number in range(1, many + 1)]
+    return imports(*rows, feed=declared(now=NOON + hour * HOUR))
+
+
+def effects(shared: Connection) -> tuple[int, int, int]:
+    """How many are out, how many events and how many notifications there are."""
+    found = shared.execute(
+        """select (select count(*) from offender where status <> 'in custody'),
+                  (select count(*) from custody_event where kind <> 'listed'), (select count(*) from notification)"""
+    ).fetchone()
+    assert found
+    return found
+
+
+def outcomes(shared: Connection) -> list[str]:
+    return [outcome for (outcome,) in shared.execute("select outcome from feed_run order by id")]
+
+
+def alert(shared: Connection) -> list[str]:
+    return [one.says for one in alerts.still(shared)]
+
+
+@pytest.mark.usefixtures("jail")
+def test_a_run_that_changes_too_much_is_held_and_nothing_of_it_takes_effect(imports: Imports, shared: Connection):
+    report = releases(imports)
+    assert report.held == [
+        "60 releases, which is more than a share of 0.1 of the 60 in custody",
+        "60 changes, which is more than a share of 0.3 of the 60 in custody",
+    ]
+    assert effects(shared) == (0, 0, 0)
+    assert shared.execute("select outcome, events, releases, notifications from feed_run order by id").fetchall() == [
+        ("applied", MANY, 0, 0),
+        ("held", MANY, MANY, 2),  # what it would do
+    ]
+    assert alert(shared) == [
+        f"Feed run {report.run_id} (boone/jail) is held, and nobody is called of it: {report.held[0]}. movans feed held"
+    ]
+
+
+@pytest.mark.usefixtures("jail")
+def test_what_is_held_shows_what_it_would_do_and_does_nothing(db: ConnectionPool, imports: Imports, shared: Connection):
+    run_id = releases(imports).run_id
+    would = decisions.preview(db, run_id, settings=WITH_FEEDS, now=NOON + 2 * HOUR)
+    assert (would.kinds, would.notifications, would.people) == ({"released": MANY}, 2, 2)
+    assert effects(shared) == (0, 0, 0)
+    assert outcomes(shared) == ["applied", "held"]
+
+
+@pytest.mark.usefixtures("jail")
+def test_an_approved_run_takes_effect_once_and_who_and_why_are_kept(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    run_id = releases(imports).run_id
+    done = decisions.approve(db, run_id, settings=WITH_FEEDS, who="clerk", why="the jail burns", now=NOON + 2 * HOUR)
+    assert (done.kinds, done.notifications) == ({"released": MANY}, 2)
+    assert effects(shared) == (MANY, MANY, 2)
+    assert (outcomes(shared), alert(shared)) == (["applied", "applied"], [])
+    acts = shared.execute("select who, what from staff_act").fetchall()
+    assert acts == [("clerk", f"approved feed run {run_id}: the jail burns")]
+    known = shared.execute("select distinct known_at from offender").fetchall()
+    assert known == [(NOON + HOUR,)]  # when the jail told us, not when somebody believed it
+    with pytest.raises(NotHeld):
+        decisions.approve(db, run_id, settings=WITH_FEEDS, who="clerk", why="again", now=NOON + 2 * HOUR)
+
+
+@pytest.mark.usefixtures("jail")
+def test_some_kinds_of_a_run_can_be_approved_alone(db: ConnectionPool, imports: Imports, shared: Connection):
+    rows = [row("released", "2026-11-20 12:30", number=f"N{number}") for number in range(2, MANY + 1)]
+    run_id = imports(row("escaped", "2026-11-20 12:31", number="N1"), *rows, feed=declared(now=NOON + HOUR)).run_id
+    done = decisions.approve(
+        db, run_id, settings=WITH_FEEDS, only=["escaped"], who="clerk", why="seen", now=NOON + 2 * HOUR
+    )
+    assert (done.kinds, done.passed_over) == ({"escaped": 1}, MANY - 1)
+    assert effects(shared) == (1, 1, 1)
+
+
+@pytest.mark.usefixtures("jail")
+def test_an_approved_run_that_cannot_take_effect_any_more_changes_nothing_and_stays_held(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    rows = [row("released", "2026-11-20 12:30", number=f"N{n}", event_id=f"E{n}") for n in range(1, MANY + 1)]
+    run_id = imports(*rows, feed=declared(now=NOON + HOUR)).run_id
+    imports(row("escaped", "2026-11-20 12:40", number="N7", event_id="E60"), feed=declared(now=NOON + 2 * HOUR))
+    before = effects(shared)
+    with pytest.raises(Refused, match="event_id 'E60' was given before"):
+        decisions.approve(db, run_id, settings=WITH_FEEDS, who="clerk", why="true", now=NOON + 3 * HOUR)
+    assert (effects(shared), outcomes(shared)) == (before, ["applied", "held", "applied"])
+    assert shared.execute("select from staff_act").fetchall() == []
+
+
+@pytest.mark.usefixtures("jail")
+def test_a_rejected_run_never_takes_effect(db: ConnectionPool, imports: Imports, shared: Connection):
+    run_id = releases(imports).run_id
+    decisions.reject(db, run_id, settings=WITH_FEEDS, who="clerk", why="a test file", now=NOON + 2 * HOUR)
+    assert (effects(shared), outcomes(shared), alert(shared)) == ((0, 0, 0), ["applied", "rejected"], [])
+    assert decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 50 * HOUR) == []
+
+
+@pytest.mark.usefixtures("jail")
+def test_the_same_file_again_is_held_once_and_waits_since_it_first_came(imports: Imports, shared: Connection):
+    first, again = releases(imports, hour=1), releases(imports, hour=2)
+    assert outcomes(shared) == ["applied", "overtaken", "held"]
+    waiting = held.waiting(shared)
+    assert [(one.id, one.since) for one in waiting] == [(again.run_id, NOON + HOUR)]
+    assert alert(shared)[0].startswith(f"Feed run {first.run_id + 1} ")
+
+
+@pytest.mark.usefixtures("jail")
+def test_a_normal_file_takes_effect_while_another_is_held(imports: Imports, shared: Connection):
+    releases(imports)
+    assert releases(imports, hour=2, many=1, at="2026-11-20 13:30").held == []
+    assert (effects(shared), outcomes(shared)) == ((1, 1, 1), ["applied", "held", "applied"])
+
+
+@pytest.mark.usefixtures("jail")
+def test_who_is_held_elsewhere_is_not_being_checked(imports: Imports, shared: Connection):
+    releases(imports)
+    assert held.is_being_checked(shared, "boone", "Boone County Jail")
+    assert not held.is_being_checked(shared, "boone", "Boone County Annex")
+    assert not held.is_being_checked(shared, "cole", "Boone County Jail")
+
+
+@pytest.fixture
+def prison(imports: Imports, register: Register) -> int:
+    """Of 1200 in custody 101 are released and one is moved: too many, and less than a tenth. Its run."""
+    imports(*(row(number=f"N{number}") for number in range(1, 1201)), feed=declared())
+    register("N1")
+    register("N1200", telephone="5735550143")
+    rows = [row("released", "2026-11-20 12:30", number=f"N{number}") for number in range(1, 102)]
+    moved = row("in custody", "2026-11-20 12:30", number="N1200", facility="Boone County Annex")
+    return imports(*rows, moved, feed=declared(now=NOON + HOUR)).run_id
+
+
+def test_unanswered_releases_go_out_as_not_yet_confirmed_and_nothing_else(
+    prison: int, db: ConnectionPool, shared: Connection
+):
+    assert decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 4 * HOUR) == []
+    assert effects(shared) == (0, 0, 0)
+    (done,) = decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 5 * HOUR)
+    assert (done.kinds, done.people, effects(shared)) == ({"released": 101}, 1, (101, 101, 1))
+    assert shared.execute("select distinct kind, reported from custody_event where kind <> 'listed'").fetchall() == [
+        ("released", True)
+    ]
+    assert decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 6 * HOUR) == []
+    assert outcomes(shared) == ["applied", "held"]
+    decisions.approve(db, prison, settings=WITH_FEEDS, who="clerk", why="true", now=NOON + 7 * HOUR)
+    assert effects(shared) == (101, 102, 2)
+    assert shared.execute("select from custody_event where reported").fetchall() == []
+
+
+def test_what_went_out_unanswered_is_withdrawn_where_the_run_is_rejected(
+    prison: int, db: ConnectionPool, shared: Connection
+):
+    decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 5 * HOUR)
+    decisions.reject(db, prison, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 6 * HOUR)
+    assert shared.execute("select count(*) from offender where status <> 'in custody'").fetchone() == (0,)
+    assert shared.execute("select distinct state from notification").fetchall() == [("retracted",)]
+
+
+def test_what_went_out_of_a_run_that_was_overtaken_is_confirmed_with_the_newer_one(
+    prison: int, db: ConnectionPool, imports: Imports, shared: Connection
+):
+    decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 5 * HOUR)
+    shared.execute("update feed_run set outcome = 'overtaken' where id = %s", [prison])
+    rows = [row("released", "2026-11-20 14:30", number=f"N{number}") for number in range(102, 230)]
+    newer = imports(*rows, feed=declared(now=NOON + 6 * HOUR)).run_id
+    decisions.approve(db, newer, settings=WITH_FEEDS, who="clerk", why="true", now=NOON + 7 * HOUR)
+    assert shared.execute("select from custody_event where reported").fetchall() == []
+
+
+@pytest.mark.usefixtures("jail")
+def test_nothing_goes_out_of_a_run_that_touches_a_large_share_however_long_it_waits(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    releases(imports)
+    assert decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 500 * HOUR) == []
+    assert effects(shared) == (0, 0, 0)
+
+
+def test_a_cut_snapshot_is_held_and_who_is_missing_in_it_is_never_told(
+    db: ConnectionPool, imports: Imports, register: Register, shared: Connection
+):
+    def snapshot(hour: int, *numbers: int) -> Report:
+        feed = declared(format=SNAPSHOT, now=NOON + hour * HOUR)
+        return imports(*(row(number=f"N{number}") for number in numbers), feed=feed)
+
+    snapshot(0, *range(1, 101))
+    register("N100")
+    for hour in range(1, 5):
+        cut = snapshot(hour, *range(1, 51), 200 + hour)
+        assert cut.held == ["50 missing, which is more than a share of 0.2 of the 100 in the last snapshot"]
+    assert held.is_being_checked(shared, "boone", "Boone County Jail")
+    assert len(held.waiting(shared)) == 1
+    assert decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 50 * HOUR) == []
+    assert snapshot(60, *range(1, 101)).held == []
+    assert (effects(shared), held.waiting(shared), alert(shared)) == ((0, 0, 0), [], [])
+
+
+def test_a_jail_that_is_new_lists_as_many_as_it_has(imports: Imports):
+    assert imports(*(row(number=f"N{number}") for number in range(1, 3001)), feed=declared()).held == []
+
+
+@pytest.mark.usefixtures("jail")
+def test_far_more_than_a_feed_usually_changes_is_held(imports: Imports, shared: Connection):
+    shared.execute(
+        """insert into feed_run (file, feed, sha256, started_at, outcome, rows, events, notifications, releases,
+                                 changes)
+           select 'j.csv', 'boone/jail', n, %s, 'applied', 60, 1, 1, 1, 1 from generate_series(1, 20) n""",
+        [NOON],
+    )
+    feed = declared(now=NOON + HOUR)
+    moved = [row("in custody", "2026-11-20 12:30", number=f"N{n}", facility="Boone County Annex") for n in range(1, 27)]
+    assert "changes" in imports(*moved, feed=feed).held[0]
+    assert imports(*moved[:5], feed=feed).held == []

@@ -1,0 +1,104 @@
+"""What went wrong elsewhere, once more: a bulk refresh, false releases in it, and their approval by mistake."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from db import held, retractions
+from feed import held as decisions
+from feed.retraction import retract
+from feed.run import run
+from tests.conftest import NOON
+from tests.feed.conftest import HEADER, WITH_FEEDS, declared, row
+from tests.feed.test_retraction import call
+
+PEOPLE = 15_000
+FALSE = 1_891
+REGISTERED = range(1, PEOPLE, 300)  # every so many have somebody who is registered for them
+HOUR = timedelta(hours=1)
+
+
+def name(number: int) -> str:
+    return f"N{number:05}"
+
+
+@pytest.fixture
+def prison(shared: Connection, register: Callable[..., int]) -> None:
+    """So many people in custody, as a file had listed them."""
+    shared.execute(
+        """with run as (
+               insert into feed_run (file, feed, sha256, started_at, outcome, rows, events, notifications)
+               values ('first.csv', 'boone/jail', '', %(now)s, 'applied', %(many)s, %(many)s, 0) returning id),
+           people as (
+               insert into offender (agency, number, first_name, last_name, birth_date, status, facility, since,
+                                     known_at, searchable)
+               select 'boone', 'N' || lpad(n::text, 5, '0'), 'JOHN', 'SMITH', '1990-07-31', 'in custody',
+                      'Boone County Jail', '2026-11-03 14:05-06', %(now)s, true
+               from generate_series(1, %(many)s) n returning *)
+           insert into custody_event (offender_id, kind, status, facility, effective_at, stated_times, source,
+                                      source_key, feed_run_id, recorded_at)
+           select p.id, 'listed', status, facility, since, array[since], agency, number, run.id, %(now)s
+           from people p, run""",
+        {"now": NOON, "many": PEOPLE},
+    )
+    for place, number in enumerate(REGISTERED):
+        register(name(number), telephone=f"57355501{place:02}")
+
+
+def refresh(false: int = 0) -> Iterator[str]:
+    """Every row is written anew: other capitals, another booking time format, and so many who are let go."""
+    yield HEADER
+    for number in range(PEOPLE, 0, -1):
+        gone = number <= false
+        at = "2026-11-20 12:30" if gone else "2026-11-03T14:05:00-06:00"
+        yield row("released" if gone else "in custody", at, number=name(number), last_name="Smith")
+
+
+def effects(shared: Connection) -> tuple[int, int]:
+    found = shared.execute(
+        """select (select count(*) from offender where status <> 'in custody'), (select count(*) from notification)"""
+    ).fetchone()
+    assert found
+    return found
+
+
+@pytest.mark.usefixtures("prison")
+def test_false_releases_in_a_bulk_refresh_call_nobody_and_approved_by_mistake_they_are_corrected(
+    db: ConnectionPool, shared: Connection, tmp_path: Path
+):
+    file = tmp_path / "refresh.csv"
+    file.write_text("".join(refresh()), encoding="utf-8")
+    done = run(db, file, declared(now=NOON + HOUR), settings=WITH_FEEDS)
+    assert (done.rows, done.unchanged, done.lines, done.held) == (PEOPLE, PEOPLE, [], [])
+    assert effects(shared) == (0, 0)
+
+    file.write_text("".join(refresh(FALSE)), encoding="utf-8")
+    bad = run(db, file, declared(now=NOON + 2 * HOUR), settings=WITH_FEEDS)
+    assert bad.held[0] == "1,891 releases, and at most 100 are usual"
+    for hour in range(3, 200, 24):
+        assert decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + hour * HOUR) == []
+        assert effects(shared) == (0, 0)
+
+    approved = decisions.approve(
+        db, bad.run_id, settings=WITH_FEEDS, who="clerk", why="looked well", now=NOON + 3 * HOUR
+    )
+    concerned = len([number for number in REGISTERED if number <= FALSE])
+    assert (approved.kinds, approved.people, held.waiting(shared)) == ({"released": FALSE}, concerned, [])
+    assert effects(shared) == (FALSE, concerned)
+    shared.execute("update notification set next_call_at = %s where id %% 2 = 0", [NOON + 99 * HOUR])
+    call(shared, "machine", NOON + 3 * HOUR)
+    called = shared.execute("select registration_id from notification where id %% 2 = 1 order by 1", []).fetchall()
+    assert 0 < len(called) < concerned
+
+    events = retractions.of_run(shared, bad.run_id)
+    undone = retract(db, events, "it", settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 4 * HOUR)
+    assert undone == retractions.Extent(events=FALSE, open=concerned, people=len(called))
+    corrected = shared.execute("select registration_id from notification where state = 'open' order by 1").fetchall()
+    assert corrected == called
+    assert effects(shared)[0] == 0
+    again = run(db, file, declared(now=NOON + 5 * HOUR), settings=WITH_FEEDS)
+    assert (again.lines, again.held) == ([], [])

@@ -1,0 +1,201 @@
+"""What was told and is withdrawn: exactly those who heard of it, or may have, are called with a correction."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import pytest
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+from db import attempts, notifications, retractions
+from feed.retraction import retract
+from feed.run import Report
+from tests.conftest import KEYS, NOON, SETTINGS, TRUNKS
+from tests.feed.conftest import row
+
+Imports = Callable[..., Report]
+Register = Callable[..., int]
+
+HOUR = timedelta(hours=1)
+RELEASED = row("released", "2026-11-20 12:30")
+
+
+def call(shared: Connection, outcome: str, now: datetime, *, pin: bool = False) -> None:
+    """Make every call that is due; each ends so. An empty outcome is of one that was answered."""
+    claimed = attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=HOUR, now=now)
+    assert claimed
+    for attempt_id in claimed:
+        assert attempts.begin(shared, KEYS, attempt_id, end_within=HOUR, now=now)
+        if outcome not in ("busy", "no answer"):
+            assert attempts.answered(shared, attempt_id, now=now)
+        if pin:
+            (registrant_id,) = shared.execute(
+                """select registrant_id from call_attempt a join telephone t on t.id = telephone_id
+                   where a.id = %s""",
+                [attempt_id],
+            ).fetchone() or (0,)
+            events = [item.event_id for item in notifications.waiting(shared, attempt_id)]
+            assert attempts.confirm(shared, attempt_id, registrant_id, events, now=now).notifications
+        attempts.end(shared, attempt_id, outcome or None, "", now=now)
+
+
+def told(shared: Connection) -> list[tuple[int, str, str]]:
+    """Whom each notification is for, of what kind it is, and its state."""
+    return shared.execute(
+        """select registration_id, kind, n.state from notification n join custody_event e on e.id = event_id
+           order by registration_id, n.id"""
+    ).fetchall()
+
+
+def status(shared: Connection) -> str:
+    found = shared.execute("select status from offender where number = '100234'").fetchone()
+    assert found
+    return found[0]
+
+
+@pytest.fixture
+def withdraw(db: ConnectionPool, shared: Connection) -> Callable[[int], retractions.Extent]:
+    def run(run_id: int) -> retractions.Extent:
+        events = retractions.of_run(shared, run_id)
+        return retract(db, events, "it", settings=SETTINGS, who="clerk", why="a test file", now=NOON + 5 * HOUR)
+
+    return run
+
+
+Withdraw = Callable[[int], retractions.Extent]
+
+HEARD = {
+    "answered, and no PIN": ("not confirmed", False, "retracted"),
+    "confirmed": ("", True, "confirmed"),
+    "a machine": ("machine", False, "retracted"),
+    "lost after it was answered": ("lost", False, "retracted"),
+}
+
+
+@pytest.mark.parametrize(("outcome", "pin", "ends"), HEARD.values(), ids=HEARD)
+def test_who_heard_of_it_or_may_have_is_called_with_a_correction(
+    *,
+    outcome: str,
+    pin: bool,
+    ends: str,
+    imports: Imports,
+    register: Register,
+    shared: Connection,
+    withdraw: Withdraw,
+):
+    imports(row())
+    who = register()
+    report = imports(RELEASED, now=NOON + HOUR)
+    call(shared, outcome, NOON + HOUR, pin=pin)
+    done = withdraw(report.run_id)
+    assert (done.events, done.people) == (1, 1)
+    assert told(shared) == [(who, "released", ends), (who, "corrected", "open")]
+    assert status(shared) == "in custody"
+    called = shared.execute("select priority, next_call_at from notification where state = 'open'").fetchall()
+    assert called == [(1, NOON + 5 * HOUR)]  # critical: at once
+
+
+@pytest.mark.parametrize("outcome", ["busy", "no answer"])
+def test_whose_telephone_was_not_answered_hears_nothing(
+    outcome: str, imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(row())
+    who = register()
+    report = imports(RELEASED, now=NOON + HOUR)
+    call(shared, outcome, NOON + HOUR)
+    assert withdraw(report.run_id) == retractions.Extent(events=1, open=1, people=0)
+    assert told(shared) == [(who, "released", "retracted")]
+    assert attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=HOUR, now=NOON + 99 * HOUR) == {}
+
+
+def test_twice_retracted_is_once(imports: Imports, register: Register, shared: Connection, withdraw: Withdraw):
+    imports(row())
+    register()
+    report = imports(RELEASED, now=NOON + HOUR)
+    call(shared, "machine", NOON + HOUR)
+    withdraw(report.run_id)
+    before = told(shared)
+    assert retractions.of_run(shared, report.run_id) == []
+    (event_id,) = shared.execute("select id from custody_event where kind = 'released'").fetchone() or (0,)
+    assert retractions.of_event(shared, event_id) == []
+    assert told(shared) == before
+
+
+def test_what_was_withdrawn_and_is_said_again_is_no_news(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(row())
+    register()
+    withdraw(imports(RELEASED, now=NOON + HOUR).run_id)
+    again = imports(RELEASED, now=NOON + 6 * HOUR)
+    assert (again.lines, again.unchanged, status(shared)) == ([], 1, "in custody")
+    assert imports(row("released", "2026-11-20 14:00"), now=NOON + 7 * HOUR).kinds == {"released": 1}
+    assert status(shared) == "released"
+
+
+def test_what_the_withdrawn_had_superseded_unheard_is_told_after_all(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(row())
+    who = register()
+    imports(row("in custody", "2026-11-20 12:10", facility="Boone County Annex"), now=NOON + HOUR)
+    withdraw(imports(RELEASED, now=NOON + 2 * HOUR).run_id)
+    assert told(shared) == [(who, "transferred", "open"), (who, "released", "retracted")]
+    assert shared.execute("select status, facility from offender").fetchall() == [("in custody", "Boone County Annex")]
+
+
+def test_what_was_told_as_history_is_corrected_too(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(row())
+    who = register()
+    false = imports(RELEASED, now=NOON + HOUR)
+    imports(row("in custody", "2026-11-20 13:30"), now=NOON + 2 * HOUR)
+    call(shared, "", NOON + 2 * HOUR, pin=True)
+    withdraw(false.run_id)
+    assert told(shared) == [(who, "released", "superseded"), (who, "returned", "confirmed"), (who, "corrected", "open")]
+
+
+def test_a_call_that_is_answered_after_the_retraction_tells_nothing(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(row())
+    register()
+    report = imports(RELEASED, now=NOON + HOUR)
+    (attempt,) = attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=HOUR, now=NOON + HOUR)
+    attempts.begin(shared, KEYS, attempt, end_within=HOUR, now=NOON + HOUR)
+    assert withdraw(report.run_id).people == 0
+    attempts.answered(shared, attempt, now=NOON + HOUR)
+    assert notifications.waiting(shared, attempt) == []
+
+
+def test_who_no_longer_wants_calls_is_not_called(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(row())
+    who = register()
+    report = imports(RELEASED, now=NOON + HOUR)
+    call(shared, "machine", NOON + HOUR)
+    shared.execute("update registration set ended_at = %s where id = %s", [NOON + 2 * HOUR, who])
+    assert withdraw(report.run_id).people == 0
+    assert told(shared) == [(who, "released", "retracted")]
+
+
+def test_a_call_that_was_just_picked_up_is_waited_for_and_corrected(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw, db: ConnectionPool
+):
+    imports(row())
+    who = register()
+    report = imports(RELEASED, now=NOON + HOUR)
+    (attempt,) = attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=HOUR, now=NOON + HOUR)
+    attempts.begin(shared, KEYS, attempt, end_within=HOUR, now=NOON + HOUR)
+    with ThreadPoolExecutor(1) as beside:
+        with db.connection() as call_in_progress:
+            attempts.answered(call_in_progress, attempt, now=NOON + HOUR)
+            (news,) = notifications.waiting(call_in_progress, attempt)
+            retracting = beside.submit(withdraw, report.run_id)
+            with pytest.raises(TimeoutError):
+                retracting.result(timeout=1)
+        assert (news.kind, retracting.result(timeout=20).people) == ("released", 1)
+    assert told(shared) == [(who, "released", "retracted"), (who, "corrected", "open")]

@@ -1,0 +1,135 @@
+"""Snapshots: who is missing in two running is no longer listed, and never released."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from psycopg import Connection
+
+from feed.run import SNAPSHOT, Report
+from tests.conftest import NOON
+from tests.feed.conftest import declared, row
+
+Imports = Callable[..., Report]
+Register = Callable[..., int]
+Snapshot = Callable[..., Report]
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def snapshot(imports: Imports) -> Snapshot:
+    """Import a snapshot that comes so many hours after noon."""
+
+    def at(hour: int, *numbers: str, feed: str = "boone/jail", **rows: str) -> Report:
+        of = declared(format=SNAPSHOT, feed=feed, now=NOON + hour * HOUR)
+        return imports(*(row(number=number, **rows) for number in numbers), feed=of)
+
+    return at
+
+
+def told(shared: Connection) -> list[tuple[str, str, int]]:
+    """What is told: kind, state, and the hour after noon since when it is so."""
+    rows = shared.execute(
+        "select kind, state, effective_at from notification n join custody_event e on e.id = event_id order by n.id"
+    )
+    return [(kind, state, (at - NOON) // HOUR) for kind, state, at in rows]
+
+
+def status(shared: Connection, number: str = "100234") -> str:
+    found = shared.execute("select status from offender where number = %s", [number]).fetchone()
+    assert found
+    return found[0]
+
+
+def test_who_is_missing_twice_running_is_no_longer_listed_since_they_last_were(
+    snapshot: Snapshot, register: Register, shared: Connection
+):
+    snapshot(0, "100234", "100561")
+    register()
+    snapshot(1, "100234", "100561")
+    assert snapshot(2, "100561").kinds == {}
+    assert (status(shared), told(shared)) == ("in custody", [])
+    report = snapshot(3, "100561", "100777")
+    assert (report.kinds, report.notifications) == ({"listed": 1, "no_longer_listed": 1}, 1)
+    assert (status(shared), told(shared)) == ("no longer listed", [("no_longer_listed", "open", 1)])
+    assert snapshot(4, "100561").kinds == {}
+
+
+def test_who_is_missing_once_and_back_was_never_missing(snapshot: Snapshot, register: Register, shared: Connection):
+    snapshot(0, "100234", "100561")
+    register()
+    snapshot(1, "100561")
+    snapshot(2, "100561", "100234")
+    snapshot(3, "100561", "100777")
+    assert (status(shared), told(shared)) == ("in custody", [])
+
+
+def test_the_same_bytes_again_are_the_same_snapshot(snapshot: Snapshot, register: Register, shared: Connection):
+    snapshot(0, "100234", "100561")
+    register()
+    snapshot(1, "100561")
+    snapshot(2, "100561")
+    assert (status(shared), told(shared)) == ("in custody", [])
+    assert snapshot(3, "100561", "100777").kinds == {"listed": 1, "no_longer_listed": 1}
+
+
+def test_who_is_listed_again_is_told_so_and_the_row_is_as_old_as_ever(
+    snapshot: Snapshot, register: Register, shared: Connection
+):
+    snapshot(0, "100234", "100561")
+    register()
+    snapshot(1, "100561")
+    snapshot(2, "100561", "100777")
+    assert snapshot(3, "100234", "100561").kinds == {"listed_again": 1}
+    assert told(shared) == [("no_longer_listed", "superseded", 0), ("listed_again", "open", 3)]
+    assert snapshot(4, "100234", "100561", "100777").unchanged == 3
+    known = shared.execute("select status, known_at from offender where number = '100234'").fetchone()
+    assert known == ("in custody", NOON + 4 * HOUR)
+
+
+def test_a_release_that_comes_later_is_the_newer_news(
+    snapshot: Snapshot, imports: Imports, register: Register, shared: Connection
+):
+    snapshot(0, "100234", "100561", at="2026-11-03 14:05")
+    register()
+    snapshot(2, "100561")
+    snapshot(3, "100561", "100777")
+    report = imports(row("released", "2026-11-20 13:00"), now=NOON + 4 * HOUR)
+    assert [(line.change.kind, line.change.late) for line in report.lines] == [("released", False)]
+    assert (status(shared), told(shared)[-1]) == ("released", ("released", "open", 1))
+
+
+def test_who_is_out_as_another_file_says_is_missing_in_silence(
+    snapshot: Snapshot, imports: Imports, register: Register, shared: Connection
+):
+    snapshot(0, "100234", "100561")
+    register()
+    imports(row("released", "2026-11-20 12:30"), now=NOON + HOUR)
+    for hour in (2, 3, 4):
+        snapshot(hour, "100561", str(hour))
+    assert (status(shared), [kind for kind, _, _ in told(shared)]) == ("released", ["released"])
+
+
+def test_whom_another_feed_lists_is_not_missing_until_that_one_misses_them_too(
+    snapshot: Snapshot, register: Register, shared: Connection
+):
+    snapshot(0, "100234", "100561")
+    snapshot(0, "100234", "100777", feed="boone/annex")
+    register()
+    for hour in (1, 2, 3):
+        snapshot(hour, "100561", str(hour))
+    assert (status(shared), told(shared)) == ("in custody", [])
+    snapshot(4, "100777", feed="boone/annex")
+    snapshot(5, "100777", "5", feed="boone/annex")
+    assert told(shared) == [("no_longer_listed", "open", 0)]
+
+
+def test_whom_no_snapshot_ever_had_is_not_missing(
+    snapshot: Snapshot, imports: Imports, register: Register, shared: Connection
+):
+    imports(row())
+    register()
+    for hour in (1, 2, 3):
+        snapshot(hour, "100561", str(hour))
+    assert (status(shared), told(shared)) == ("in custody", [])
