@@ -43,13 +43,17 @@ def missing(conn: Connection, feed: str, present: Iterable[int]) -> list[Missing
 
 def present(conn: Connection, feed: str, offender_ids: Iterable[int]) -> None:
     """Note that a snapshot has these; those of whom that is known already cost nothing."""
+    # Not in one query: while it inserts, it would read over what it has inserted, again for each row.
+    known = {
+        offender_id
+        for (offender_id,) in conn.execute(
+            "select offender_id from roster where feed = %s and missing_since is null", [feed]
+        )
+    }
     conn.execute(
-        """insert into roster (feed, offender_id)
-           select %(feed)s, id from unnest(%(present)s::bigint[]) as p (id)
-           where not exists (select from roster r
-                             where r.feed = %(feed)s and r.offender_id = p.id and r.missing_since is null)
+        """insert into roster (feed, offender_id) select %s, unnest(%s::bigint[])
            on conflict (feed, offender_id) do update set missing_since = null""",
-        {"feed": feed, "present": list(offender_ids)},
+        [feed, sorted(set(offender_ids) - known)],
     )
 
 

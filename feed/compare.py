@@ -80,12 +80,13 @@ def missing(known: Custody, since: datetime | None, *, elsewhere: bool) -> Custo
 
     1. Who is known to be out was told of already. Of who is missing for the first time, ``since`` none, nothing is
        said yet: jails lose a row, and find it again. Whom another feed's last snapshot has is held there.
+       And where something newer is known than the last snapshot that had them, as a move, that says where they are.
     2. Who is missing for the second time running is no longer listed, from when the last snapshot had them. A release
        that explains it happened after that, and is the newer news whenever it comes.
     """
-    if since is None or elsewhere or known.status != "in custody":
+    if since is None or elsewhere or known.status != "in custody" or known.since > since:
         return None
-    return Custody(MISSING, known.facility, max(since, known.since))
+    return Custody(MISSING, known.facility, since)
 
 
 def present(told: Custody, history: Sequence[Event], seen_at: datetime) -> Custody:
