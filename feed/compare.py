@@ -63,8 +63,8 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
 
 def disagrees(told: Custody, history: Sequence[Event]) -> bool:
     """Whether a row says something else than staff did, who said what is later and so holds."""
-    latest = history[-1]
-    return latest.by_staff and told.since < latest.effective_at and not _same(latest, told)
+    latest = history[-1] if history else None
+    return latest is not None and latest.by_staff and told.since < latest.effective_at and not _same(latest, told)
 
 
 def says_again(told: Custody, withdrawn: Sequence[Event], event_id: str = "") -> bool:

@@ -41,10 +41,10 @@ def test_a_file_that_is_held_is_shown_and_approved_by_a_person(
     assert "say why" in movans("feed", "approve", "2", "--why", " ", "--yes").stderr
     asked = movans("feed", "approve", "2", "--why", "the jail burns", says="n\n")
     assert "Call 1 person of it?" in asked.stdout
-    assert acts(shared) == []
+    assert [what for _, what in acts(shared)] == ["imported in custody.csv", "imported released.csv"]
     approved = movans("feed", "approve", "2", "--why", "the jail burns", "--yes")
     assert "Run 2 has taken effect. 61 rows: 61 released" in approved.stdout
-    assert acts(shared) == [("clerk", "approved feed run 2: the jail burns")]
+    assert acts(shared)[2:] == [("clerk", "approved feed run 2: the jail burns")]
     assert "run 2 is not held" in movans("feed", "reject", "2", "--why", "late").stderr
 
 
@@ -52,7 +52,7 @@ def test_a_file_that_is_held_is_rejected_by_a_person(movans: Movans, shared: psy
     imports(movans, tmp_path, "in custody", "2026-11-03 14:05")
     imports(movans, tmp_path, "released", "2026-11-20 12:30")
     assert "Run 2 is rejected." in movans("feed", "reject", "2", "--why", "a test file").stdout
-    assert acts(shared) == [("clerk", "rejected feed run 2: a test file")]
+    assert acts(shared)[2:] == [("clerk", "rejected feed run 2: a test file")]
     assert shared.execute("select count(*) from offender where status = 'released'").fetchone() == (0,)
 
 
