@@ -101,6 +101,18 @@ def rows_aside(conn: Connection, *, before: datetime, most: int) -> int:
     ).rowcount
 
 
+def held_runs(conn: Connection, *, before: datetime, most: int) -> int:
+    """Files of runs that were held, once a person or a newer file has decided; the run itself stays."""
+    return conn.execute(
+        """with old as (
+               select feed_run_id as id from held_run join feed_run r on r.id = feed_run_id
+               where outcome <> 'held' and started_at < %s order by feed_run_id limit %s),
+           news as (delete from held_news where feed_run_id in (select id from old))
+           delete from held_run where feed_run_id in (select id from old)""",
+        [before, most],
+    ).rowcount
+
+
 def alerts(conn: Connection, *, before: datetime, most: int) -> int:
     """Alerts that are over since then."""
     return conn.execute(

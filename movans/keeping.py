@@ -34,6 +34,7 @@ def kinds(keep: Keep) -> dict[str, tuple[Remove, int]]:
         "wrong PINs": (keeping.wrong_pins, keep.caller_hashes),
         "lifted refusals": (keeping.refusals, keep.caller_hashes),
         "rows put aside": (keeping.rows_aside, keep.rows_aside),
+        "files of runs that were held": (keeping.held_runs, keep.files),
         "alerts": (keeping.alerts, keep.alerts),
     }
 

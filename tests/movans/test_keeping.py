@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 from psycopg_pool import ConnectionPool
 
-from db import alerts, custody, feed_runs, guard, notifications, proofs, registrations, staff
+from db import alerts, custody, feed_runs, guard, held, notifications, proofs, registrations, staff
 from db.custody import Custody, Offender
 from db.pool import open_pool
 from dialer import policy
@@ -358,3 +358,20 @@ def test_the_command_says_how_many_it_would_be_before_it_removes_them(movans: Mo
     assert "       1  callers' hashes" in done.stdout.splitlines()
     assert counts(shared)["registering"] == 0
     assert staff.acts(shared, since=None, who="clerk")[-1].what == "removed what is older than the settings say"
+
+
+def test_the_file_of_a_run_that_was_held_is_forgotten_once_it_is_decided(
+    shared: psycopg.Connection, db: ConnectionPool
+):
+    for outcome in ("held", "rejected"):
+        run = feed_runs.add(shared, "jail.csv", "", "applied", feed="boone/jail", now=NOON)
+        because, places = ["it would release everybody"], [("boone", "Boone County Jail")]
+        held.hold(shared, run, b"file", because, places, touched=9, population=9, since=NOON, now=NOON)
+        shared.execute("update feed_run set outcome = %s where id = %s", [outcome, run])
+    keeping.forget(db, SETTINGS, now=NOON + timedelta(days=SETTINGS.keep.files, seconds=-1))
+    assert shared.execute("select count(*) from held_run").fetchone() == (2,)
+    keeping.forget(db, SETTINGS, now=NOON + timedelta(days=SETTINGS.keep.files, seconds=1))
+    kept = shared.execute(
+        "select outcome from held_run join held_news using (feed_run_id) join feed_run on id = feed_run_id"
+    )
+    assert kept.fetchall() == [("held",)]
