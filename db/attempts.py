@@ -310,7 +310,9 @@ def confirm(conn: Connection, attempt_id: int, registrant_id: int, event_ids: li
     return ended
 
 
-def end(conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, now: datetime) -> Ended | None:
+def end(
+    conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, now: datetime, unless_begun: bool = False
+) -> Ended | None:
     """End the attempt; return its outcome and what it left open, or None where it has ended already.
 
     A confirmed call is confirmed, however it ended, and one that broke off on our side is lost. Without an outcome it
@@ -323,8 +325,9 @@ def end(conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, n
                outcome = case when confirmed_at is not null then 'confirmed' when lost_because is not null then 'lost'
                          when answered_by = 'machine' then coalesce(%(outcome)s::text, 'machine')
                          else coalesce(%(outcome)s::text, 'not confirmed') end
-           where id = %(id)s and state <> 'ended' returning outcome, trunk""",
-        {"id": attempt_id, "outcome": outcome, "cause": cause, "now": now},
+           where id = %(id)s and state <> 'ended' and (state = 'claimed' or not %(unless_begun)s)
+           returning outcome, trunk""",
+        {"id": attempt_id, "outcome": outcome, "cause": cause, "now": now, "unless_begun": unless_begun},
     ).fetchone()
     if row is None:
         return None

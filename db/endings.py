@@ -75,13 +75,16 @@ def tell(conn: Connection, event_id: int, registration_ids: list[int], plan: Pla
 def end(conn: Connection, *, most: int, now: datetime) -> int:
     """End the registrations whose last notice was confirmed, or is no longer called; return how many.
 
-    Not of whom something was heard since: it was told of another time out of custody, which is over.
+    Not of whom something was heard since: it was told of another time out of custody, which is over. Nor while there is
+    other news to be told.
     """
     rows = conn.execute(
         """select r.id from custody_event e join notification n on n.event_id = e.id
            join registration r on r.id = n.registration_id join offender o on o.id = r.offender_id
            where e.kind = %(kind)s and r.ended_at is null and e.recorded_at > o.since and is_over(o, %(now)s)
              and (n.state in ('confirmed', 'closed') or n.state = 'open' and n.handed_over_at is not null)
+             and not exists (select from notification other where other.registration_id = r.id
+                             and other.state = 'open' and other.id <> n.id)
            order by o.id limit %(most)s for update of o skip locked""",
         {"kind": KIND, "most": most, "now": now},
     ).fetchall()

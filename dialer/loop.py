@@ -81,7 +81,7 @@ class Dialer:
                 callfile.write(self.spool, attempt_id, caller=self.caller, ring_seconds=ring_seconds)
             except OSError as error:
                 log.error("attempt %s: no call file: %s", attempt_id, os.strerror(error.errno or 0))
-                self._lose(attempt_id, "no call file", now)
+                self._lose_all([attempt_id], "no call file", now)
             else:
                 log.info("attempt %s: handed to Asterisk", attempt_id)
         return len(claimed)

@@ -46,7 +46,7 @@ def finish(
     once by the next trunk of the settings; where there is none, it is an outcome like others. What a lost one carried
     ``keeps_place``, as if it had not been claimed, where it never rang and the fault is not this host's.
     """
-    ended = attempts.end(conn, attempt_id, outcome, cause, now=now)
+    ended = attempts.end(conn, attempt_id, outcome, cause, now=now, unless_begun=keeps_place)
     if ended is None:
         return None
     if keeps_place:
@@ -74,9 +74,7 @@ def finish(
             hours=rules.hours,
             zone=settings.zone(item.agency),
         )
-        if item.notification_id in unreachable:  # what a person must know of that was raised with it
-            notifications.hand_over(conn, item.notification_id, alert=False, now=now)
-        elif following:
+        if following and item.notification_id not in unreachable:
             rung = ended.outcome != "lost" and not refused
             notifications.call_next(conn, item.notification_id, following.at, following.place, rung=rung)
         else:

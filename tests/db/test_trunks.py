@@ -271,6 +271,15 @@ def test_what_a_host_that_went_away_had_not_begun_keeps_its_place(shared: psycop
     assert called(shared, claim(shared, one, at)) == [first]
 
 
+def test_what_it_had_begun_meanwhile_is_left_to_its_deadline(shared: psycopg.Connection, storm):
+    storm(1)
+    (attempt,) = claim(shared, host="there")
+    at = NOON + timedelta(seconds=1)
+    attempts.begin(shared, KEYS, attempt, end_within=DAY, now=at)
+    lost = finish(shared, attempt, "lost", "its host went away", settings=WITH_TWO, now=at, keeps_place=True)
+    assert (lost, attempts.state(shared, attempt)) == (None, "dialling")
+
+
 def test_a_host_is_away_when_its_lease_is_over_and_not_when_it_left_in_order(shared: psycopg.Connection):
     hosts.beat(shared, "one", now=NOON)
     hosts.beat(shared, "two", now=NOON)

@@ -102,6 +102,19 @@ def test_it_ends_too_when_the_time_for_calling_is_up(shared: psycopg.Connection,
     assert notifications.state(shared, notification) == "registration ended"
 
 
+def test_it_does_not_end_while_other_news_is_to_be_told(
+    shared: psycopg.Connection, released: int, happens: Happens, ends: Callable[[datetime], bool]
+):
+    ends(OUT)
+    confirm(shared, notices(shared)[0][2], OUT)
+    late = happens("transferred", late=True)
+    ends(OUT + timedelta(minutes=5))
+    assert live(shared) == [released]
+    confirm(shared, late, OUT + timedelta(minutes=6))
+    ends(OUT + timedelta(minutes=10))
+    assert live(shared) == []
+
+
 def test_who_is_taken_into_custody_again_needs_no_new_registration(
     shared: psycopg.Connection, released: int, becomes: Callable[..., int], ends: Callable[[datetime], bool]
 ):
