@@ -133,7 +133,7 @@ def database(machines: tuple[Machine, Machine]) -> Iterator[str]:
         with running(settings_for(directory), f"listen_addresses={here}") as own:
             with (directory / "postgres" / "pg_hba.conf").open("a") as admitted:
                 admitted.write(f"host all all {here}/24 trust\n")
-            with psycopg.connect(own) as conn:
+            with psycopg.connect(own, user="postgres") as conn:
                 conn.execute("select pg_reload_conf()")
             yield f"host={here} dbname=movans user=movans"
     finally:
