@@ -204,6 +204,22 @@ def test_unanswered_releases_go_out_as_not_yet_confirmed_and_nothing_else(
     assert shared.execute("select from custody_event where reported").fetchall() == []
 
 
+def test_a_run_that_cannot_go_out_does_not_stop_the_later_ones(
+    prison: int, db: ConnectionPool, imports: Imports, shared: Connection
+):
+    shared.execute("update feed_run set feed = 'boone/renamed' where id = %s", [prison])
+    rows = [row("released", "2026-11-20 12:40", number=f"N{number}") for number in range(2, 103)]
+    later = imports(*rows, feed=declared(now=NOON + HOUR)).run_id
+    for hour in (5, 6):
+        reports = decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + hour * HOUR)
+        assert [(done.run_id, done.kinds) for done in reports] == ([(later, {"released": 101})] if hour == 5 else [])
+    (says,) = [says for says in alert(shared) if "cannot go out" in says]
+    assert says.startswith(f"Nobody has answered of the held feed run {prison} (boone/renamed)")
+    assert says.endswith(f"(WrongSettings): movans feed approve or reject {prison}")
+    decisions.reject(db, prison, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 7 * HOUR)
+    assert [says for says in alert(shared) if "cannot go out" in says] == []
+
+
 def test_what_went_out_unanswered_is_withdrawn_where_the_run_is_rejected(
     prison: int, db: ConnectionPool, shared: Connection
 ):
