@@ -134,6 +134,20 @@ def test_what_was_withdrawn_and_is_said_again_is_no_news(
     assert status(shared) == "released"
 
 
+def test_what_is_said_instead_of_the_withdrawn_at_its_time_is_news(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(row())
+    register()
+    for hour, jail in enumerate(("Annex", "North Jail", "South Jail"), start=1):
+        moved = imports(row("in custody", "2026-11-20 12:10", facility=f"Boone County {jail}"), now=NOON + hour * HOUR)
+        assert moved.kinds == {"transferred": 1}
+        withdraw(moved.run_id)
+    keys = shared.execute("select source_key from custody_event where kind = 'transferred' order by id").fetchall()
+    made_up = "100234\ttransferred\t2026-11-20T18:10:00+00:00"
+    assert [key for (key,) in keys] == [made_up, f"{made_up}\tagain 1", f"{made_up}\tagain 2"]
+
+
 def test_what_the_withdrawn_had_superseded_unheard_is_told_after_all(
     imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
 ):
