@@ -58,15 +58,21 @@ def approve(
 
 
 def reject(db: Database, run_id: int, *, settings: Settings, who: str, why: str, now: datetime) -> None:
-    """Nothing of a held run shall take effect; what went out of it unanswered is withdrawn. Raises NotHeld."""
+    """Nothing of a held run shall take effect; what went out of it unanswered is withdrawn. Raises NotHeld.
+
+    First it is withdrawn: where that fails the run stays held, and the same again does what is left.
+    """
+    with db.connection() as conn:
+        one_at_a_time(conn)
+        _get(conn, run_id)
+        out = held.reported(conn, run_id)
+    if out:
+        retract(db, out, f"feed run {run_id}", settings=settings, who=who, why=why, now=now)
     with db.connection() as conn:
         one_at_a_time(conn)
         _get(conn, run_id)
         held.decide(conn, run_id, "rejected", now=now)
         staff.record(conn, who, f"rejected feed run {run_id}: {why}", now=now)
-        out = held.reported(conn, run_id)
-    if out:
-        retract(db, out, f"feed run {run_id}", settings=settings, who=who, why=why, now=now)
 
 
 def report_overdue(db: Database, *, settings: Settings, now: datetime) -> list[Report]:

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import LiteralString
 
 import pytest
 from psycopg import Connection
+from psycopg.errors import CheckViolation
 from psycopg_pool import ConnectionPool
 
 from db import alerts, held
@@ -227,6 +229,21 @@ def test_what_went_out_unanswered_is_withdrawn_where_the_run_is_rejected(
     decisions.reject(db, prison, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 6 * HOUR)
     assert shared.execute("select count(*) from offender where status <> 'in custody'").fetchone() == (0,)
     assert shared.execute("select distinct state from notification").fetchall() == [("retracted",)]
+
+
+@pytest.mark.parametrize("fails", ["retracted_at", "corrected_at"])
+def test_a_run_is_not_rejected_before_what_went_out_of_it_is_withdrawn(
+    fails: LiteralString, prison: int, db: ConnectionPool, shared: Connection
+):
+    decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 5 * HOUR)
+    shared.execute(f"alter table custody_event add constraint full_disk check ({fails} is null)")
+    with pytest.raises(CheckViolation):
+        decisions.reject(db, prison, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 6 * HOUR)
+    assert outcomes(shared) == ["applied", "held"]
+    shared.execute("alter table custody_event drop constraint full_disk")
+    decisions.reject(db, prison, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 7 * HOUR)
+    assert outcomes(shared) == ["applied", "rejected"]
+    assert shared.execute("select from custody_event where reported and corrected_at is null").fetchall() == []
 
 
 def test_what_went_out_of_a_run_that_was_overtaken_is_confirmed_with_the_newer_one(
