@@ -70,7 +70,8 @@ def withdraw(conn: Connection, event_ids: list[int], *, now: datetime) -> int:
         [now, event_ids],
     ).fetchall()
     conn.execute(
-        """update notification s set state = 'open', ended_at = null, handed_over_at = null, next_call_at = %(now)s
+        """update notification s set state = 'open', ended_at = null, handed_over_at = null, next_call_at = %(now)s,
+               called_as = coalesce(s.called_as, e.kind), first_call_at = coalesce(s.first_call_at, s.created_at)
            from notification n, registration r, custody_event e
            where n.id = any(%(ended)s) and r.id = n.registration_id and r.ended_at is null
              and s.registration_id = n.registration_id and s.state = 'superseded' and s.ended_at = n.created_at

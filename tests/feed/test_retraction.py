@@ -159,6 +159,21 @@ def test_what_the_withdrawn_had_superseded_unheard_is_told_after_all(
     assert shared.execute("select status, facility from offender").fetchall() == [("in custody", "Boone County Annex")]
 
 
+def test_what_was_superseded_before_a_policy_was_kept_is_told_after_all_by_its_own(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(row())
+    register()
+    imports(row("in custody", "2026-11-20 12:10", facility="Boone County Annex"), now=NOON + HOUR)
+    false = imports(RELEASED, now=NOON + 2 * HOUR)
+    shared.execute("alter table notification disable trigger stays_ended")
+    shared.execute("update notification set called_as = null, first_call_at = null where state = 'superseded'")
+    shared.execute("alter table notification enable trigger stays_ended")
+    withdraw(false.run_id)
+    again = shared.execute("select called_as, first_call_at, next_call_at from notification where state = 'open'")
+    assert again.fetchall() == [("transferred", NOON + HOUR, NOON + 5 * HOUR)]
+
+
 def test_what_was_told_as_history_is_corrected_too(
     imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
 ):
