@@ -1,6 +1,6 @@
 """Runs that are held: they change too much to take effect before a person has looked at them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -75,11 +75,22 @@ def content(conn: Connection, run_id: int) -> bytes:
     return row[0]
 
 
-def decide(conn: Connection, run_id: int, outcome: Literal["applied", "rejected"], *, now: datetime) -> None:
-    """A person has decided; what went out of it unconfirmed is confirmed where they approve."""
+def decide(
+    conn: Connection,
+    run_id: int,
+    outcome: Literal["applied", "rejected"],
+    *,
+    only: Collection[str] | None = None,
+    now: datetime,
+) -> None:
+    """A person has decided; what went out of it unconfirmed is confirmed where they approve: of these kinds, or all."""
     conn.execute("update feed_run set outcome = %s where id = %s", [outcome, run_id])
     if outcome == "applied":
-        conn.execute("update custody_event set reported = false where id = any(%s)", [reported(conn, run_id)])
+        conn.execute(
+            """update custody_event set reported = false
+               where id = any(%s) and kind = any(coalesce(%s::text[], array[kind]))""",
+            [reported(conn, run_id), None if only is None else list(only)],
+        )
     _settle(conn, run_id, _named(conn, run_id)[0], now=now)
 
 

@@ -51,7 +51,7 @@ def approve(
     with db.connection() as conn:
         one_at_a_time(conn)
         report = _apply(conn, _get(conn, run_id), only=_kinds(only), settings=settings, keep=True, now=now)
-        held.decide(conn, run_id, "applied", now=now)
+        held.decide(conn, run_id, "applied", only=_kinds(only), now=now)
         of_it = f", only {', '.join(sorted(only))}" if only else ""
         staff.record(conn, who, f"approved feed run {run_id}{of_it}: {why}", now=now)
     return report

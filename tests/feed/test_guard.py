@@ -206,6 +206,19 @@ def test_unanswered_releases_go_out_as_not_yet_confirmed_and_nothing_else(
     assert shared.execute("select from custody_event where reported").fetchall() == []
 
 
+def test_what_went_out_unanswered_of_other_kinds_than_the_approved_stays_unconfirmed(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    imports(*(row(number=f"N{number}") for number in range(1, 1201)), feed=declared())
+    rows = [row("released", "2026-11-20 12:30", number=f"N{number}") for number in range(2, 103)]
+    escaped = row("escaped", "2026-11-20 12:31", number="N1")
+    run_id = imports(escaped, *rows, feed=declared(now=NOON + HOUR)).run_id
+    decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 5 * HOUR)
+    decisions.approve(db, run_id, settings=WITH_FEEDS, only=["escaped"], who="clerk", why="seen", now=NOON + 6 * HOUR)
+    unconfirmed = shared.execute("select kind, count(*) from custody_event where reported group by kind").fetchall()
+    assert unconfirmed == [("released", 101)]
+
+
 def test_a_run_that_cannot_go_out_does_not_stop_the_later_ones(
     prison: int, db: ConnectionPool, imports: Imports, shared: Connection
 ):
