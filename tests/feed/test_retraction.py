@@ -159,6 +159,19 @@ def test_what_the_withdrawn_had_superseded_unheard_is_told_after_all(
     assert shared.execute("select status, facility from offender").fetchall() == [("in custody", "Boone County Annex")]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["the older first", "the newer first"])
+def test_what_was_superseded_by_more_than_one_that_were_withdrawn_is_told_after_all(
+    order: tuple[int, int], imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(row())
+    who = register()
+    imports(row("in custody", "2026-11-20 12:10", facility="Boone County Annex"), now=NOON + HOUR)
+    false = imports(RELEASED, now=NOON + 2 * HOUR), imports(row("escaped", "2026-11-20 12:40"), now=NOON + 3 * HOUR)
+    for one in order:
+        withdraw(false[one].run_id)
+    assert [(one, kind) for one, kind, state in told(shared) if state == "open"] == [(who, "transferred")]
+
+
 def test_what_was_superseded_before_a_policy_was_kept_is_told_after_all_by_its_own(
     imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
 ):
