@@ -109,6 +109,19 @@ def test_whose_telephone_was_not_answered_hears_nothing(
     assert attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=HOUR, now=NOON + 99 * HOUR) == {}
 
 
+def test_whom_staff_told_is_called_with_a_correction(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(row())
+    who = register()
+    report = imports(RELEASED, now=NOON + HOUR)
+    call(shared, "no answer", NOON + HOUR)
+    (notification_id,) = shared.execute("select id from notification").fetchone() or (0,)
+    assert notifications.close(shared, notification_id, now=NOON + 2 * HOUR)
+    assert withdraw(report.run_id).people == 1
+    assert told(shared) == [(who, "released", "closed"), (who, "corrected", "open")]
+
+
 def test_twice_retracted_is_once(imports: Imports, register: Register, shared: Connection, withdraw: Withdraw):
     imports(row())
     register()
