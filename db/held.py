@@ -1,6 +1,6 @@
 """Runs that are held: they change too much to take effect before a person has looked at them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 
 from db import alerts
 
+_STUCK = "held run %s"  # the key of an alert
 _HELD = """
     select id, feed, file, sha256, started_at, because, since, touched, population, reported_at
     from feed_run join held_run on feed_run_id = id where outcome = 'held' """
@@ -74,12 +75,23 @@ def content(conn: Connection, run_id: int) -> bytes:
     return row[0]
 
 
-def decide(conn: Connection, run_id: int, outcome: Literal["applied", "rejected"], *, now: datetime) -> None:
-    """A person has decided; what went out of it unconfirmed is confirmed where they approve."""
+def decide(
+    conn: Connection,
+    run_id: int,
+    outcome: Literal["applied", "rejected"],
+    *,
+    only: Collection[str] | None = None,
+    now: datetime,
+) -> None:
+    """A person has decided; what went out of it unconfirmed is confirmed where they approve: of these kinds, or all."""
     conn.execute("update feed_run set outcome = %s where id = %s", [outcome, run_id])
     if outcome == "applied":
-        conn.execute("update custody_event set reported = false where id = any(%s)", [reported(conn, run_id)])
-    _settle(conn, _named(conn, run_id)[0], now=now)
+        conn.execute(
+            """update custody_event set reported = false
+               where id = any(%s) and kind = any(coalesce(%s::text[], array[kind]))""",
+            [reported(conn, run_id), None if only is None else list(only)],
+        )
+    _settle(conn, run_id, _named(conn, run_id)[0], now=now)
 
 
 def overtake(conn: Connection, feed: str, sha256: str, *, by: int, is_snapshot: bool, now: datetime) -> datetime | None:
@@ -90,16 +102,27 @@ def overtake(conn: Connection, feed: str, sha256: str, *, by: int, is_snapshot: 
     rows = conn.execute(
         """update feed_run f set outcome = 'overtaken' from held_run h
            where f.id = h.feed_run_id and f.outcome = 'held' and feed = %s and f.id < %s and (%s or sha256 = %s)
-           returning since""",
+           returning f.id, since""",
         [feed, by, is_snapshot, sha256],
     ).fetchall()
-    if rows:
-        _settle(conn, feed, now=now)
-    return min((since for (since,) in rows), default=None)
+    for run_id, _ in rows:
+        _settle(conn, run_id, feed, now=now)
+    return min((since for _, since in rows), default=None)
 
 
 def note_reported(conn: Connection, run_id: int, *, now: datetime) -> None:
     conn.execute("update held_run set reported_at = %s where feed_run_id = %s", [now, run_id])
+    alerts.over(conn, _STUCK % run_id, now=now)
+
+
+def cannot_go_out(conn: Connection, run_id: int, error: str, *, now: datetime) -> bool:
+    """See that a person is told that nobody has answered, and why nothing goes out; False where they know."""
+    feed, file = _named(conn, run_id)
+    says = (
+        f"Nobody has answered of the held feed run {run_id} ({feed or file}), and what is urgent in it cannot go out"
+        f" ({error}): movans feed approve or reject {run_id}"
+    )
+    return alerts.add(conn, _STUCK % run_id, says, now=now)
 
 
 def reported(conn: Connection, run_id: int) -> list[int]:
@@ -126,7 +149,8 @@ def is_being_checked(conn: Connection, agency: str, facility: str) -> bool:
     )
 
 
-def _settle(conn: Connection, feed: str, *, now: datetime) -> None:
+def _settle(conn: Connection, run_id: int, feed: str, *, now: datetime) -> None:
+    alerts.over(conn, _STUCK % run_id, now=now)
     if not conn.execute("select from feed_run where feed = %s and outcome = 'held' limit 1", [feed]).rowcount:
         alerts.over(conn, _key(feed), now=now)
 

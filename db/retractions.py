@@ -60,7 +60,10 @@ def offenders(conn: Connection, event_ids: list[int]) -> list[int]:
 
 
 def withdraw(conn: Connection, event_ids: list[int], *, now: datetime) -> int:
-    """End what is open of the events; return how many. What they had superseded and nobody has heard is open again."""
+    """End what is open of the events; return how many. What they had superseded and nobody has heard is open again.
+
+    So is what was superseded by something that was withdrawn earlier, which these had superseded.
+    """
     conn.execute(
         "update custody_event set retracted_at = %s where id = any(%s) and retracted_at is null", [now, event_ids]
     )
@@ -70,12 +73,21 @@ def withdraw(conn: Connection, event_ids: list[int], *, now: datetime) -> int:
         [now, event_ids],
     ).fetchall()
     conn.execute(
-        """update notification s set state = 'open', ended_at = null, handed_over_at = null, next_call_at = %(now)s
-           from notification n, registration r, custody_event e
-           where n.id = any(%(ended)s) and r.id = n.registration_id and r.ended_at is null
+        """with recursive unheard (id, registration_id, created_at) as (
+               select n.id, n.registration_id, n.created_at from notification n
+               where n.id = any(%(ended)s) and not exists (select from heard h where h.notification_id = n.id)
+               union
+               select s.id, s.registration_id, s.created_at from unheard n
+               join notification s on s.registration_id = n.registration_id
+                    and s.state = 'superseded' and s.ended_at = n.created_at
+               join custody_event e on e.id = s.event_id and e.retracted_at is not null
+               where not exists (select from heard h where h.notification_id = s.id))
+           update notification s set state = 'open', ended_at = null, handed_over_at = null, next_call_at = %(now)s,
+               called_as = coalesce(s.called_as, e.kind), first_call_at = coalesce(s.first_call_at, s.created_at)
+           from unheard n, registration r, custody_event e
+           where r.id = n.registration_id and r.ended_at is null
              and s.registration_id = n.registration_id and s.state = 'superseded' and s.ended_at = n.created_at
-             and e.id = s.event_id and e.retracted_at is null
-             and not exists (select from heard h where h.notification_id = n.id)""",
+             and e.id = s.event_id and e.retracted_at is null""",
         {"now": now, "ended": [notification_id for (notification_id,) in ended]},
     )
     return len(ended)

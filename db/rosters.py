@@ -68,3 +68,17 @@ def first_missing(conn: Connection, feed: str, offender_ids: Iterable[int], *, s
 def leave(conn: Connection, feed: str, offender_ids: Iterable[int]) -> None:
     """Take these off the feed's roster: what there was to say of their being missing is said."""
     conn.execute("delete from roster where feed = %s and offender_id = any(%s)", [feed, list(offender_ids)])
+
+
+def put_back(conn: Connection, event_ids: Iterable[int]) -> None:
+    """Put on the roster, as if the last snapshot had them, of whom these say that they are no longer listed.
+
+    To be done before the events are withdrawn; of those that are already it does nothing.
+    """
+    conn.execute(
+        """insert into roster (feed, offender_id)
+           select distinct feed, e.offender_id from custody_event e join feed_run f on f.id = feed_run_id
+           where e.id = any(%s) and kind = 'no_longer_listed' and retracted_at is null
+           on conflict (feed, offender_id) do nothing""",
+        [list(event_ids)],
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, count
 from typing import Literal
 
 from db.custody import Custody, Event
@@ -73,6 +74,13 @@ def says_again(told: Custody, withdrawn: Sequence[Event], event_id: str = "") ->
         (event_id and event.source_key == event_id) or (_same(event, told) and told.since in event.stated_times)
         for event in withdrawn
     )
+
+
+def own_key(made_up: str, withdrawn: Sequence[Event]) -> str:
+    """The key that was made up for an event, told from those of what was withdrawn of the same offender."""
+    taken = {event.source_key for event in withdrawn}
+    keys = chain([made_up], (f"{made_up}\tagain {times}" for times in count(1)))
+    return next(key for key in keys if key not in taken)
 
 
 def missing(known: Custody, since: datetime | None, *, elsewhere: bool) -> Custody | None:

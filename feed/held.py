@@ -1,10 +1,11 @@
 """What becomes of a run that is held: it is approved or rejected; unanswered, what is urgent in it goes out."""
 
+import logging
 from collections.abc import Collection
 from datetime import datetime
 from io import BytesIO
 
-from psycopg import Connection, Rollback
+from psycopg import Connection, OperationalError, Rollback
 
 from db import held, staff
 from db.held import Held
@@ -15,6 +16,8 @@ from feed.retraction import retract
 from feed.run import Report, Run, keep_counts, one_at_a_time, take_effect
 from movans import feeds
 from movans.settings import Settings
+
+log = logging.getLogger(__name__)
 
 URGENT = frozenset({"released", "escaped"})  # what is told unconfirmed, where a record says so outright
 
@@ -48,40 +51,63 @@ def approve(
     with db.connection() as conn:
         one_at_a_time(conn)
         report = _apply(conn, _get(conn, run_id), only=_kinds(only), settings=settings, keep=True, now=now)
-        held.decide(conn, run_id, "applied", now=now)
+        held.decide(conn, run_id, "applied", only=_kinds(only), now=now)
         of_it = f", only {', '.join(sorted(only))}" if only else ""
         staff.record(conn, who, f"approved feed run {run_id}{of_it}: {why}", now=now)
     return report
 
 
 def reject(db: Database, run_id: int, *, settings: Settings, who: str, why: str, now: datetime) -> None:
-    """Nothing of a held run shall take effect; what went out of it unanswered is withdrawn. Raises NotHeld."""
+    """Nothing of a held run shall take effect; what went out of it unanswered is withdrawn. Raises NotHeld.
+
+    First it is withdrawn: where that fails the run stays held, and the same again does what is left.
+    """
+    with db.connection() as conn:
+        one_at_a_time(conn)
+        _get(conn, run_id)
+        out = held.reported(conn, run_id)
+    if out:
+        retract(db, out, f"feed run {run_id}", settings=settings, who=who, why=why, now=now)
     with db.connection() as conn:
         one_at_a_time(conn)
         _get(conn, run_id)
         held.decide(conn, run_id, "rejected", now=now)
         staff.record(conn, who, f"rejected feed run {run_id}: {why}", now=now)
-        out = held.reported(conn, run_id)
-    if out:
-        retract(db, out, f"feed run {run_id}", settings=settings, who=who, why=why, now=now)
 
 
 def report_overdue(db: Database, *, settings: Settings, now: datetime) -> list[Report]:
     """Let out, as not yet confirmed, the urgent of what nobody has answered in time. It stays held for the rest.
 
-    Who is only missing is never told so, and nothing goes out of a run that has news of too many.
+    Who is only missing is never told so, and nothing goes out of a run that has news of too many. Of one that cannot
+    take effect a person is told, and the others go out.
     """
     with db.connection() as conn:
         due = [one.id for one in held.waiting(conn) if _is_overdue(one, settings, now)]
     done = []
     for run_id in due:
-        with db.connection() as conn:
-            one_at_a_time(conn)
-            this = held.get(conn, run_id)
-            if this and _is_overdue(this, settings, now):
-                done.append(_apply(conn, this, only=URGENT, reported=True, settings=settings, now=now))
-                held.note_reported(conn, run_id, now=now)
+        try:
+            with db.connection() as conn:
+                report = _report(conn, run_id, settings=settings, now=now)
+        except OperationalError:
+            raise
+        except Exception as error:
+            with db.connection() as conn:
+                if held.cannot_go_out(conn, run_id, type(error).__name__, now=now):
+                    log.exception("run %s cannot go out", run_id)
+        else:
+            done += [report] if report else []
     return done
+
+
+def _report(conn: Connection, run_id: int, *, settings: Settings, now: datetime) -> Report | None:
+    """Let out what is urgent in a run; None where a person was faster. Raises Refused, WrongSettings."""
+    one_at_a_time(conn)
+    this = held.get(conn, run_id)
+    if this is None or not _is_overdue(this, settings, now):
+        return None
+    report = _apply(conn, this, only=URGENT, reported=True, settings=settings, now=now)
+    held.note_reported(conn, run_id, now=now)
+    return report
 
 
 def _kinds(only: Collection[str]) -> frozenset[str] | None:

@@ -8,7 +8,7 @@ from psycopg import Connection
 from db import custody, staff
 from db.custody import STAFF, Custody, Details, Offender
 from dialer import policy
-from feed.compare import Change, compare
+from feed.compare import Change, compare, own_key
 from feed.records import CustodyRecord
 from feed.run import one_at_a_time
 from movans.settings import Settings
@@ -42,13 +42,15 @@ def say(
     if change.event:
         custody.amend(conn, change.event.id, record.custody)
     else:
+        made_up = "\t".join([STAFF, record.agency, record.number, change.kind, record.custody.since.isoformat()])
+        withdrawn = custody.withdrawn(conn, [offender.id]).get(offender.id, [])
         event_id = custody.record(
             conn,
             offender.id,
             change.kind,
             record.custody,
             source=STAFF,
-            source_key="\t".join([STAFF, record.agency, record.number, change.kind, record.custody.since.isoformat()]),
+            source_key=own_key(made_up, withdrawn),
             feed_run_id=None,
             who=who,
             now=now,

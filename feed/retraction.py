@@ -4,7 +4,7 @@ from datetime import datetime
 
 from psycopg import Connection
 
-from db import alerts, custody, retractions, staff
+from db import alerts, custody, retractions, rosters, staff
 from db.custody import Custody
 from db.pool import Database
 from db.retractions import Extent
@@ -24,6 +24,7 @@ def retract(
     with db.connection() as conn:
         one_at_a_time(conn)
         whose = retractions.offenders(conn, event_ids)
+        rosters.put_back(conn, event_ids)
         ended = retractions.withdraw(conn, event_ids, now=now)
         for offender_id in whose:
             _restore(conn, offender_id)

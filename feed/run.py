@@ -16,7 +16,7 @@ from db.pool import Database, take_time
 from dialer import policy
 from feed import court
 from feed.checking import opened, read
-from feed.compare import KINDS, MISSING, Change, compare, disagrees, missing, overtaking, present, says_again
+from feed.compare import KINDS, MISSING, Change, compare, disagrees, missing, overtaking, own_key, present, says_again
 from feed.guard import OUT, excess
 from feed.records import Bad, CustodyRecord, File, Record, Refused, Rules
 from movans.settings import Settings
@@ -307,13 +307,15 @@ def _apply_missing(run: Run, present_ids: Collection[int], report: Report) -> No
     rosters.first_missing(conn, feed, first, since=before.started_at)
     again = [one for one in gone if one.since]
     histories = custody.histories(conn, [one.offender_id for one in again])
+    withdrawn = custody.withdrawn(conn, histories)
     for one in again:
         offender = custody.get(conn, one.offender_id)
         news = missing(offender.custody, one.since, elsewhere=one.elsewhere)
         if news:
             record = CustodyRecord(0, offender.agency, offender.number, offender.person, news, "", {})
             change = Change("news", KINDS[news.status])
-            _, made = _apply_change(run, _Known(offender, histories[offender.id]), record, change)
+            here = _Known(offender, histories[offender.id], withdrawn.get(offender.id, ()))
+            _, made = _apply_change(run, here, record, change)
             report.lines.append(Line(record, change, made))
     rosters.leave(conn, feed, [one.offender_id for one in again if not one.elsewhere])
 
@@ -435,7 +437,7 @@ def _apply_change(run: Run, here: _Known | None, record: CustodyRecord, change: 
             change.kind,
             record.custody,
             source=record.agency,
-            source_key=record.event_id or made_up,
+            source_key=record.event_id or own_key(made_up, here.withdrawn if here else ()),
             feed_run_id=run.id,
             reported=run.reported,
             now=now,

@@ -79,11 +79,11 @@ comment on view happened is
 create view heard as
     select n.id as notification_id, n.event_id, r.id as registration_id, r.registrant_id, r.offender_id
     from notification n join registration r on r.id = n.registration_id
-    where n.state = 'confirmed' or exists (
+    where n.state in ('confirmed', 'closed') or exists (
         select from notification m
         join attempt_carries c on c.notification_id = m.id join call_attempt a on a.id = c.attempt_id
         where m.registration_id = n.registration_id and a.answered_at is not null
           and (m.id = n.id or (n.state = 'superseded' and a.answered_at >= n.ended_at)));
 comment on view heard is
-    'Of whose notifications somebody heard, or may have: the telephone was picked up for it, by whomever, or it was confirmed. What was superseded unheard is told, as history, in the next call of the same registration.';
+    'Of whose notifications somebody heard, or may have: the telephone was picked up for it, by whomever, or it was confirmed, or staff told them. What was superseded unheard is told, as history, in the next call of the same registration.';
 create index notification_of_event on notification (event_id);

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import LiteralString
 
 import pytest
 from psycopg import Connection
+from psycopg.errors import CheckViolation
 from psycopg_pool import ConnectionPool
 
 from db import alerts, held
@@ -204,6 +206,35 @@ def test_unanswered_releases_go_out_as_not_yet_confirmed_and_nothing_else(
     assert shared.execute("select from custody_event where reported").fetchall() == []
 
 
+def test_what_went_out_unanswered_of_other_kinds_than_the_approved_stays_unconfirmed(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    imports(*(row(number=f"N{number}") for number in range(1, 1201)), feed=declared())
+    rows = [row("released", "2026-11-20 12:30", number=f"N{number}") for number in range(2, 103)]
+    escaped = row("escaped", "2026-11-20 12:31", number="N1")
+    run_id = imports(escaped, *rows, feed=declared(now=NOON + HOUR)).run_id
+    decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 5 * HOUR)
+    decisions.approve(db, run_id, settings=WITH_FEEDS, only=["escaped"], who="clerk", why="seen", now=NOON + 6 * HOUR)
+    unconfirmed = shared.execute("select kind, count(*) from custody_event where reported group by kind").fetchall()
+    assert unconfirmed == [("released", 101)]
+
+
+def test_a_run_that_cannot_go_out_does_not_stop_the_later_ones(
+    prison: int, db: ConnectionPool, imports: Imports, shared: Connection
+):
+    shared.execute("update feed_run set feed = 'boone/renamed' where id = %s", [prison])
+    rows = [row("released", "2026-11-20 12:40", number=f"N{number}") for number in range(2, 103)]
+    later = imports(*rows, feed=declared(now=NOON + HOUR)).run_id
+    for hour in (5, 6):
+        reports = decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + hour * HOUR)
+        assert [(done.run_id, done.kinds) for done in reports] == ([(later, {"released": 101})] if hour == 5 else [])
+    (says,) = [says for says in alert(shared) if "cannot go out" in says]
+    assert says.startswith(f"Nobody has answered of the held feed run {prison} (boone/renamed)")
+    assert says.endswith(f"(WrongSettings): movans feed approve or reject {prison}")
+    decisions.reject(db, prison, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 7 * HOUR)
+    assert [says for says in alert(shared) if "cannot go out" in says] == []
+
+
 def test_what_went_out_unanswered_is_withdrawn_where_the_run_is_rejected(
     prison: int, db: ConnectionPool, shared: Connection
 ):
@@ -211,6 +242,21 @@ def test_what_went_out_unanswered_is_withdrawn_where_the_run_is_rejected(
     decisions.reject(db, prison, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 6 * HOUR)
     assert shared.execute("select count(*) from offender where status <> 'in custody'").fetchone() == (0,)
     assert shared.execute("select distinct state from notification").fetchall() == [("retracted",)]
+
+
+@pytest.mark.parametrize("fails", ["retracted_at", "corrected_at"])
+def test_a_run_is_not_rejected_before_what_went_out_of_it_is_withdrawn(
+    fails: LiteralString, prison: int, db: ConnectionPool, shared: Connection
+):
+    decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 5 * HOUR)
+    shared.execute(f"alter table custody_event add constraint full_disk check ({fails} is null)")
+    with pytest.raises(CheckViolation):
+        decisions.reject(db, prison, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 6 * HOUR)
+    assert outcomes(shared) == ["applied", "held"]
+    shared.execute("alter table custody_event drop constraint full_disk")
+    decisions.reject(db, prison, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 7 * HOUR)
+    assert outcomes(shared) == ["applied", "rejected"]
+    assert shared.execute("select from custody_event where reported and corrected_at is null").fetchall() == []
 
 
 def test_what_went_out_of_a_run_that_was_overtaken_is_confirmed_with_the_newer_one(

@@ -109,6 +109,19 @@ def test_whose_telephone_was_not_answered_hears_nothing(
     assert attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=HOUR, now=NOON + 99 * HOUR) == {}
 
 
+def test_whom_staff_told_is_called_with_a_correction(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(row())
+    who = register()
+    report = imports(RELEASED, now=NOON + HOUR)
+    call(shared, "no answer", NOON + HOUR)
+    (notification_id,) = shared.execute("select id from notification").fetchone() or (0,)
+    assert notifications.close(shared, notification_id, now=NOON + 2 * HOUR)
+    assert withdraw(report.run_id).people == 1
+    assert told(shared) == [(who, "released", "closed"), (who, "corrected", "open")]
+
+
 def test_twice_retracted_is_once(imports: Imports, register: Register, shared: Connection, withdraw: Withdraw):
     imports(row())
     register()
@@ -134,6 +147,20 @@ def test_what_was_withdrawn_and_is_said_again_is_no_news(
     assert status(shared) == "released"
 
 
+def test_what_is_said_instead_of_the_withdrawn_at_its_time_is_news(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(row())
+    register()
+    for hour, jail in enumerate(("Annex", "North Jail", "South Jail"), start=1):
+        moved = imports(row("in custody", "2026-11-20 12:10", facility=f"Boone County {jail}"), now=NOON + hour * HOUR)
+        assert moved.kinds == {"transferred": 1}
+        withdraw(moved.run_id)
+    keys = shared.execute("select source_key from custody_event where kind = 'transferred' order by id").fetchall()
+    made_up = "100234\ttransferred\t2026-11-20T18:10:00+00:00"
+    assert [key for (key,) in keys] == [made_up, f"{made_up}\tagain 1", f"{made_up}\tagain 2"]
+
+
 def test_what_the_withdrawn_had_superseded_unheard_is_told_after_all(
     imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
 ):
@@ -143,6 +170,34 @@ def test_what_the_withdrawn_had_superseded_unheard_is_told_after_all(
     withdraw(imports(RELEASED, now=NOON + 2 * HOUR).run_id)
     assert told(shared) == [(who, "transferred", "open"), (who, "released", "retracted")]
     assert shared.execute("select status, facility from offender").fetchall() == [("in custody", "Boone County Annex")]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["the older first", "the newer first"])
+def test_what_was_superseded_by_more_than_one_that_were_withdrawn_is_told_after_all(
+    order: tuple[int, int], imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(row())
+    who = register()
+    imports(row("in custody", "2026-11-20 12:10", facility="Boone County Annex"), now=NOON + HOUR)
+    false = imports(RELEASED, now=NOON + 2 * HOUR), imports(row("escaped", "2026-11-20 12:40"), now=NOON + 3 * HOUR)
+    for one in order:
+        withdraw(false[one].run_id)
+    assert [(one, kind) for one, kind, state in told(shared) if state == "open"] == [(who, "transferred")]
+
+
+def test_what_was_superseded_before_a_policy_was_kept_is_told_after_all_by_its_own(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(row())
+    register()
+    imports(row("in custody", "2026-11-20 12:10", facility="Boone County Annex"), now=NOON + HOUR)
+    false = imports(RELEASED, now=NOON + 2 * HOUR)
+    shared.execute("alter table notification disable trigger stays_ended")
+    shared.execute("update notification set called_as = null, first_call_at = null where state = 'superseded'")
+    shared.execute("alter table notification enable trigger stays_ended")
+    withdraw(false.run_id)
+    again = shared.execute("select called_as, first_call_at, next_call_at from notification where state = 'open'")
+    assert again.fetchall() == [("transferred", NOON + HOUR, NOON + 5 * HOUR)]
 
 
 def test_what_was_told_as_history_is_corrected_too(

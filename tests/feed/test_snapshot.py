@@ -5,9 +5,12 @@ from datetime import timedelta
 
 import pytest
 from psycopg import Connection
+from psycopg_pool import ConnectionPool
 
+from db import retractions
+from feed.retraction import retract
 from feed.run import SNAPSHOT, Report
-from tests.conftest import NOON
+from tests.conftest import NOON, SETTINGS
 from tests.feed.conftest import declared, row
 
 Imports = Callable[..., Report]
@@ -133,3 +136,19 @@ def test_whom_no_snapshot_ever_had_is_not_missing(
     for hour in (1, 2, 3):
         snapshot(hour, "100561", str(hour))
     assert (status(shared), told(shared)) == ("in custody", [])
+
+
+def test_of_whom_it_is_withdrawn_that_they_are_no_longer_listed_can_be_missing_again(
+    snapshot: Snapshot, register: Register, shared: Connection, db: ConnectionPool
+):
+    snapshot(0, "100234", "100561")
+    register()
+    snapshot(1, "100561")
+    false = snapshot(2, "100561", "2")
+    events = retractions.of_run(shared, false.run_id)
+    for hour in (3, 4):  # the second time it changes nothing
+        retract(db, events, "it", settings=SETTINGS, who="clerk", why="they are here", now=NOON + hour * HOUR)
+    assert (status(shared), told(shared)) == ("in custody", [("no_longer_listed", "retracted", 0)])
+    assert snapshot(5, "100561", "2", "5").kinds == {"listed": 1}
+    assert snapshot(6, "100561", "2", "5", "6").kinds == {"listed": 1, "no_longer_listed": 1}
+    assert told(shared)[1:] == [("no_longer_listed", "open", 2)]

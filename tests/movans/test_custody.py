@@ -211,3 +211,13 @@ def test_what_staff_say_is_as_new_as_when_they_say_it(movans: Movans, shared: ps
     found = shared.execute("select known_at from offender").fetchone()
     assert found
     assert found[0] > datetime.now(UTC) - timedelta(minutes=5)
+
+
+@pytest.mark.usefixtures("registered")
+def test_what_staff_said_and_withdrew_can_be_said_again(movans: Movans, shared: psycopg.Connection):
+    released(movans)
+    (event_id,) = shared.execute("select id from custody_event where who is not null").fetchone() or (0,)
+    movans("feed", "retract", "--event", str(event_id), "--why", "it was somebody else", "--yes")
+    assert state(shared)[0] == "in custody"
+    assert "Traceback" not in released(movans)
+    assert state(shared)[0] == "released"
