@@ -39,6 +39,13 @@ def policy_that_waits(waits: Mapping[str, object]) -> dict[str, object]:
     return policy | {"proofs": dict(waits)}
 
 
+def guard_of_nothing() -> dict[str, object]:
+    """The example's guard, as it stands in a settings file, but files may release as many as they like."""
+    guard: dict[str, object] = yaml.safe_load(settings.EXAMPLE.read_text(encoding="utf-8"))["guard"]
+    any_number = {"few": 1_000_000, "most": 1_000_000, "share": 1.0}
+    return guard | {"releases": any_number, "changes": any_number, "notifications": any_number}
+
+
 @pytest.fixture(scope="session")
 def state() -> Iterator[Path]:
     """A state directory that the service's users can reach, which pytest's own is not."""

@@ -13,11 +13,10 @@ from statistics import fmean
 
 import phonenumbers
 import psycopg
-import yaml
 from rich.progress import Progress
 from rich.table import Table
 
-from movans.settings import AGAIN, EXAMPLE
+from movans.settings import AGAIN
 from movans.wiring import now
 from tests import people
 from tests.bench import report
@@ -25,7 +24,7 @@ from tests.bench.load import BenchLine, Stuck
 from tests.bench.network import Behaviour, Network
 from tests.bench.people import people as made_up
 from tests.bench.record import SECOND, Call, line_use, most_at_once, most_in_a_second, waits_for_a_line
-from tests.conftest import policy_that_waits
+from tests.conftest import guard_of_nothing, policy_that_waits
 from tests.live.registered import JAIL
 
 AIM_USE, AIM_SHARE, AIM_BUSY = 0.95, 0.90, 0.5
@@ -267,15 +266,8 @@ def _settings(port: int, lines: int, rate: int) -> dict[str, object]:
         "trunks": {"main": {"host": "127.0.0.1", "port": port, "lines": lines, "rate": rate}},
         "calls": {"ring": RING, "longest": 120, "machine_message": "callback"},
         "policy": policy_that_waits(dict.fromkeys(AGAIN, "10:00:00")),
-        "guard": _unguarded(),
+        "guard": guard_of_nothing(),
     }
-
-
-def _unguarded() -> dict[str, object]:
-    """A storm is more than any jail lets go, and nobody is there to approve it."""
-    guard: dict[str, object] = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["guard"]
-    any_number = {"few": 10**9, "most": 10**9, "share": 1}
-    return guard | {"releases": any_number, "changes": any_number, "notifications": any_number}
 
 
 def run(registrants: int, lines: int, seed: int) -> None:

@@ -23,7 +23,7 @@ from tests.chaos.injected import POINTS
 from tests.chaos.line import ChaosLine
 from tests.chaos.telephones import Rang, Telephones
 from tests.cluster import make_run, running
-from tests.conftest import settings_for
+from tests.conftest import guard_of_nothing, settings_for
 from tests.live import registered
 from tests.live.line import CHECKOUT
 from tests.live.machines import Machine, may_be_made
@@ -60,6 +60,7 @@ class Host(ChaosLine):
             host=machine.name,
             database=database,
             trunks={"main": trunk},
+            guard=guard_of_nothing(),
             sip={"address": machine.there, "port": 5060, "rtp_ports": [10000, 10099]},
         )
 
