@@ -181,7 +181,9 @@ class Storm:
         """What the service says became of each telephone's call."""
         keyring = self.line.house.keyring()
         known = {keyring.hash(number): number for part in self.parts for number in part.numbers}
-        rows = self.conn.execute("select number_hash, outcome from call_attempt order by id").fetchall()
+        rows = self.conn.execute(
+            "select number_hash, outcome from call_attempt where trunk = 'main' order by id"
+        ).fetchall()
         return {known[bytes(number_hash)]: outcome for number_hash, outcome in rows}
 
     def _register(self) -> None:
