@@ -29,14 +29,13 @@ def dial(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
         number = attempts.begin(
             conn, service.keyring, attempt_id, end_within=calls.ring + calls.longest + APOLOGY, now=service.clock()
         )
-        news = notifications.waiting(conn, attempt_id) if number else []
-        trunk = attempts.trunk(conn, attempt_id)
-        language = attempts.language(conn, attempt_id)
-    if number is None:
-        return
-    service.sounds.prepare(utterances(service, news, service.catalogue(language)))
-    where = f"PJSIP/{number}@trunk-{trunk}" if trunk else "PJSIP/testphone"
-    if trunk == canary.TRUNK:
+        if number is None:
+            return
+        attempt = attempts.get(conn, attempt_id)
+        news = notifications.waiting(conn, attempt_id)
+    service.sounds.prepare(utterances(service, news, service.catalogue(attempt.language)))
+    where = f"PJSIP/{number}@trunk-{attempt.trunk}" if attempt.trunk else "PJSIP/testphone"
+    if attempt.trunk == canary.TRUNK:
         where = f"Local/{number}@canary/n"
     try:
         if not channel.dial(where, int(calls.ring.total_seconds()), telephone=service.keyring.hash(number).hex()[:16]):

@@ -38,12 +38,11 @@ def notify(call: Call, service: Service, attempt_id: int) -> None:
         telephone = attempts.answered(conn, attempt_id, now=service.clock())
         if telephone is None:
             return  # this call comes too late: another may be on its way, and this one says and confirms nothing
-        deadline = attempts.deadline(conn, attempt_id)
+        attempt = attempts.get(conn, attempt_id)
         candidates = registrants.candidates(conn, [telephone])
         news = notifications.waiting(conn, attempt_id)
         to_prove, unproven = proofs.waiting(conn, telephone)
-        language = attempts.language(conn, attempt_id)
-    call.speak(service.catalogue(language))
+    call.speak(service.catalogue(attempt.language))
     if not news and not to_prove:
         call.say_all("no_longer_needed")
         return
@@ -52,7 +51,7 @@ def notify(call: Call, service: Service, attempt_id: int) -> None:
     try:
         told = telling.until_pin()
         if told is not None:
-            confirm(call, service, attempt_id, deadline, *told)
+            confirm(call, service, attempt_id, attempt.deadline, *told)
     except (Hangup, GaveUp):
         raise
     except Exception as error:

@@ -64,6 +64,15 @@ class Confirmed:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """How a call is made."""
+
+    trunk: str  # of the settings; empty for the test phone
+    language: str  # of the registrant to whom the telephone belongs
+    deadline: datetime  # when it counts as lost
+
+
+@dataclass(frozen=True)
 class Ended:
     outcome: str
     trunk: str
@@ -220,22 +229,16 @@ def answered(conn: Connection, attempt_id: int, *, now: datetime) -> bytes | Non
     return None if row is None else row[0]
 
 
-def language(conn: Connection, attempt_id: int) -> str | None:
-    """The language of the registrant to whom the attempt's telephone belongs."""
-    row = conn.execute(
-        """select language from call_attempt a join telephone t on t.id = telephone_id
+def get(conn: Connection, attempt_id: int) -> Attempt:
+    cursor = conn.cursor(row_factory=class_row(Attempt))
+    found = cursor.execute(
+        """select trunk, language, deadline from call_attempt a join telephone t on t.id = telephone_id
            join registrant r on r.id = registrant_id where a.id = %s""",
         [attempt_id],
     ).fetchone()
-    return row[0] if row else None
-
-
-def deadline(conn: Connection, attempt_id: int) -> datetime:
-    """When the attempt counts as lost."""
-    row = conn.execute("select deadline from call_attempt where id = %s", [attempt_id]).fetchone()
-    if row is None:
+    if found is None:
         raise LookupError(f"there is no attempt {attempt_id}")
-    return row[0]
+    return found
 
 
 def note_answer(conn: Connection, attempt_id: int, sip_code: int | None, refused_as: str | None) -> None:
@@ -366,12 +369,6 @@ def broke_off(conn: Connection, attempt_id: int, why: str, *, over_within: timed
            where id = %(id)s and state = 'answered'""",
         {"id": attempt_id, "why": why, "over_within": over_within, "now": now},
     )
-
-
-def trunk(conn: Connection, attempt_id: int) -> str:
-    """By which trunk of the settings it is made; empty for the test phone."""
-    row = conn.execute("select trunk from call_attempt where id = %s", [attempt_id]).fetchone()
-    return row[0] if row else ""
 
 
 def not_begun(conn: Connection, hosts: Collection[str]) -> list[int]:
