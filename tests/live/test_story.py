@@ -115,12 +115,11 @@ def test_not_answered_busy_and_hung_up_early_come_again(line: Line, phone: Telep
     with phone.is_called(LONGEST_WAIT) as call:  # the PIN before the message was heard, then away
         call.hears("who_calls").presses("2580").hangs_up()
     confirms(phone, within=LONGEST_WAIT)
-    found = line.query(
-        """select outcome from call_attempt a join attempt_carries on attempt_id = a.id
-           join notification n on n.id = notification_id join custody_event e on e.id = event_id
-           join offender o on o.id = offender_id where o.number = '200200' order by 1"""
-    )
-    assert [outcome for (outcome,) in found] == ["busy", "confirmed", "no answer", "not confirmed", "not confirmed"]
+    every = ["busy", "confirmed", "no answer", "not confirmed", "not confirmed"]
+    found = """select outcome from call_attempt a join attempt_carries on attempt_id = a.id
+               join notification n on n.id = notification_id join custody_event e on e.id = event_id
+               join offender o on o.id = offender_id where o.number = '200200' order by 1"""
+    line.eventually(lambda: [outcome for (outcome,) in line.query(found)] == every, 5)
 
 
 STEPS = (

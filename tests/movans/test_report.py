@@ -9,15 +9,18 @@ import pytest
 from db import alerts, notifications
 from tests.movans.conftest import Movans
 
-NOW = datetime.now(UTC)
+
+def ago(**how_long: int) -> datetime:
+    """Before this moment, not before that in which the tests were collected: half an hour lies between."""
+    return datetime.now(UTC) - timedelta(**how_long)
 
 
 @pytest.fixture
 def handed_over(shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int]) -> int:
     register("5735550142")
-    happens("released", at=NOW - timedelta(days=2))
+    happens("released", at=ago(days=2))
     (notification,) = shared.execute("select id from notification").fetchone() or (0,)
-    notifications.hand_over(shared, notification, alert=True, now=NOW)
+    notifications.hand_over(shared, notification, alert=True, now=ago())
     return notification
 
 
@@ -54,10 +57,10 @@ def test_what_is_critical_and_unconfirmed_is_listed_while_calls_go_on(
     movans: Movans, register: Callable[..., int], happens: Callable[..., int]
 ):
     register("5735550142")
-    happens("escaped", at=NOW - timedelta(hours=1, minutes=50))
+    happens("escaped", at=ago(hours=1, minutes=50))
     assert "There is nothing to do." in movans("report").stdout
     register("5735550143")
-    happens("died", at=NOW - timedelta(hours=2, minutes=10))
+    happens("died", at=ago(hours=2, minutes=10))
     shown = movans("report").stdout
     assert "died" in shown
     assert "handed over" not in shown
@@ -81,7 +84,7 @@ def test_what_cannot_be_closed_is_said_with_what_to_do(movans: Movans, handed_ov
 
 
 def test_alerts_are_listed_until_a_person_says_that_they_are_over(movans: Movans, shared: psycopg.Connection):
-    alerts.add(shared, "trunk main", "The trunk [main] is down.", now=NOW)
+    alerts.add(shared, "trunk main", "The trunk [main] is down.", now=ago())
     (alert,) = alerts.still(shared)
     for command in (("report",), ("report", "alerts")):
         shown = movans(*command).stdout
