@@ -1,7 +1,6 @@
 """What the dialplan asks besides conversations: dialling an attempt's telephone, and what became of it."""
 
 import logging
-import re
 import time
 from collections.abc import Callable
 
@@ -48,8 +47,7 @@ def dial(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
 def ended(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
     """Record what became of the call, from the leg that dialled it, after it has hung up."""
     status = channel.variable("DIALSTATUS")
-    # The network's words are free text: what may be a number in them is nobody's business.
-    cause = re.sub(r"\d{4,}", "…", channel.variable("HANGUPCAUSE(${HANGUPCAUSE_KEYS()},tech)"))
+    cause = verdict.without_numbers(channel.variable("HANGUPCAUSE(${HANGUPCAUSE_KEYS()},tech)"))
     q850 = channel.variable("HANGUPCAUSE")
     refused_as = verdict.verdict(cause, int(q850) if q850.isdigit() else None) if status != "ANSWER" else None
 

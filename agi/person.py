@@ -10,7 +10,11 @@ def reach_person(call: Call, service: Service) -> None:
     if not desk.is_there(service.clock(), service.settings.service.zone):
         call.say("operator_closed")
         return
-    trunk = next(iter(service.settings.trunks), None)
+    down = service.down()
+    # The best that answers; where none seems to, the best all the same: nothing is lost by trying.
+    trunk = next(
+        (name for name in service.settings.trunks if name not in down), next(iter(service.settings.trunks), None)
+    )
     if trunk is None:
         call.say("operator")
         return

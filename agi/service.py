@@ -1,6 +1,6 @@
 """What the flows are handed: database, keys, settings, words, sounds, clock, journal. Nothing else reaches outside."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
@@ -27,6 +27,7 @@ class Service:
     sounds: Sounds
     clock: Callable[[], datetime]
     journal: Journal
+    down: Callable[[], Collection[str]]  # which trunks do not answer
 
     def catalogue(self, language: str | None = None) -> Catalogue:
         """The words of a language; of the first where none is known, or one that is no longer spoken."""

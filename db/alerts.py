@@ -76,6 +76,18 @@ def untold(conn: Connection, *, most: int, but: Iterable[int] = (), now: datetim
     ).fetchall()
 
 
+def waits(conn: Connection, *, since: datetime) -> bool:
+    """Whether one was to be told by then, and nobody could be."""
+    return (
+        conn.execute(
+            """select from alert where over_at is null
+                 and (told_at is null and raised_at <= %(since)s or told_at + again_every <= %(since)s) limit 1""",
+            {"since": since},
+        ).rowcount
+        > 0
+    )
+
+
 def told(conn: Connection, alert_id: int, *, now: datetime) -> None:
     conn.execute(
         """update alert set told_at = %(now)s,
@@ -119,6 +131,9 @@ def settle(conn: Connection, *, now: datetime) -> int:
     ).rowcount
 
 
-def end(conn: Connection, alert_id: int, *, now: datetime) -> bool:
-    """A person says that it is over; False where it was, or never was."""
-    return conn.execute("update alert set over_at = %s where id = %s and over_at is null", [now, alert_id]).rowcount > 0
+def end(conn: Connection, alert_id: int, *, now: datetime) -> str | None:
+    """A person says that it is over; return its key, or None where it was over, or never was."""
+    row = conn.execute(
+        "update alert set over_at = %s where id = %s and over_at is null returning key", [now, alert_id]
+    ).fetchone()
+    return row[0] if row else None

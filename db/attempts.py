@@ -290,7 +290,8 @@ def count_wrong_pin(conn: Connection, attempt_id: int, *, now: datetime) -> None
             conn,
             f"wrong PINs: event {event_id}, registrant {registrant_id}",
             f"{WRONG_PINS} wrong PINs were entered in calls about event {event_id} to registrant {registrant_id}:"
-            " somebody else answers there, or the PIN is forgotten. Calls go on.",
+            " somebody else answers there, or the PIN is forgotten. Calls go on. When they call:"
+            " movans registrant show, then pin or end.",
             now=now,
         )
 

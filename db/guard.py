@@ -90,7 +90,10 @@ def raise_alarms(conn: Connection, *, registrations: int, withheld: int, now: da
         ("registrations", total, registrations, ""),
         ("withheld numbers", hidden, withheld, " from withheld numbers"),
     ):
-        says = f"{many} registrations within an hour{where}: is somebody registering others?"
+        says = (
+            f"{many} registrations within an hour{where}: is somebody registering others? Look into serve.log, and ask"
+            " your provider who calls; nobody is refused for it."
+        )
         if many <= most:
             alerts.over(conn, key, now=now)
         elif alerts.add(conn, key, says, now=now):

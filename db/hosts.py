@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 
 from psycopg import Connection
 
+AWAY = "host %s"  # the key of the alert about one
 LEASE = timedelta(seconds=10)
 """A host that was silent for so long is away, and what it had claimed and not begun is free."""
 

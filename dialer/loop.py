@@ -89,15 +89,17 @@ class Dialer:
     def _say_that_it_is_there(self, conn: Connection, now: datetime) -> None:
         if self._there_at is None or abs(now - self._there_at) >= THERE_EVERY:
             hosts.beat(conn, self.host, now=now)
-            alerts.over(conn, f"host {self.host}", now=now)
+            alerts.over(conn, hosts.AWAY % self.host, now=now)
             self._there_at = now
 
     def _hosts_away(self, conn: Connection, now: datetime) -> list[str]:
         away = hosts.away(conn, now=now)
         for host in away:
-            if host not in self._seen_away and alerts.add(
-                conn, f"host {host}", f"The machine {host} makes no calls any more.", now=now
-            ):
+            says = (
+                f"The machine {host} makes no calls any more; others make them. Start it again, or, if it is gone for"
+                " good, end this with movans report over."
+            )
+            if host not in self._seen_away and alerts.add(conn, hosts.AWAY % host, says, now=now):
                 log.warning("host %s is away", host)
         return away
 
@@ -105,11 +107,19 @@ class Dialer:
         """Which trunks do not answer; a person is told when one begins to, and when that is over."""
         down = self.down()
         if down != self._seen_down:
+            of_here = f"trunk %s at {self.host}"
             with self.db.connection() as conn:
+                alerts.only(conn, of_here, self.settings.outbound, now=now)
                 for name in self.settings.outbound:
-                    key = f"trunk {name} at {self.host}"
+                    key = of_here % name
                     if name in down:
-                        alerts.add(conn, key, f"The trunk {name} does not answer the machine {self.host}.", now=now)
+                        alerts.add(
+                            conn,
+                            key,
+                            f"The trunk {name} does not answer the machine {self.host}:"
+                            " ask its provider, and see the network.",
+                            now=now,
+                        )
                     else:
                         alerts.over(conn, key, now=now)
             self._seen_down = down

@@ -17,6 +17,13 @@ def sip_code(said: str) -> int | None:
     return int(found[1]) if found else None
 
 
+def without_numbers(said: str) -> str:
+    """The network's last answer with what may be a telephone number in its words, which are free text, taken out."""
+    code = re.match(r"SIP [1-6][0-9]{2}\b", said)
+    words = said[code.end() :] if code else said
+    return (code[0] if code else "") + re.sub(r"\d(?:[-.() ]*\d){3,}", "…", words)
+
+
 def verdict(said: str, q850: int | None) -> str | None:
     """What a refusal in these words, with this Q.850 cause, says beyond the call. Not for calls that were answered."""
     code = sip_code(said)

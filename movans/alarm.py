@@ -3,8 +3,8 @@
 An alert is a row in the database, committed with its cause. For each that nobody was told of yet, the alert command of
 the settings is run, with its sentence as input and its key in MOVANS_ALERT, until it succeeds.
 
-As long as the database answers and every part shows signs of life, another command is run now and then: whoever
-expects it elsewhere notices when it is not, and so notices the death of this part too.
+As long as the database answers, every part shows signs of life and alerts reach somebody, another command is run now
+and then: whoever expects it elsewhere notices when it is not, and so notices the death of this part too.
 """
 
 import logging
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 TICK = 0.5  # seconds between two looks
 AT_ONCE = 8  # alerts that are told at the same time
 PAUSE, LONGEST_PAUSE = timedelta(seconds=15), timedelta(minutes=15)  # after the first failure, then twice as long
+UNTOLD = timedelta(minutes=20)  # an alert that nobody could be told of for so long: all is not well
 SILENCE = timedelta(seconds=10)  # a part is well if it showed a sign of life within that
 
 
@@ -217,13 +218,15 @@ class Alive:
 
     def look(self, now: datetime) -> bool:
         """Returns whether all is well, and so the command was begun."""
-        if silent := self.pulse.silent(now):
+        silent = self.pulse.silent(now)
+        with self.db.connection() as conn:
+            untold = alerts.waits(conn, since=now - UNTOLD)
+        if silent or untold:
             if self._well:
-                log.warning("no sign of life from %s: the sign that all is well waits", ", ".join(silent))
+                why = f"no sign of life from {', '.join(silent)}" if silent else "an alert cannot be told"
+                log.warning("%s: the sign that all is well waits", why)
             self._well = False
             return False
-        with self.db.connection() as conn:
-            conn.execute("select")
         self._well = True
         self.commands.start(
             "the command that says that all is well", self.command, "All is well.", then=lambda *_: None, now=now

@@ -5,7 +5,7 @@ stand among others: call it every few seconds.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from psycopg import Connection
@@ -19,6 +19,7 @@ AT_THE_LATEST = timedelta(seconds=60)
 """A canary that is not confirmed by then is missed: picked up and keyed in it takes some ten seconds."""
 ALERT = "canary"
 LOOK = 0.2  # seconds
+JUDGED = 8  # canaries, among which those that each machine took are looked at
 
 
 class Missed(Exception):
@@ -88,16 +89,29 @@ def stopped(flight: Flight) -> str:
 
 
 def duty(conn: Connection, keyring: Keyring, *, language: str, every: timedelta, now: datetime) -> None:
-    """Judge the last canaries and send the next when it is time: two misses in a row are told, until one comes back."""
-    last = canary.flights(conn, most=2)
+    """Judge the last canaries and send the next when it is time: two misses in a row are told, until one comes back.
+
+    Any machine may take one, so each is judged by those that it took: a good one hides none that is broken.
+    """
+    last = canary.flights(conn, most=JUDGED)
     if last and last[0].state == "open":
         if now - last[0].asked_at < AT_THE_LATEST:
             return
         proofs.give_up(conn, last[0].id, now=now)
-        last = canary.flights(conn, most=2)
-    if last and last[0].state == "proven":
+        last = canary.flights(conn, most=JUDGED)
+    if missed := _missed(last):
+        where = f" on the machine {missed.host}" if missed.host else ""
+        alerts.add(conn, ALERT, f"Two test calls in a row failed{where}: {stopped(missed)}.", now=now)
+    elif last and last[0].state == "proven":
         alerts.over(conn, ALERT, now=now)
-    elif len(last) > 1 and last[1].state != "proven":
-        alerts.add(conn, ALERT, f"Two test calls in a row failed: {stopped(last[0])}.", now=now)
     if not last or now - last[0].asked_at >= every:
         canary.send(conn, keyring, language=language, now=now)
+
+
+def _missed(last: Sequence[Flight]) -> Flight | None:
+    """The newer of two in a row that were missed, of all or of those that one machine took."""
+    machines = sorted({flight.host for flight in last if flight.host})
+    for row in (last, *([flight for flight in last if flight.host == machine] for machine in machines)):
+        if len(row) > 1 and row[0].state != "proven" and row[1].state != "proven":
+            return row[0]
+    return None

@@ -86,6 +86,7 @@ def _checks(house: House) -> list[tuple[str, Callable[[], str], str]]:
             lambda: _acts(house),
             "let the database's superuser prepare it, as README says (Data and backup)",
         ),
+        ("alerts", lambda: _alerts(house), f"set alerts.command in {house.file}, and try what it does"),
         ("policy", lambda: _policy(house), f"correct the name under policy.kinds in {house.file}"),
         ("keys", lambda: _keys(house), f"restore {house.key_file} from its backup, owner movans, mode 0600"),
         ("prompts", lambda: _prompts(house), "script/movans prompts build"),
@@ -154,6 +155,16 @@ def _acts(house: House) -> str:
         if staff.can_be_changed(conn):
             raise Sick(f"the service's role ({conn.info.user}) could change or remove what is kept of them")
     return "can only be added to"
+
+
+def _alerts(house: House) -> str:
+    chosen = house.settings.alerts
+    if not chosen.command:
+        if house.settings.demo:
+            return "nobody is told; for a demonstration that is enough"
+        raise Sick("nobody is told of what they must know at once: they are only in alarm.log and movans report")
+    alive = "a sign of life is given" if chosen.alive.command else "no sign of life is given (alerts.alive.command)"
+    return f"told by {chosen.command[0]}; {alive}"
 
 
 def _policy(house: House) -> str:

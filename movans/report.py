@@ -3,7 +3,7 @@
 import click
 from phonenumbers import PhoneNumberMatcher
 
-from db import alerts, notifications, overview, staff
+from db import alerts, hosts, notifications, overview, staff
 from movans.console import out
 from movans.staff import who
 from movans.tables import still_alerts, to_do
@@ -81,9 +81,15 @@ def list_alerts(context: click.Context) -> None:
 @click.argument("alert_id", metavar="ALERT", type=int)
 @click.pass_context
 def over(context: click.Context, alert_id: int) -> None:
-    """Say that an alert is over. What it was about raises it again where it goes on."""
+    """Say that an alert is over. What it was about raises it again where it goes on.
+
+    Of a machine that makes no calls any more it says that it is gone for good; one that comes back says so itself.
+    """
     with House.at(context.obj).database() as db, db.connection() as conn:
-        if not alerts.end(conn, alert_id, now=now()):
+        key = alerts.end(conn, alert_id, now=now())
+        if key is None:
             raise click.ClickException(f"no alert {alert_id} is to be ended; movans report alerts lists them")
+        if key.startswith(hosts.AWAY % ""):
+            hosts.leave(conn, key.removeprefix(hosts.AWAY % ""))
         staff.record(conn, who(), f"ended alert {alert_id}", now=now())
     out.print(f"Alert {alert_id} is over.")

@@ -73,6 +73,10 @@ class House:
     def spool(self) -> Path:
         return self.settings.state / "asterisk" / "spool"
 
+    def down(self) -> frozenset[str]:
+        """The trunks that were last seen not to answer."""
+        return trunks.down(self.settings.state / "run" / "trunks")
+
     def heartbeat(self, part: str) -> Heartbeat:
         return Heartbeat(self.settings.state / "run" / f"{part}.beat")
 
@@ -127,7 +131,9 @@ def serve(house: House) -> None:
 
     sounds = Sounds(house.sounds, house.voice_socket, house.settings.voices)
     with house.database() as db:
-        service = Service(db, house.keyring(), house.settings, house.catalogues(), sounds, now, house.journal)
+        service = Service(
+            db, house.keyring(), house.settings, house.catalogues(), sounds, now, house.journal, house.down
+        )
         _end_at_sigterm()
         with db.connection() as conn:
             if moved := registrants.reseal(conn, service.keyring):
@@ -164,7 +170,7 @@ def dial(house: House) -> None:
             house.settings.service.number,
             house.host,
             house.heartbeat("dial").beat,
-            lambda: trunks.down(house.settings.state / "run" / "trunks"),
+            house.down,
             house.journal,
         )
         run(dialer, house.dsn, clock=now, stopping=lambda: bool(told_to_stop))

@@ -326,6 +326,15 @@ def test_a_trunk_that_does_not_answer_is_an_alert_until_it_does(dialer: Dialer, 
     assert alerts_of(shared) == [("trunk main at here", True)]
 
 
+def test_of_a_trunk_that_is_no_more_in_the_settings_nobody_is_told_any_more(dialer: Dialer, shared: psycopg.Connection):
+    two = {name: Outbound(lines=2, rate=1000) for name in ("main", "old")}
+    with_both = SETTINGS.model_copy(update={"trunks": two})
+    replace(dialer, settings=with_both, down=lambda: frozenset({"old", "main"})).look(NOON)
+    without = with_both.model_copy(update={"trunks": {"main": two["main"]}})
+    replace(dialer, settings=without, down=lambda: frozenset({"main"})).look(NOON)
+    assert alerts_of(shared) == [("trunk main at here", False), ("trunk old at here", True)]
+
+
 def test_calls_are_handed_over_no_faster_than_the_rate(
     dialer: Dialer, register: Register, happens: Happens, shared: psycopg.Connection
 ):

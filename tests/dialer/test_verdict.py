@@ -3,7 +3,7 @@
 import pytest
 
 from db.numbers import BLOCKED, NO_SUCH_NUMBER
-from dialer.verdict import sip_code, verdict
+from dialer.verdict import sip_code, verdict, without_numbers
 
 
 @pytest.mark.parametrize(
@@ -36,3 +36,18 @@ def test_what_it_means(said: str, q850: int | None, means: str | None):
 )
 def test_the_code_is_read_from_what_asterisk_says(said: str, code: int | None):
     assert sip_code(said) == code
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ("SIP 404 No route to 5735550142", "SIP 404 No route to …"),
+        ("SIP 404 573-555-0142 unknown", "SIP 404 … unknown"),
+        ("SIP 480 +1 (573) 555.0142", "SIP 480 +…"),
+        ("SIP 486 Busy Here", "SIP 486 Busy Here"),
+        ("SIP 5035550142", "SIP …"),
+        ("", ""),
+    ],
+)
+def test_no_telephone_number_is_kept_of_what_the_network_says(said: str, kept: str):
+    assert without_numbers(said) == kept

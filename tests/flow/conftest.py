@@ -52,7 +52,7 @@ def clock() -> Clock:
 @pytest.fixture
 def service(conn: psycopg.Connection, english: Catalogue, clock: Clock, tmp_path: Path) -> Service:
     """One that speaks English only, so that nobody is asked for the language."""
-    return Service(OneConnection(conn), KEYS, SETTINGS, {"en": english}, Silence(), clock, Journal(tmp_path))
+    return Service(OneConnection(conn), KEYS, SETTINGS, {"en": english}, Silence(), clock, Journal(tmp_path), frozenset)
 
 
 @pytest.fixture

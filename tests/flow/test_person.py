@@ -29,6 +29,14 @@ def test_zero_rings_a_person_and_the_call_ends_with_their_conversation(caller: C
     assert caller.connected == ["PJSIP/5735550100@trunk-main"]
 
 
+@pytest.mark.parametrize(("down", "trunk"), [({"main"}, "spare"), ({"main", "spare"}, "main")])
+def test_the_person_is_rung_by_a_trunk_that_answers(caller: Caller, service: Service, down: set[str], trunk: str):
+    caller.answers = True
+    caller.hears("to find a person").presses("0").hears("we connect you")
+    caller.calls(hotline, replace(with_trunk(service), down=lambda: down))
+    assert caller.connected == [f"PJSIP/5735550100@trunk-{trunk}"]
+
+
 def test_nobody_answers_and_the_caller_is_back_at_the_menu(caller: Caller, service: Service):
     caller.hears("to find a person").presses("0").hears("we connect you").hears("nobody answers")
     caller.hears("to find a person").hangs_up()

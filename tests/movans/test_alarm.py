@@ -196,6 +196,25 @@ def test_the_sign_that_all_is_well_is_given_as_long_as_every_part_lives(
     assert alive.look(NOON + 14 * SECOND)
 
 
+def test_all_is_not_well_while_nobody_can_be_told_of_an_alert(
+    db: ConnectionPool, commands: Commands, pulse: Pulse, shared: psycopg.Connection, tmp_path: Path
+):
+    alive = Alive(db, script(tmp_path, "true"), commands, pulse)
+
+    def well(after: timedelta) -> bool:
+        beat(pulse, NOON + after - SECOND, "serve", "dial")
+        beat(pulse, NOON + after, "serve", "dial")
+        return alive.look(NOON + after)
+
+    alerts.add(shared, "disk", "The disk is full.", again_every=timedelta(hours=1), now=NOON)
+    assert well(timedelta(minutes=19))
+    assert not well(timedelta(minutes=20))
+    (alert_id,) = shared.execute("select id from alert").fetchone() or (0,)
+    alerts.told(shared, alert_id, now=NOON + timedelta(minutes=21))
+    assert well(timedelta(minutes=90))
+    assert not well(timedelta(minutes=101))  # it was to be told again
+
+
 def test_a_duty_that_cannot_be_done_is_tried_at_every_look_and_one_that_was_done_has_time() -> None:
     done: list[datetime] = []
     well = False

@@ -117,3 +117,19 @@ def test_one_that_is_on_its_way_is_waited_for(shared: psycopg.Connection):  # no
     assert len(canary.flights(shared, most=5)) == 1
     duty(shared, KEYS, language="en", every=SECOND, now=NOON + AT_THE_LATEST)
     assert [flight.state for flight in canary.flights(shared, most=5)] == ["open", "given up"]
+
+
+def test_a_machine_that_misses_its_own_twice_is_told_though_another_takes_every_second(shared: psycopg.Connection):  # noqa: F811
+    for turn in range(5):
+        now = NOON + turn * HOUR
+        duty(shared, KEYS, language="en", every=HOUR, now=now)
+        host = ("good", "broken")[turn % 2]
+        (attempt,) = attempts.claim(shared, trunks=TRUNKS, host=host, begin_within=HOUR, now=now)
+        if host == "good":
+            who = shared.execute("select id from registrant where canary").fetchone()
+            assert who
+            attempts.confirm(shared, attempt, who[0], [], now=now)
+        finish(shared, attempt, "lost", "", settings=SETTINGS, now=now)
+    duty(shared, KEYS, language="en", every=HOUR, now=NOON + 5 * HOUR)
+    (told,) = shared.execute("select says from alert where over_at is null").fetchone() or ("",)
+    assert told.startswith("Two test calls in a row failed on the machine broken: ")

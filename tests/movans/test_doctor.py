@@ -80,6 +80,18 @@ def test_a_kind_of_the_policy_that_there_is_not_is_named(house: Callable[[str], 
     assert finding.found.startswith("there is no kind of event moved; known are corrected, court_cancelled,")
 
 
+def test_a_real_service_that_tells_nobody_of_what_they_must_know_is_named(house: Callable[[str], House]):
+    demo = house(NOBODY_THERE)
+    assert found(demo, "alerts").well
+    real = replace(demo, settings=demo.settings.model_copy(update={"demo": False}))
+    finding = found(real, "alerts")
+    assert not finding.well
+    assert "nobody is told" in finding.found
+    command = real.settings.alerts.model_copy(update={"command": ["mail", "duty"]})
+    telling = replace(real, settings=real.settings.model_copy(update={"alerts": command}))
+    assert found(telling, "alerts").found == "told by mail; no sign of life is given (alerts.alive.command)"
+
+
 def test_a_database_whose_acts_of_staff_could_be_removed_is_named(
     house: Callable[[str], House],
     database: str,  # noqa: F811

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from db import alerts, notifications
+from db import alerts, hosts, notifications
 from tests.movans.conftest import Movans
 
 
@@ -140,3 +140,12 @@ def test_a_kind_is_a_row_of_the_database_and_an_unknown_one_is_named_with_those_
     assert "pardoned: pardoned (routine)" in movans("policy", "explain", "pardoned").stdout
     elsewhere = movans("policy", "explain", "pardoned", "--agency", "adair")
     assert "there is no agency 'adair' in the settings; known are boone, cole" in elsewhere.stderr
+
+
+def test_a_machine_that_is_gone_for_good_is_missed_no_more(movans: Movans, shared: psycopg.Connection):
+    hosts.beat(shared, "old", now=ago(days=1))
+    alerts.add(shared, hosts.AWAY % "old", "The machine old makes no calls any more.", now=ago(hours=1))
+    (number,) = shared.execute("select id from alert").fetchone() or (0,)
+    assert hosts.away(shared, now=ago()) == ["old"]
+    assert movans("report", "over", str(number)).returncode == 0
+    assert hosts.away(shared, now=ago()) == []
