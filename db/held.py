@@ -120,7 +120,7 @@ def cannot_go_out(conn: Connection, run_id: int, error: str, *, now: datetime) -
     feed, file = _named(conn, run_id)
     says = (
         f"Nobody has answered of the held feed run {run_id} ({feed or file}), and what is urgent in it cannot go out"
-        f" ({error}): movans feed approve or reject {run_id}"
+        f" ({error}): movans feed held says why"
     )
     return alerts.add(conn, _STUCK % run_id, says, now=now)
 

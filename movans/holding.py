@@ -11,8 +11,9 @@ from feed import retraction
 from feed.held import NotHeld
 from feed.records import Refused
 from movans.console import err, out
+from movans.settings import WrongSettings
 from movans.staff import who
-from movans.tables import held_changes, held_run, summary
+from movans.tables import ROWS, held_changes, held_run, summary
 from movans.wiring import House, now
 
 RUN = click.argument("run_id", metavar="RUN", type=int)
@@ -33,8 +34,14 @@ def list_held(context: click.Context) -> None:
             out.print("Nothing is held.")
         for one in waiting:
             out.print(held_run(one, zone), markup=False, soft_wrap=True)
-            with _explained():
-                out.print(held_changes(decisions.preview(db, one.id, settings=house.settings, now=now()), zone))
+            try:
+                would = decisions.preview(db, one.id, settings=house.settings, now=now())
+            except NotHeld:
+                out.print("It was decided just now.")
+            except (Refused, WrongSettings) as error:
+                out.print("\n".join(_in_the_way(one.id, error)), markup=False, soft_wrap=True)
+            else:
+                out.print(held_changes(would, zone))
     if waiting:
         out.print(
             "movans feed approve RUN --why … lets one take effect, with --only KIND only such events of it;"
@@ -52,7 +59,7 @@ def list_held(context: click.Context) -> None:
 def approve(context: click.Context, run_id: int, only: tuple[str, ...], why: str, *, yes: bool) -> None:
     """Let a held RUN take effect: everybody whom it concerns is called."""
     house = House.at(context.obj)
-    with house.database() as db, _explained():
+    with house.database() as db, _explained(run_id):
         would = decisions.preview(db, run_id, only=only, settings=house.settings, now=now())
         if only and not would.lines:
             kinds = decisions.preview(db, run_id, settings=house.settings, now=now()).kinds
@@ -70,7 +77,7 @@ def approve(context: click.Context, run_id: int, only: tuple[str, ...], why: str
 def reject(context: click.Context, run_id: int, why: str) -> None:
     """Drop a held RUN: nothing of it takes effect."""
     house = House.at(context.obj)
-    with house.database() as db, _explained():
+    with house.database() as db, _explained(run_id):
         decisions.reject(db, run_id, settings=house.settings, who=who(), why=reason(why), now=now())
     out.print(f"Run {run_id} is rejected.")
 
@@ -110,13 +117,26 @@ def _people(many: int) -> str:
     return "1 person" if many == 1 else f"{many:,} people"
 
 
+def _in_the_way(run_id: int, error: Refused | WrongSettings) -> list[str]:
+    """Why a run cannot take effect as things are, and what to do of it."""
+    reject = f"or movans feed reject {run_id}"
+    if isinstance(error, WrongSettings):
+        why = f"Run {run_id} cannot take effect: {error}"
+        return [f"{why}. Declare its feed by that name again until the run is decided, {reject}"]
+    more = len(error.mistakes) - ROWS
+    rest = [f"and {more:,} more mistakes"] if more > 0 else []
+    last = f"By now run {run_id} cannot take effect, as is said above: see to that, {reject} and import it anew"
+    return [*error.mistakes[:ROWS], *rest, last]
+
+
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(run_id: int) -> Iterator[None]:
     try:
         yield
     except NotHeld as error:
         raise click.ClickException(str(error)) from None
-    except Refused as refused:
-        for mistake in refused.mistakes:
+    except (Refused, WrongSettings) as error:
+        *mistakes, last = _in_the_way(run_id, error)
+        for mistake in mistakes:
             err.print(mistake, markup=False, soft_wrap=True)
-        raise click.ClickException("by now the file cannot take effect any more, as is said above") from None
+        raise click.ClickException(last) from None

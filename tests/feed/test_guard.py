@@ -230,7 +230,7 @@ def test_a_run_that_cannot_go_out_does_not_stop_the_later_ones(
         assert [(done.run_id, done.kinds) for done in reports] == ([(later, {"released": 101})] if hour == 5 else [])
     (says,) = [says for says in alert(shared) if "cannot go out" in says]
     assert says.startswith(f"Nobody has answered of the held feed run {prison} (boone/renamed)")
-    assert says.endswith(f"(WrongSettings): movans feed approve or reject {prison}")
+    assert says.endswith("(WrongSettings): movans feed held says why")
     decisions.reject(db, prison, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 7 * HOUR)
     assert [says for says in alert(shared) if "cannot go out" in says] == []
 

@@ -56,6 +56,39 @@ def test_a_file_that_is_held_is_rejected_by_a_person(movans: Movans, shared: psy
     assert shared.execute("select count(*) from offender where status = 'released'").fetchone() == (0,)
 
 
+def test_a_held_file_that_cannot_take_effect_says_why_and_what_to_do_and_the_others_are_shown_all_the_same(
+    movans: Movans, shared: psycopg.Connection, tmp_path: Path
+):
+    imports(movans, tmp_path, "in custody", "2026-11-03 14:05")
+    imports(movans, tmp_path, "released", "2026-11-20 12:30")
+    shared.execute("update feed_run set feed = 'boone/renamed' where id = 2")
+    file = tmp_path / "ids.csv"
+    rows = [f"boone,{number},DOE,JANE,,Boone County Jail,released,2026-11-20 12:40,E{number}\n" for number in MANY]
+    file.write_text(HEADER.replace("\n", ",event_id\n") + "".join(rows))
+    assert "held as run 3" in movans("feed", "import", str(file)).stderr
+    file.write_text(HEADER.replace("\n", ",event_id\n") + rows[0].replace("released", "escaped").replace("40", "50"))
+    assert movans("feed", "import", str(file)).returncode == 0
+    imports(movans, tmp_path, "escaped", "2026-11-20 12:50")
+
+    shown = movans("feed", "held")
+    assert shown.returncode == 0, shown.stderr
+    unknown, _, rest = shown.stdout.partition("Run 3: ")
+    refused, _, well = rest.partition("Run 5: ")
+    renamed = "Run 2 cannot take effect: no feed boone/renamed is declared in the settings, under agencies"
+    declare = "Declare its feed by that name again until the run is decided, or movans feed reject 2"
+    for said in (renamed, declare):
+        assert said in unknown
+    assert "ids.csv, row 2: event_id 'E201' was given before" in refused
+    assert "or movans feed reject 3 and import it anew" in refused
+    assert "escaped" in well
+
+    failed = movans("feed", "approve", "2", "--why", "true", "--yes")
+    assert (failed.returncode, renamed in failed.stderr, declare in failed.stderr) == (1, True, True)
+    failed = movans("feed", "approve", "3", "--why", "true", "--yes")
+    assert (failed.returncode, "event_id 'E201' was given before" in failed.stderr) == (1, True)
+    assert "Run 2 is rejected." in movans("feed", "reject", "2", "--why", "renamed").stdout
+
+
 def test_what_was_approved_by_mistake_is_retracted_once(
     movans: Movans, shared: psycopg.Connection, register: Callable[..., int], tmp_path: Path
 ):
