@@ -4,7 +4,7 @@ from datetime import datetime
 
 from psycopg import Connection
 
-from db import alerts, custody, retractions, rosters, staff
+from db import alerts, custody, held, retractions, rosters, staff
 from db.custody import Custody
 from db.pool import Database
 from db.retractions import Extent
@@ -38,6 +38,7 @@ def retract(
         for offender_id, registrations in heard.items():
             _correct(conn, offender_id, registrations, event_ids, settings=settings, now=now)
         retractions.note_corrected(conn, event_ids, now=now)
+        held.settle_those_of(conn, event_ids, now=now)
     return Extent(len(event_ids), ended, people)
 
 

@@ -34,6 +34,8 @@ def list_held(context: click.Context) -> None:
             out.print("Nothing is held.")
         for one in waiting:
             out.print(held_run(one, zone), markup=False, soft_wrap=True)
+            if not one.is_held:
+                continue
             try:
                 would = decisions.preview(db, one.id, settings=house.settings, now=now())
             except NotHeld:
@@ -60,6 +62,14 @@ def approve(context: click.Context, run_id: int, only: tuple[str, ...], why: str
     """Let a held RUN take effect: everybody whom it concerns is called."""
     house = House.at(context.obj)
     with house.database() as db, _explained(run_id):
+        with db.connection() as conn:
+            this = held.get(conn, run_id)
+        if this and not this.is_held:
+            if not yes:
+                click.confirm(f"Confirm {this.unconfirmed:,} releases and escapes that went out of it?", abort=True)
+            decisions.approve(db, run_id, settings=house.settings, only=only, who=who(), why=reason(why), now=now())
+            out.print(f"What went out of run {run_id} is confirmed.")
+            return
         would = decisions.preview(db, run_id, only=only, settings=house.settings, now=now())
         if only and not would.lines:
             kinds = decisions.preview(db, run_id, settings=house.settings, now=now()).kinds

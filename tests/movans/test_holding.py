@@ -56,6 +56,23 @@ def test_a_file_that_is_held_is_rejected_by_a_person(movans: Movans, shared: psy
     assert shared.execute("select count(*) from offender where status = 'released'").fetchone() == (0,)
 
 
+def test_what_went_out_unconfirmed_of_a_file_that_is_not_held_any_more_is_shown_and_confirmed_by_a_person(
+    movans: Movans, shared: psycopg.Connection, tmp_path: Path
+):
+    imports(movans, tmp_path, "in custody", "2026-11-03 14:05")
+    imports(movans, tmp_path, "released", "2026-11-20 12:30")
+    movans("feed", "approve", "2", "--why", "true", "--yes")
+    shared.execute("update custody_event set reported = true where kind = 'released'")
+    shared.execute("update held_run set reported_at = now()")
+    shown = movans("feed", "held").stdout
+    assert "not held any more, but 61 of these are neither confirmed nor withdrawn: movans feed approve 2" in shown
+    asked = movans("feed", "approve", "2", "--why", "asked", says="y\n").stdout
+    assert "Confirm 61 releases and escapes that went out of it?" in asked
+    assert "What went out of run 2 is confirmed." in asked
+    assert acts(shared)[-1] == ("clerk", "approved feed run 2: asked")
+    assert "Nothing is held." in movans("feed", "held").stdout
+
+
 def test_a_held_file_that_cannot_take_effect_says_why_and_what_to_do_and_the_others_are_shown_all_the_same(
     movans: Movans, shared: psycopg.Connection, tmp_path: Path
 ):
