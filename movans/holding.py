@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import click
 
-from db import held, retractions
+from db import court_events, held, retractions
 from feed import held as decisions
 from feed import retraction
 from feed.held import NotHeld
@@ -106,12 +106,23 @@ def retract(context: click.Context, number: int, why: str, *, event: bool, yes: 
         with db.connection() as conn:
             events = retractions.of_event(conn, number) if event else retractions.of_run(conn, number)
             would = retractions.extent(conn, events)
-        if not events:
+            dates = 0 if event else court_events.said_by(conn, number)
+        if not events and not dates:
             raise click.ClickException(f"there is nothing to retract of {what}: nobody was told, or it was done before")
         if not yes:
-            says = f"Retract {what}: {would.events:,} events, {would.open:,} calls that are not needed any more."
+            court = f" {dates:,} court dates are as they were before it." if dates else ""
+            says = f"Retract {what}: {would.events:,} events, {would.open:,} calls that are not needed any more.{court}"
             click.confirm(f"{says} Call {_people(would.people)} with a correction?", abort=True)
-        done = retraction.retract(db, events, what, settings=house.settings, who=who(), why=reason(why), now=now())
+        done = retraction.retract(
+            db,
+            events,
+            what,
+            run_id=None if event else number,
+            settings=house.settings,
+            who=who(),
+            why=reason(why),
+            now=now(),
+        )
     out.print(f"Retracted {what}: {done.open:,} notifications ended, {_people(done.people)} to be called.")
 
 
