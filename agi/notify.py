@@ -264,7 +264,7 @@ def tell_event(call: Call, service: Service, item: News, say: Callable[..., bool
         told = say(prompt, **values)
     except (NoVoice, MissingSound) as error:
         log.error("%s: spelled: %s", prompt, error)
-        told = all(say(prompt) for prompt in spelling.news(item))
+        told = all(say(prompt) for prompt in spelling.news(item, past=is_past(service, item, call.catalogue)))
     return told and (not item.reported or say("not_yet_confirmed"))
 
 
@@ -287,8 +287,13 @@ def status(service: Service, item: News, present: Custody, language: str) -> tup
 
 
 def sentence(service: Service, item: News, catalogue: Catalogue) -> tuple[str, dict[str, str]]:
-    """The prompt for a piece of news and what it asks for, of all that is known; with the place, if there is one."""
+    """The prompt for a piece of news and what it asks for, of all that is known; with the place, if there is one.
+
+    Of what was to come and whose time is over by now, it is the one that says so.
+    """
     language, prompt = catalogue.language, f"news_{item.kind}"
+    if is_past(service, item, catalogue):
+        prompt = f"{prompt}_past"
     if item.place and f"{prompt}_at_place" in catalogue.wanted:
         prompt = f"{prompt}_at_place"
     name = spoken.person(item.first_name, item.last_name, language)
@@ -305,6 +310,17 @@ def sentence(service: Service, item: News, catalogue: Catalogue) -> tuple[str, d
         known["planned"] = service.say_when(item.planned_at, language)
         known["day"] = service.say_day(service.local_day(item.planned_at), language)
     return prompt, {asked: said for asked, said in known.items() if asked in catalogue.wanted[prompt]}
+
+
+def is_past(service: Service, item: News, catalogue: Catalogue) -> bool:
+    """Whether what was to come has its time behind it: the day, where no more than that is said."""
+    prompt = f"news_{item.kind}"
+    if item.planned_at is None or f"{prompt}_past" not in catalogue.wanted:
+        return False
+    now = service.clock()
+    if "planned" in catalogue.wanted[prompt]:
+        return item.planned_at < now
+    return service.local_day(item.planned_at) < service.local_day(now)
 
 
 def utterances(service: Service, news: list[News], catalogue: Catalogue) -> list[Utterance]:

@@ -28,5 +28,6 @@ def status(last_name: str, custody_status: str) -> list[str]:
     return [*person(last_name), f"status_{custody_status.replace(' ', '_')}_spelled", "assume_free"]
 
 
-def news(item: News) -> list[str]:
-    return [*person(item.last_name), f"news_{item.kind}_spelled", "details_unsaid"]
+def news(item: News, *, past: bool = False) -> list[str]:
+    """``past``: it was to come, and its time is over."""
+    return [*person(item.last_name), f"news_{item.kind}{'_past' if past else ''}_spelled", "details_unsaid"]

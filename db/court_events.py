@@ -10,14 +10,15 @@ from psycopg.rows import class_row
 
 from db.custody import OFFENDER, Offender
 
-State = Literal["scheduled", "cancelled", "deleted"]
+State = Literal["scheduled", "cancelled", "deleted", "withdrawn"]
 
 
 @dataclass(frozen=True)
 class CourtEvent:
     """The latest that its court said of a court date, and when it says that it did.
 
-    ``offender_ids``: whose it is, of those whom a jail has told us of.
+    ``offender_ids``: whose it is, of those whom a jail has told us of. ``not_theirs``: of whom that was said and is
+    withdrawn. Where all that was ever said of it is withdrawn, the state is so.
     """
 
     source_key: str
@@ -27,6 +28,17 @@ class CourtEvent:
     state: State
     changed_at: datetime | None = None
     offender_ids: Collection[int] = ()
+    not_theirs: Collection[int] = ()
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a court said of a date."""
+
+    planned_at: datetime
+    place: str
+    state: State
+    changed_at: datetime | None
 
 
 def known(conn: Connection, agency: str, source_keys: Iterable[str]) -> dict[str, CourtEvent]:
@@ -34,11 +46,26 @@ def known(conn: Connection, agency: str, source_keys: Iterable[str]) -> dict[str
     cursor = conn.cursor(row_factory=class_row(CourtEvent))
     found = cursor.execute(
         """select source_key, case_number, planned_at, place, state, changed_at,
-                  array(select offender_id from court_event_of where court_event_id = id) as offender_ids
+                  array(select offender_id from court_event_of
+                        where court_event_id = id and retracted_at is null) as offender_ids,
+                  array(select offender_id from court_event_of
+                        where court_event_id = id and retracted_at is not null) as not_theirs
            from court_event where agency = %s and source_key = any(%s)""",
         [agency, list(source_keys)],
     )
     return {event.source_key: event for event in found}
+
+
+def withdrawn(conn: Connection, agency: str, source_keys: Iterable[str]) -> dict[str, Said]:
+    """Of the court dates of these ids: what the court said last, where a person has withdrawn that."""
+    rows = conn.execute(
+        """select source_key, last.planned_at, last.place, last.state, last.changed_at
+           from court_event e cross join lateral (
+               select * from court_said where court_event_id = e.id order by id desc limit 1) last
+           where agency = %s and source_key = any(%s) and last.retracted_at is not null""",
+        [agency, list(source_keys)],
+    )
+    return {key: Said(*said) for key, *said in rows}
 
 
 def of_cases(conn: Connection, case_numbers: Iterable[str]) -> dict[str, list[int]]:
@@ -68,21 +95,24 @@ def lock(conn: Connection, offender_ids: Iterable[int]) -> dict[int, Offender]:
     return {offender.id: offender for offender in found}
 
 
-def speak_of_next(conn: Connection, offender_ids: Iterable[int], *, now: datetime) -> None:
-    """Let callers hear of these offenders the court date that comes next, if there is one."""
+def speak_of_next(conn: Connection, offender_ids: Iterable[int], *, feed_run_id: int, now: datetime) -> None:
+    """Let callers hear of these offenders the court date that comes next, if there is one.
+
+    What a jail's file had given instead is kept, for the case that the run is withdrawn.
+    """
+    theirs = list(offender_ids)
     conn.execute(
-        """update offender o set court_at = next.planned_at, court_place = coalesce(next.place, '')
-           from unnest(%s::bigint[]) as of (id) left join lateral (
-               select planned_at, place from court_event_of join court_event e on e.id = court_event_id
-               where offender_id = of.id and state = 'scheduled' and planned_at > %s
-               order by planned_at limit 1) next on true
-           where o.id = of.id""",
-        [list(offender_ids), now],
+        """insert into court_spoken_before
+           select %(run)s, id, court_at, court_place from offender o
+           where id = any(%(theirs)s) and court_at is not null and not is_of_calendar(o)
+           on conflict do nothing""",
+        {"theirs": theirs, "run": feed_run_id},
     )
+    _speak(conn, theirs, now=now)
 
 
 def keep(conn: Connection, agency: str, event: CourtEvent, *, feed_run_id: int, now: datetime) -> None:
-    """Keep what holds of a court date from now on, and whose it is."""
+    """Keep what holds of a court date from now on, and whose it is; and that the run said so, where it is new."""
     conn.execute(
         """with kept as (
                insert into court_event as e (agency, source_key, case_number, planned_at, place, state,
@@ -92,9 +122,100 @@ def keep(conn: Connection, agency: str, event: CourtEvent, *, feed_run_id: int, 
                    case_number = excluded.case_number, planned_at = excluded.planned_at, place = excluded.place,
                    state = excluded.state, changed_at = excluded.changed_at,
                    feed_run_id = excluded.feed_run_id, known_at = excluded.known_at
-               returning id)
-           insert into court_event_of select id, unnest(%(offenders)s::bigint[]) from kept on conflict do nothing""",
+               returning *),
+           said as (
+               insert into court_said (court_event_id, feed_run_id, case_number, planned_at, place, state, changed_at,
+                                       known_at)
+               select id, feed_run_id, case_number, planned_at, place, state, changed_at, known_at from kept
+               where not exists (
+                   select from (select * from court_said where court_event_id = kept.id order by id desc limit 1) last
+                   where last.retracted_at is null
+                     and (last.case_number, last.planned_at, last.place, last.state, last.changed_at)
+                         is not distinct from
+                         (kept.case_number, kept.planned_at, kept.place, kept.state, kept.changed_at)))
+           insert into court_event_of as theirs (court_event_id, offender_id, feed_run_id)
+           select id, unnest(%(offenders)s::bigint[]), feed_run_id from kept
+           on conflict (court_event_id, offender_id) do update
+               set feed_run_id = excluded.feed_run_id, retracted_at = null where theirs.retracted_at is not null""",
         {"agency": agency, "key": event.source_key, "case": event.case_number, "at": event.planned_at,
          "place": event.place, "state": event.state, "changed": event.changed_at, "run": feed_run_id, "now": now,
          "offenders": list(event.offender_ids)},
     )  # fmt: skip
+
+
+def said_by(conn: Connection, feed_run_id: int) -> int:
+    """Of how many court dates the run said something, or whose they are, that can be withdrawn."""
+    row = conn.execute(
+        """select count(distinct court_event_id) from (
+               select court_event_id from court_said where feed_run_id = %(run)s and retracted_at is null
+               union all
+               select court_event_id from court_event_of where feed_run_id = %(run)s and retracted_at is null) said""",
+        {"run": feed_run_id},
+    ).fetchone()
+    return row[0] if row else 0
+
+
+def withdraw(conn: Connection, feed_run_id: int, *, now: datetime) -> None:
+    """What the run said of court dates, it never said: what was said before holds, or what was said since.
+
+    So it is with whose they are, and with what callers hear of these. A date that a jail's file has given since stays.
+    """
+    run = {"run": feed_run_id, "now": now}
+    concerned = [
+        offender_id
+        for (offender_id,) in conn.execute(
+            """select id from offender where id in (
+                   select offender_id from court_event_of where court_event_id in (
+                       select court_event_id from court_said where feed_run_id = %(run)s
+                       union select court_event_id from court_event_of where feed_run_id = %(run)s))
+               order by id for update""",
+            run,
+        )
+    ]
+    said = "update court_said set retracted_at = %(now)s where feed_run_id = %(run)s and retracted_at is null"
+    conn.execute(said, run)
+    conn.execute(
+        """update court_event e set case_number = coalesce(said.case_number, e.case_number),
+               planned_at = coalesce(said.planned_at, e.planned_at), place = coalesce(said.place, e.place),
+               state = coalesce(said.state, 'withdrawn'), changed_at = said.changed_at,
+               feed_run_id = coalesce(said.feed_run_id, e.feed_run_id)
+           from (select distinct court_event_id as id from court_said where feed_run_id = %(run)s) its
+           left join lateral (select * from court_said where court_event_id = its.id and retracted_at is null
+                              order by court_said.id desc limit 1) said on true
+           where e.id = its.id""",
+        run,
+    )
+    conn.execute(
+        """update court_event_of o set feed_run_id = coalesce(since.feed_run_id, o.feed_run_id),
+               retracted_at = case when since.feed_run_id is null then %(now)s end
+           from court_event_of its left join lateral (
+               select feed_run_id from court_said
+               where court_event_id = its.court_event_id and retracted_at is null and feed_run_id > %(run)s
+               order by id limit 1) since on true
+           where its.feed_run_id = %(run)s and its.retracted_at is null
+             and (o.court_event_id, o.offender_id) = (its.court_event_id, its.offender_id)""",
+        run,
+    )
+    theirs = conn.execute(
+        "select id from offender o where id = any(%s) and (court_at is null or is_of_calendar(o))", [concerned]
+    )
+    silent = [offender_id for (offender_id,) in theirs]
+    _speak(conn, silent, now=now)
+    conn.execute(
+        """update offender o set court_at = was.court_at, court_place = was.court_place from court_spoken_before was
+           where o.id = any(%(silent)s) and o.court_at is null and was.offender_id = o.id
+             and was.feed_run_id = %(run)s and was.court_at > %(now)s""",
+        run | {"silent": silent},
+    )
+
+
+def _speak(conn: Connection, offender_ids: list[int], *, now: datetime) -> None:
+    conn.execute(
+        """update offender o set court_at = next.planned_at, court_place = coalesce(next.place, '')
+           from unnest(%s::bigint[]) as of (id) left join lateral (
+               select planned_at, place from court_event_of l join court_event e on e.id = court_event_id
+               where offender_id = of.id and l.retracted_at is null and state = 'scheduled' and planned_at > %s
+               order by planned_at limit 1) next on true
+           where o.id = of.id""",
+        [offender_ids, now],
+    )

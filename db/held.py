@@ -12,12 +12,19 @@ from db import alerts
 
 _STUCK = "held run %s"  # the key of an alert
 _HELD = """
-    select id, feed, file, sha256, started_at, because, since, touched, population, reported_at
-    from feed_run join held_run on feed_run_id = id where outcome = 'held' """
+    select id, u.feed, file, sha256, started_at, because, since, touched, population, reported_at, u.outcome,
+           unconfirmed
+    from undecided u join feed_run using (id) join held_run on feed_run_id = id """
 
 
 @dataclass(frozen=True)
 class Held:
+    """A run that waits for a person.
+
+    ``unconfirmed``: how many events went out of it that are not yet confirmed, of which alone is to be decided where it
+    is not held any more: a newer file took its place, or only other kinds of it were approved.
+    """
+
     id: int
     feed: str
     file: str
@@ -28,6 +35,12 @@ class Held:
     touched: int
     population: int
     reported_at: datetime | None
+    outcome: str
+    unconfirmed: int
+
+    @property
+    def is_held(self) -> bool:
+        return self.outcome == "held"
 
 
 def hold(
@@ -64,8 +77,8 @@ def waiting(conn: Connection) -> list[Held]:
 
 
 def get(conn: Connection, run_id: int) -> Held | None:
-    """A run that is held; None where there is none, or it is decided."""
-    return conn.cursor(row_factory=class_row(Held)).execute(_HELD + "and id = %s", [run_id]).fetchone()
+    """A run that waits for a person; None where there is none, or it is decided."""
+    return conn.cursor(row_factory=class_row(Held)).execute(_HELD + "where id = %s", [run_id]).fetchone()
 
 
 def content(conn: Connection, run_id: int) -> bytes:
@@ -83,15 +96,38 @@ def decide(
     only: Collection[str] | None = None,
     now: datetime,
 ) -> None:
-    """A person has decided; what went out of it unconfirmed is confirmed where they approve: of these kinds, or all."""
-    conn.execute("update feed_run set outcome = %s where id = %s", [outcome, run_id])
+    """A person has decided; what went out of it unconfirmed is confirmed where they approve: of these kinds, or all.
+
+    Where it was not held any more, its outcome stays.
+    """
+    went_out = reported(conn, run_id)
+    conn.execute("update feed_run set outcome = %s where id = %s and outcome = 'held'", [outcome, run_id])
     if outcome == "applied":
         conn.execute(
             """update custody_event set reported = false
                where id = any(%s) and kind = any(coalesce(%s::text[], array[kind]))""",
-            [reported(conn, run_id), None if only is None else list(only)],
+            [went_out, None if only is None else list(only)],
         )
-    _settle(conn, run_id, _named(conn, run_id)[0], now=now)
+    feed, _ = _named(conn, run_id)
+    alerts.over(conn, _STUCK % run_id, now=now)
+    _settle(conn, feed, now=now)
+    tell_of_left(conn, feed, now=now)
+
+
+def confirm(conn: Connection, event_ids: Collection[int]) -> None:
+    """What went out unconfirmed is confirmed: a file that took effect has said it again."""
+    conn.execute("update custody_event set reported = false where id = any(%s)", [list(event_ids)])
+
+
+def unconfirmed(conn: Connection, feed: str, sha256: str, *, before: int, is_snapshot: bool) -> frozenset[int]:
+    """The events that went out unconfirmed of those runs before that one that it overtakes, or that were overtaken."""
+    rows = conn.execute(
+        """select e.id from custody_event e join feed_run f on f.id = feed_run_id
+           where reported and retracted_at is null and feed = %s and f.id < %s and outcome in ('held', 'overtaken')
+             and (%s or sha256 = %s)""",
+        [feed, before, is_snapshot, sha256],
+    )
+    return frozenset(event_id for (event_id,) in rows)
 
 
 def overtake(conn: Connection, feed: str, sha256: str, *, by: int, is_snapshot: bool, now: datetime) -> datetime | None:
@@ -106,7 +142,9 @@ def overtake(conn: Connection, feed: str, sha256: str, *, by: int, is_snapshot: 
         [feed, by, is_snapshot, sha256],
     ).fetchall()
     for run_id, _ in rows:
-        _settle(conn, run_id, feed, now=now)
+        alerts.over(conn, _STUCK % run_id, now=now)
+    if rows:
+        _settle(conn, feed, now=now)
     return min((since for _, since in rows), default=None)
 
 
@@ -120,17 +158,18 @@ def cannot_go_out(conn: Connection, run_id: int, error: str, *, now: datetime) -
     feed, file = _named(conn, run_id)
     says = (
         f"Nobody has answered of the held feed run {run_id} ({feed or file}), and what is urgent in it cannot go out"
-        f" ({error}): movans feed approve or reject {run_id}"
+        f" ({error}): movans feed held says why"
     )
     return alerts.add(conn, _STUCK % run_id, says, now=now)
 
 
 def reported(conn: Connection, run_id: int) -> list[int]:
-    """The events that went out unconfirmed of the run, or of those that it has overtaken."""
+    """The events that went out unconfirmed of the run, and where it is held of those that it has overtaken."""
     rows = conn.execute(
         """select e.id from custody_event e join feed_run f on f.id = feed_run_id
            join feed_run this on this.id = %s and this.feed = f.feed
-           where reported and corrected_at is null and (f.id = this.id or (f.id < this.id and f.outcome = 'overtaken'))
+           where reported and corrected_at is null
+             and (f.id = this.id or (this.outcome = 'held' and f.id < this.id and f.outcome = 'overtaken'))
            order by e.id""",
         [run_id],
     )
@@ -149,8 +188,32 @@ def is_being_checked(conn: Connection, agency: str, facility: str) -> bool:
     )
 
 
-def _settle(conn: Connection, run_id: int, feed: str, *, now: datetime) -> None:
-    alerts.over(conn, _STUCK % run_id, now=now)
+def settle_those_of(conn: Connection, event_ids: Collection[int], *, now: datetime) -> None:
+    """These events are withdrawn: where they were what was to be decided, the alert is over."""
+    rows = conn.execute(
+        """select distinct feed from feed_run join custody_event e on feed_run_id = feed_run.id
+           where e.id = any(%s) and reported""",
+        [list(event_ids)],
+    )
+    for (feed,) in rows.fetchall():
+        _settle(conn, feed, now=now)
+        tell_of_left(conn, feed, now=now)
+
+
+def tell_of_left(conn: Connection, feed: str, *, now: datetime) -> None:
+    """See that a person is told of what went out unconfirmed and was left so, where no run of the feed is held."""
+    left = conn.execute(
+        "select id, unconfirmed from undecided where feed = %s and outcome <> 'held' order by id limit 1", [feed]
+    ).fetchone()
+    if left:
+        says = (
+            f"{left[1]} releases or escapes went out of feed run {left[0]} as not yet confirmed, and nothing confirms"
+            f" them: movans feed approve or reject {left[0]}"
+        )
+        alerts.add(conn, _key(feed), says, now=now)
+
+
+def _settle(conn: Connection, feed: str, *, now: datetime) -> None:
     if not conn.execute("select from feed_run where feed = %s and outcome = 'held' limit 1", [feed]).rowcount:
         alerts.over(conn, _key(feed), now=now)
 

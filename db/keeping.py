@@ -106,7 +106,8 @@ def held_runs(conn: Connection, *, before: datetime, most: int) -> int:
     return conn.execute(
         """with old as (
                select feed_run_id as id from held_run join feed_run r on r.id = feed_run_id
-               where outcome <> 'held' and started_at < %s order by feed_run_id limit %s),
+               where feed_run_id not in (select id from undecided) and started_at < %s
+               order by feed_run_id limit %s),
            news as (delete from held_news where feed_run_id in (select id from old))
            delete from held_run where feed_run_id in (select id from old)""",
         [before, most],

@@ -170,13 +170,19 @@ def open_for(conn: Connection, registrant_id: int) -> list[News]:
 
 
 def _in_full(conn: Connection, news: list[News]) -> list[News]:
-    """The same with what each leaves out: what it superseded unheard, and what holds now where it came late."""
+    """The same with what each leaves out: what it superseded unheard, and what holds now where it came late.
+
+    Of what was planned of somebody, that is what is not done with: where the newer says that they are in custody.
+    """
     earlier: dict[int, list[News]] = {item.event_id: [] for item in news}
     for item in news:
         for *row, reported in conn.execute(
-            """select e.id, kind, first_name, last_name, e.facility, effective_at, e.status, reported
-               from custody_event e join offender o on o.id = e.offender_id
-               where planned_at is null and retracted_at is null and e.id in (
+            """select e.id, kind, first_name, last_name, e.facility, effective_at, e.status, planned_at, place, reported
+               from custody_event e join offender o on o.id = e.offender_id join event_kind using (kind)
+               where retracted_at is null
+                 and (planned_at is null or (about = 'custody' and kind <> 'registration_ending' and exists (
+                          select from custody_event where id = %(event)s and status = 'in custody')))
+                 and e.id in (
                    select before.event_id
                    from notification n
                    join registration r on r.id = n.registration_id and registrant_id = any(%(registrants)s)

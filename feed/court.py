@@ -7,7 +7,7 @@ from datetime import datetime
 from psycopg import Connection
 
 from db import court_events, custody
-from db.court_events import CourtEvent
+from db.court_events import CourtEvent, Said
 from db.custody import Custody, Offender, Person
 from db.names import name_keys
 from feed.records import CourtRecord
@@ -31,6 +31,13 @@ def compare(told: CourtRecord, known: CourtEvent | None, now: datetime) -> str:
 def is_older(told: CourtRecord, known: CourtEvent | None) -> bool:
     """Whether a record says what was before that which is known. Where one has no time, what comes last holds."""
     return bool(known and known.changed_at and told.changed_at and told.changed_at < known.changed_at)
+
+
+def says_again(told: CourtRecord, withdrawn: Said | None) -> bool:
+    """Whether a record says what the court said last, and a person has withdrawn."""
+    if withdrawn is None or told.says != withdrawn.state or told.changed_at not in (None, withdrawn.changed_at):
+        return False
+    return told.planned_at is None or (told.planned_at, told.place) == (withdrawn.planned_at, withdrawn.place)
 
 
 def after(told: CourtRecord, known: CourtEvent | None) -> CourtEvent | None:
@@ -92,18 +99,22 @@ def apply(
     for agency in sorted({record.agency for record in records}):
         theirs = [record for record in records if record.agency == agency]
         known = court_events.known(conn, agency, [record.event_id for record in theirs])
+        withdrawn = court_events.withdrawn(conn, agency, known)
         possible = _possible(conn, agency, theirs)
-        told = [event.offender_ids for event in known.values()]
+        told = [(*event.offender_ids, *event.not_theirs) for event in known.values()]
         offenders = court_events.lock(conn, set[int]().union(*possible.values(), *told))
         for record in sorted(theirs, key=lambda record: record.changed_at or now):
             event = known.get(record.event_id)
             holds = after(record, event)
-            if holds is None or is_older(record, event):
+            again = says_again(record, withdrawn.get(record.event_id))
+            if holds is None or again or is_older(record, event):
                 applied.unchanged += 1
                 continue
+            withdrawn.pop(record.event_id, None)
             already = set(event.offender_ids) if event else set[int]()
+            not_theirs = set(event.not_theirs) if event and _is_as_it_was(holds, event) else set[int]()
             whose = {who for who in possible[record.row] if record.person and is_theirs(record.person, offenders[who])}
-            holds = replace(holds, offender_ids=sorted(whose | already))
+            holds = replace(holds, offender_ids=sorted((whose - not_theirs) | already), not_theirs=sorted(not_theirs))
             knows = {who: event if who in already else None for who in holds.offender_ids}
             kinds = {who: kind for who in holds.offender_ids if (kind := compare(record, knows[who], now))}
             if only is not None and not (kinds and set(kinds.values()) <= set(only)):
@@ -115,8 +126,13 @@ def apply(
             applied.strangers += holds.state == "scheduled" and holds.planned_at > now and not holds.offender_ids
             court_events.keep(conn, agency, holds, feed_run_id=run_id, now=now)
             known[record.event_id] = holds
-        court_events.speak_of_next(conn, {who for event in known.values() for who in event.offender_ids}, now=now)
+        theirs = {who for event in known.values() for who in event.offender_ids}
+        court_events.speak_of_next(conn, theirs, feed_run_id=run_id, now=now)
     return applied
+
+
+def _is_as_it_was(holds: CourtEvent, event: CourtEvent) -> bool:
+    return (holds.state, holds.planned_at, holds.place) == (event.state, event.planned_at, event.place)
 
 
 def _possible(conn: Connection, agency: str, records: Sequence[CourtRecord]) -> dict[int, set[int]]:

@@ -27,7 +27,7 @@ class NotHeld(Exception):
 
 
 def preview(db: Database, run_id: int, *, only: Collection[str] = (), settings: Settings, now: datetime) -> Report:
-    """What a held run would do now; nothing of it takes effect. Raises NotHeld, Refused."""
+    """What a held run would do now; nothing of it takes effect. Raises NotHeld, Refused, WrongSettings."""
     report = Report()
     with db.connection() as conn:
         one_at_a_time(conn)
@@ -47,7 +47,11 @@ def approve(
     why: str,
     now: datetime,
 ) -> Report:
-    """Let a held run take effect; only these kinds of events of it, if some are given. Raises NotHeld, Refused."""
+    """Let a held run take effect; only these kinds of events of it, if some are given.
+
+    What went out of it unconfirmed is confirmed; nothing else is done where it is not held any more. Raises NotHeld,
+    Refused, WrongSettings.
+    """
     with db.connection() as conn:
         one_at_a_time(conn)
         report = _apply(conn, _get(conn, run_id), only=_kinds(only), settings=settings, keep=True, now=now)
@@ -64,13 +68,14 @@ def reject(db: Database, run_id: int, *, settings: Settings, who: str, why: str,
     """
     with db.connection() as conn:
         one_at_a_time(conn)
-        _get(conn, run_id)
+        this = _get(conn, run_id)
         out = held.reported(conn, run_id)
     if out:
         retract(db, out, f"feed run {run_id}", settings=settings, who=who, why=why, now=now)
     with db.connection() as conn:
         one_at_a_time(conn)
-        _get(conn, run_id)
+        if this.is_held:
+            _get(conn, run_id)
         held.decide(conn, run_id, "rejected", now=now)
         staff.record(conn, who, f"rejected feed run {run_id}: {why}", now=now)
 
@@ -137,7 +142,12 @@ def _apply(
     keep: bool = False,
     now: datetime,
 ) -> Report:
-    """Read the file again, as it came, and compare it with what is known by now."""
+    """Read the file again, as it came, and compare it with what is known by now.
+
+    Of a run that is not held any more nothing takes effect.
+    """
+    if not this.is_held:
+        return Report(run_id=this.id)
     rules = feeds.rules(settings, this.feed, now)
     file = read(this.file, BytesIO(held.content(conn, this.id)), rules)
     run = Run(conn, this.id, this.sha256, rules, this.started_at, now, settings, only, reported)

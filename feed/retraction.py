@@ -4,7 +4,7 @@ from datetime import datetime
 
 from psycopg import Connection
 
-from db import alerts, custody, retractions, rosters, staff
+from db import alerts, court_events, custody, held, retractions, rosters, staff
 from db.custody import Custody
 from db.pool import Database
 from db.retractions import Extent
@@ -14,9 +14,19 @@ from movans.settings import Settings
 
 
 def retract(
-    db: Database, event_ids: list[int], what: str, *, settings: Settings, who: str, why: str, now: datetime
+    db: Database,
+    event_ids: list[int],
+    what: str,
+    *,
+    run_id: int | None = None,
+    settings: Settings,
+    who: str,
+    why: str,
+    now: datetime,
 ) -> Extent:
     """Withdraw events, and have those who were called of them called with a correction.
+
+    ``run_id``: where they are all of a run, what else it said of court dates is withdrawn with them.
 
     In two transactions, each whole: once the first is committed, no call that begins tells of them; then it is certain
     who has heard of them. Where the second fails, the same again does what is left.
@@ -28,6 +38,8 @@ def retract(
         ended = retractions.withdraw(conn, event_ids, now=now)
         for offender_id in whose:
             _restore(conn, offender_id)
+        if run_id is not None:
+            court_events.withdraw(conn, run_id, now=now)
         alerts.settle(conn, now=now)
         staff.record(conn, who, f"retracted {what}: {why}", now=now)
     with db.connection() as conn:
@@ -38,6 +50,7 @@ def retract(
         for offender_id, registrations in heard.items():
             _correct(conn, offender_id, registrations, event_ids, settings=settings, now=now)
         retractions.note_corrected(conn, event_ids, now=now)
+        held.settle_those_of(conn, event_ids, now=now)
     return Extent(len(event_ids), ended, people)
 
 

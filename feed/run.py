@@ -54,6 +54,7 @@ class Report:
     disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number
     missing: Sequence[int] = ()  # offenders who are not in a snapshot and were in the one before
     passed_over: int = 0  # rows that were not let through
+    said_again: set[int] = field(default_factory=set)  # events that went out unconfirmed, and a row says too
     people: int = 0  # registrants who will be called
     run_id: int = 0
     population: int = 0  # how many were in custody before
@@ -65,12 +66,15 @@ class Report:
 
     @property
     def releases(self) -> int:
-        return sum(line.change.what == "news" and line.change.kind in OUT for line in self.lines)
+        """What went out unconfirmed and is said again included: it is not less to be believed than the first time."""
+        made = sum(line.change.what == "news" and line.change.kind in OUT for line in self.lines)
+        return made + len(self.said_again)
 
     @property
     def changes(self) -> int:
         """All but who was listed for the first time."""
-        return sum(line.change.what != "news" or line.change.kind != "listed" for line in self.lines)
+        made = sum(line.change.what != "news" or line.change.kind != "listed" for line in self.lines)
+        return made + len(self.said_again)
 
     @property
     def touched(self) -> int:
@@ -104,6 +108,7 @@ class Run:
     settings: Settings
     only: frozenset[str] | None = None  # kinds of events that may take effect, and nothing else; None: all
     reported: bool = False  # what takes effect is to be told as not yet confirmed
+    unconfirmed: frozenset[int] = frozenset()  # events that went out so, of the runs that this one overtakes
 
     def lets_through(self, kind: str) -> bool:
         return self.only is None or kind in self.only
@@ -139,12 +144,18 @@ def run(
                 one_at_a_time(conn)
                 run_id = feed_runs.add(conn, path.name, sha256, "applied", feed=rules.feed, now=rules.now)
                 this = Run(conn, run_id, sha256, rules, rules.now, rules.now, settings)
+                out = held.unconfirmed(conn, rules.feed, sha256, before=run_id, is_snapshot=this.is_snapshot)
+                this = replace(this, unconfirmed=out)
                 report = _guarded(this, file, path.name, progress)
                 feed_runs.of_agencies(conn, run_id, {record.agency for record in (*file.custody, *file.court)})
+                if not report.held:
+                    held.confirm(conn, report.said_again)
                 since = held.overtake(conn, rules.feed, sha256, by=run_id, is_snapshot=this.is_snapshot, now=this.now)
                 if report.held:
                     source.seek(0)
                     _hold(this, report, source.read(), since or this.now)
+                elif since:
+                    held.tell_of_left(conn, rules.feed, now=this.now)
                 return report
         except Refused:
             with db.connection() as conn:
@@ -245,6 +256,7 @@ def _apply(run: Run, file: File, name: str, progress: Callable[[int, int], None]
             record = _as_seen(run, here, record)
         _note_disagreement(run, report, record, here)
         change = _means(record, here)
+        _note_said_again(run, report, record, here, change)
         if run.only is not None and not (change.what == "news" and run.lets_through(change.kind)):
             report.passed_over += 1
         elif change.what == "withdrawn":
@@ -272,6 +284,14 @@ def _note_disagreement(run: Run, report: Report, record: CustodyRecord, here: _K
     report.disagreeing.pop(key, None)
     if here and run.only is None and disagrees(record.custody, here.history):
         report.disagreeing[key] = Disagreeing(record, here.history[-1])
+
+
+def _note_said_again(run: Run, report: Report, record: CustodyRecord, here: _Known | None, change: Change) -> None:
+    for event in here.history if here and run.unconfirmed else ():
+        if event.id in run.unconfirmed and (
+            event == change.event or says_again(record.custody, [event], record.event_id)
+        ):
+            report.said_again.add(event.id)
 
 
 def _means(record: CustodyRecord, here: _Known | None) -> Change:

@@ -5,14 +5,15 @@ from contextlib import contextmanager
 
 import click
 
-from db import held, retractions
+from db import court_events, held, retractions
 from feed import held as decisions
 from feed import retraction
 from feed.held import NotHeld
 from feed.records import Refused
 from movans.console import err, out
+from movans.settings import WrongSettings
 from movans.staff import who
-from movans.tables import held_changes, held_run, summary
+from movans.tables import ROWS, held_changes, held_run, summary
 from movans.wiring import House, now
 
 RUN = click.argument("run_id", metavar="RUN", type=int)
@@ -33,8 +34,16 @@ def list_held(context: click.Context) -> None:
             out.print("Nothing is held.")
         for one in waiting:
             out.print(held_run(one, zone), markup=False, soft_wrap=True)
-            with _explained():
-                out.print(held_changes(decisions.preview(db, one.id, settings=house.settings, now=now()), zone))
+            if not one.is_held:
+                continue
+            try:
+                would = decisions.preview(db, one.id, settings=house.settings, now=now())
+            except NotHeld:
+                out.print("It was decided just now.")
+            except (Refused, WrongSettings) as error:
+                out.print("\n".join(_in_the_way(one.id, error)), markup=False, soft_wrap=True)
+            else:
+                out.print(held_changes(would, zone))
     if waiting:
         out.print(
             "movans feed approve RUN --why … lets one take effect, with --only KIND only such events of it;"
@@ -52,7 +61,15 @@ def list_held(context: click.Context) -> None:
 def approve(context: click.Context, run_id: int, only: tuple[str, ...], why: str, *, yes: bool) -> None:
     """Let a held RUN take effect: everybody whom it concerns is called."""
     house = House.at(context.obj)
-    with house.database() as db, _explained():
+    with house.database() as db, _explained(run_id):
+        with db.connection() as conn:
+            this = held.get(conn, run_id)
+        if this and not this.is_held:
+            if not yes:
+                click.confirm(f"Confirm {this.unconfirmed:,} releases and escapes that went out of it?", abort=True)
+            decisions.approve(db, run_id, settings=house.settings, only=only, who=who(), why=reason(why), now=now())
+            out.print(f"What went out of run {run_id} is confirmed.")
+            return
         would = decisions.preview(db, run_id, only=only, settings=house.settings, now=now())
         if only and not would.lines:
             kinds = decisions.preview(db, run_id, settings=house.settings, now=now()).kinds
@@ -70,7 +87,7 @@ def approve(context: click.Context, run_id: int, only: tuple[str, ...], why: str
 def reject(context: click.Context, run_id: int, why: str) -> None:
     """Drop a held RUN: nothing of it takes effect."""
     house = House.at(context.obj)
-    with house.database() as db, _explained():
+    with house.database() as db, _explained(run_id):
         decisions.reject(db, run_id, settings=house.settings, who=who(), why=reason(why), now=now())
     out.print(f"Run {run_id} is rejected.")
 
@@ -89,12 +106,23 @@ def retract(context: click.Context, number: int, why: str, *, event: bool, yes: 
         with db.connection() as conn:
             events = retractions.of_event(conn, number) if event else retractions.of_run(conn, number)
             would = retractions.extent(conn, events)
-        if not events:
+            dates = 0 if event else court_events.said_by(conn, number)
+        if not events and not dates:
             raise click.ClickException(f"there is nothing to retract of {what}: nobody was told, or it was done before")
         if not yes:
-            says = f"Retract {what}: {would.events:,} events, {would.open:,} calls that are not needed any more."
+            court = f" {dates:,} court dates are as they were before it." if dates else ""
+            says = f"Retract {what}: {would.events:,} events, {would.open:,} calls that are not needed any more.{court}"
             click.confirm(f"{says} Call {_people(would.people)} with a correction?", abort=True)
-        done = retraction.retract(db, events, what, settings=house.settings, who=who(), why=reason(why), now=now())
+        done = retraction.retract(
+            db,
+            events,
+            what,
+            run_id=None if event else number,
+            settings=house.settings,
+            who=who(),
+            why=reason(why),
+            now=now(),
+        )
     out.print(f"Retracted {what}: {done.open:,} notifications ended, {_people(done.people)} to be called.")
 
 
@@ -110,13 +138,26 @@ def _people(many: int) -> str:
     return "1 person" if many == 1 else f"{many:,} people"
 
 
+def _in_the_way(run_id: int, error: Refused | WrongSettings) -> list[str]:
+    """Why a run cannot take effect as things are, and what to do of it."""
+    reject = f"or movans feed reject {run_id}"
+    if isinstance(error, WrongSettings):
+        why = f"Run {run_id} cannot take effect: {error}"
+        return [f"{why}. Declare its feed by that name again until the run is decided, {reject}"]
+    more = len(error.mistakes) - ROWS
+    rest = [f"and {more:,} more mistakes"] if more > 0 else []
+    last = f"By now run {run_id} cannot take effect, as is said above: see to that, {reject} and import it anew"
+    return [*error.mistakes[:ROWS], *rest, last]
+
+
 @contextmanager
-def _explained() -> Iterator[None]:
+def _explained(run_id: int) -> Iterator[None]:
     try:
         yield
     except NotHeld as error:
         raise click.ClickException(str(error)) from None
-    except Refused as refused:
-        for mistake in refused.mistakes:
+    except (Refused, WrongSettings) as error:
+        *mistakes, last = _in_the_way(run_id, error)
+        for mistake in mistakes:
             err.print(mistake, markup=False, soft_wrap=True)
-        raise click.ClickException("by now the file cannot take effect any more, as is said above") from None
+        raise click.ClickException(last) from None

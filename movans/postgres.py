@@ -37,6 +37,11 @@ def prepare(settings: Settings) -> bool:
     """Make the cluster with its empty database, unless there is one; True if it was made now. Raises NoPostgres."""
     cluster = settings.state / "postgres"
     if (cluster / "complete").exists():
+        if "movans root postgres" not in (cluster / "pg_ident.conf").read_text():
+            raise NoPostgres(
+                f"the database in {cluster} is of an early version, whose service could change what its staff did, and"
+                " cannot be converted. Begin anew with script/server --reset: all that is in it is lost"
+            )
         return False
     program = Path(postgres_program())
     if not program.is_absolute():

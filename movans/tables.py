@@ -106,9 +106,13 @@ def feeds(seen: Sequence[Seen], zone: ZoneInfo) -> Table:
 def held_run(one: Held, zone: ZoneInfo) -> str:
     """A run that is held, and why, in a paragraph."""
     told = f" Its releases and escapes went out as not yet confirmed {_time(one.reported_at, zone)}."
+    left = (
+        f" It is not held any more, but {one.unconfirmed:,} of these are neither confirmed nor withdrawn: movans feed"
+        f" approve {one.id} confirms them, movans feed reject {one.id} withdraws them."
+    )
     return (
         f"Run {one.id}: {one.file}, {one.feed or 'by hand'}, came {_time(one.started_at, zone)}, held because of"
-        f" {'; '.join(one.because)}.{told if one.reported_at else ''}"
+        f" {'; '.join(one.because)}.{told if one.reported_at else ''}{'' if one.is_held else left}"
     )
 
 

@@ -10,11 +10,12 @@ import pytest
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from db import custody
+from db import court_events, custody, retractions
 from db.court_events import CourtEvent
 from db.custody import Custody, Details, Offender, Person
 from feed.court import after, compare, is_older, is_theirs
 from feed.records import CourtRecord
+from feed.retraction import retract
 from feed.run import Report, run
 from tests.conftest import NOON, SETTINGS
 from tests.feed.conftest import CALENDAR, declared
@@ -298,3 +299,117 @@ def test_a_custody_file_after_a_court_date_is_compared_with_custody_alone(
     path.write_text(columns + row.format("released", "2026-11-20 09:40"), encoding="utf-8")
     (line,) = run(db, path, declared(), settings=SETTINGS).lines
     assert (line.change.kind, line.change.late) == ("released", False)
+
+
+Withdraw = Callable[[int], None]
+
+
+@pytest.fixture
+def withdraw(db: ConnectionPool, shared: Connection) -> Withdraw:
+    def run_of(run_id: int) -> None:
+        events = retractions.of_run(shared, run_id)
+        assert events or court_events.said_by(shared, run_id)
+        how = {"settings": SETTINGS, "who": "clerk", "why": "another county's", "now": NOON}
+        retract(db, events, "it", run_id=run_id, **how)
+        assert (retractions.of_run(shared, run_id), court_events.said_by(shared, run_id)) == ([], 0)
+
+    return run_of
+
+
+def spoken(shared: Connection, number: str = "100234") -> tuple[str, str]:
+    """The court date that callers hear of somebody."""
+    found = shared.execute("select court_at, court_place from offender where number = %s", [number]).fetchone()
+    assert found
+    return (f"{found[0].astimezone(UTC):%m-%d}" if found[0] else "", found[1])
+
+
+DIVISION = ("12-04", "Division 3")
+NONE = ("", "")
+WAS = {"moved": MOVED, "called off": OFF, "taken out": OUT}
+
+
+@pytest.mark.parametrize("false", WAS.values(), ids=WAS)
+def test_a_calendar_that_is_withdrawn_leaves_the_dates_as_they_were_and_is_no_news_until_the_court_says_something_else(
+    false: str, holds: Holds, wants_court: Callable[..., int], imports: Imports, withdraw: Withdraw, shared: Connection
+):
+    holds()
+    wants_court()
+    imports(CASE, SET)
+    withdraw(imports(CASE, false).run_id)
+    assert spoken(shared) == DIVISION
+    assert shared.execute("select state, place from court_event").fetchall() == [("scheduled", "Division 3")]
+    assert imports(CASE, false).kinds == {}
+    assert spoken(shared) == DIVISION
+    assert imports(CASE, SET).kinds == {}
+    assert len(imports(CASE, false).lines) == 1
+
+
+def test_a_date_that_only_a_withdrawn_calendar_has_set_is_not_heard_and_at_another_time_it_is_news(
+    holds: Holds, wants_court: Callable[..., int], imports: Imports, withdraw: Withdraw, shared: Connection
+):
+    holds()
+    wants_court()
+    withdraw(imports(CASE, SET).run_id)
+    assert spoken(shared) == NONE
+    assert shared.execute("select state from court_event").fetchall() == [("withdrawn",)]
+    assert (imports(CASE, SET).kinds, spoken(shared)) == ({}, NONE)
+    assert imports(CASE, OFF).kinds == {}
+    assert imports(CASE, MOVED).kinds == {"court_scheduled": 1}
+    assert spoken(shared) == ("12-11", "Division 3")
+
+
+def test_what_a_later_calendar_said_stays_where_an_earlier_one_is_withdrawn(
+    holds: Holds, wants_court: Callable[..., int], imports: Imports, withdraw: Withdraw, shared: Connection
+):
+    holds()
+    wants_court()
+    first, second = imports(CASE, SET), imports(CASE, MOVED)
+    withdraw(first.run_id)
+    assert spoken(shared) == ("12-11", "Division 3")
+    withdraw(second.run_id)
+    assert spoken(shared) == NONE
+
+
+def test_a_date_that_a_jails_file_had_given_is_heard_again(
+    holds: Holds, imports: Imports, withdraw: Withdraw, shared: Connection
+):
+    holds()
+    shared.execute("update offender set court_at = %s, court_place = 'Annex'", [LATER])
+    first = imports(CASE, SET)
+    assert spoken(shared) == DIVISION
+    withdraw(first.run_id)
+    assert spoken(shared) == ("12-11", "Annex")
+
+
+def test_a_date_that_a_jails_file_has_given_since_stays(
+    holds: Holds, imports: Imports, withdraw: Withdraw, shared: Connection
+):
+    holds()
+    first = imports(CASE, SET)
+    shared.execute("update offender set court_at = %s, court_place = 'Annex'", [LATER])
+    withdraw(first.run_id)
+    assert spoken(shared) == ("12-11", "Annex")
+
+
+def test_whose_a_date_became_by_a_withdrawn_calendar_is_told_only_when_it_changes_and_others_at_once(
+    holds: Holds, imports: Imports, withdraw: Withdraw, shared: Connection
+):
+    imports(CASE, SET)
+    holds()
+    false = imports(CASE, SET)
+    assert false.kinds == {"court_scheduled": 1}
+    withdraw(false.run_id)
+    assert spoken(shared) == NONE
+    holds("200234")
+    (line,) = imports(CASE, SET).lines
+    assert (line.record.number, spoken(shared), spoken(shared, "200234")) == ("200234", NONE, DIVISION)
+    kinds = {line.record.number: line.change.kind for line in imports(CASE, MOVED).lines}
+    assert kinds == {"100234": "court_scheduled", "200234": "court_moved"}
+
+
+def test_a_date_of_nobody_whom_a_jail_has_told_us_of_is_withdrawn_too(
+    holds: Holds, imports: Imports, withdraw: Withdraw
+):
+    withdraw(imports(CASE, SET).run_id)
+    holds()
+    assert imports(CASE, SET).kinds == {}

@@ -9,11 +9,12 @@ from psycopg import Connection
 from psycopg.errors import CheckViolation
 from psycopg_pool import ConnectionPool
 
-from db import alerts, held
+from db import alerts, held, retractions
 from feed import held as decisions
 from feed.guard import excess
 from feed.held import NotHeld
 from feed.records import Refused
+from feed.retraction import retract
 from feed.run import SNAPSHOT, Report
 from movans.settings import Limit
 from tests.conftest import NOON
@@ -215,8 +216,12 @@ def test_what_went_out_unanswered_of_other_kinds_than_the_approved_stays_unconfi
     run_id = imports(escaped, *rows, feed=declared(now=NOON + HOUR)).run_id
     decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 5 * HOUR)
     decisions.approve(db, run_id, settings=WITH_FEEDS, only=["escaped"], who="clerk", why="seen", now=NOON + 6 * HOUR)
-    unconfirmed = shared.execute("select kind, count(*) from custody_event where reported group by kind").fetchall()
-    assert unconfirmed == [("released", 101)]
+    left = shared.execute("select kind, count(*) from custody_event where reported group by kind").fetchall()
+    assert left == [("released", 101)]
+    assert [(one.id, one.is_held, one.unconfirmed) for one in held.waiting(shared)] == [(run_id, False, 101)]
+    assert len(alert(shared)) == 1
+    decisions.approve(db, run_id, settings=WITH_FEEDS, who="clerk", why="asked", now=NOON + 7 * HOUR)
+    assert (held.waiting(shared), alert(shared)) == ([], [])
 
 
 def test_a_run_that_cannot_go_out_does_not_stop_the_later_ones(
@@ -230,7 +235,7 @@ def test_a_run_that_cannot_go_out_does_not_stop_the_later_ones(
         assert [(done.run_id, done.kinds) for done in reports] == ([(later, {"released": 101})] if hour == 5 else [])
     (says,) = [says for says in alert(shared) if "cannot go out" in says]
     assert says.startswith(f"Nobody has answered of the held feed run {prison} (boone/renamed)")
-    assert says.endswith(f"(WrongSettings): movans feed approve or reject {prison}")
+    assert says.endswith("(WrongSettings): movans feed held says why")
     decisions.reject(db, prison, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 7 * HOUR)
     assert [says for says in alert(shared) if "cannot go out" in says] == []
 
@@ -268,6 +273,67 @@ def test_what_went_out_of_a_run_that_was_overtaken_is_confirmed_with_the_newer_o
     newer = imports(*rows, feed=declared(now=NOON + 6 * HOUR)).run_id
     decisions.approve(db, newer, settings=WITH_FEEDS, who="clerk", why="true", now=NOON + 7 * HOUR)
     assert shared.execute("select from custody_event where reported").fetchall() == []
+
+
+def released(*numbers: int) -> list[str]:
+    return [row("released", "2026-11-20 12:30", number=f"N{number}") for number in numbers]
+
+
+def unconfirmed(shared: Connection) -> int:
+    found = shared.execute("select count(*) from custody_event where reported and retracted_at is null").fetchone()
+    assert found
+    return found[0]
+
+
+def test_what_went_out_unanswered_is_not_confirmed_because_the_same_file_comes_again(
+    prison: int, db: ConnectionPool, imports: Imports, shared: Connection
+):
+    decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 5 * HOUR)
+    moved = row("in custody", "2026-11-20 12:30", number="N1200", facility="Boone County Annex")
+    again = imports(*released(*range(1, 102)), moved, feed=declared(now=NOON + 6 * HOUR))
+    assert again.held[0].startswith("101 releases, ")
+    (waiting,) = held.waiting(shared)
+    assert (waiting.id, waiting.since) == (again.run_id, NOON + HOUR)
+    assert (outcomes(shared), unconfirmed(shared)) == (["applied", "overtaken", "held"], 101)
+    decisions.approve(db, again.run_id, settings=WITH_FEEDS, who="clerk", why="true", now=NOON + 7 * HOUR)
+    assert (unconfirmed(shared), held.waiting(shared), alert(shared)) == (0, [], [])
+    assert prison < again.run_id
+
+
+Decide = Callable[..., object]
+LEFT = {"approved": decisions.approve, "rejected": decisions.reject}
+
+
+@pytest.mark.parametrize("decide", LEFT.values(), ids=LEFT)
+def test_a_newer_snapshot_confirms_what_it_says_again_and_the_rest_is_left_to_a_person(
+    decide: Decide, prison: int, db: ConnectionPool, imports: Imports, shared: Connection
+):
+    decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 5 * HOUR)
+    still_in = [row(number=f"N{number}") for number in range(4, 1201)]
+    feed = declared(format=SNAPSHOT, now=NOON + 6 * HOUR)
+    newer = imports(*released(1, 2, 3), *still_in, feed=feed)
+    assert (newer.held, outcomes(shared), unconfirmed(shared)) == ([], ["applied", "overtaken", "applied"], 98)
+    (left,) = held.waiting(shared)
+    assert (left.id, left.is_held, left.unconfirmed) == (prison, False, 98)
+    (says,) = alert(shared)
+    assert says.startswith(f"98 releases or escapes went out of feed run {prison} as not yet confirmed, and nothing")
+    assert decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 50 * HOUR) == []
+    decide(db, prison, settings=WITH_FEEDS, who="clerk", why="asked", now=NOON + 51 * HOUR)
+    assert (unconfirmed(shared), held.waiting(shared), alert(shared)) == (0, [], [])
+    assert effects(shared)[0] == (101 if decide is decisions.approve else 3)
+    assert outcomes(shared) == ["applied", "overtaken", "applied"]
+
+
+def test_what_is_left_unconfirmed_of_a_run_can_be_retracted_and_the_alert_is_over(
+    prison: int, db: ConnectionPool, imports: Imports, shared: Connection
+):
+    decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 5 * HOUR)
+    still_in = [row(number=f"N{number}") for number in range(1, 1201)]
+    imports(*still_in, feed=declared(format=SNAPSHOT, now=NOON + 6 * HOUR))
+    assert len(alert(shared)) == 1
+    events = retractions.of_run(shared, prison)
+    retract(db, events, "it", settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 7 * HOUR)
+    assert (unconfirmed(shared), held.waiting(shared), alert(shared)) == (0, [], [])
 
 
 @pytest.mark.usefixtures("jail")

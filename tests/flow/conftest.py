@@ -109,15 +109,22 @@ def leave(conn: psycopg.Connection) -> Callable[..., None]:
 
 @pytest.fixture
 def happens(conn: psycopg.Connection) -> Callable[..., int]:
-    def event(offender: Offender, kind: str, status: str = "released", *, hour: int = 0, late: bool = False) -> int:
-        """It happens, and is imported, so many hours after noon."""
+    def event(
+        offender: Offender,
+        kind: str,
+        status: str = "released",
+        *,
+        hour: int = 0,
+        late: bool = False,
+        planned_at: datetime | None = None,
+    ) -> int:
+        """It happens, or is planned, and is imported, so many hours after noon."""
         at = NOON + timedelta(hours=hour)
         run = feed_runs.add(conn, "test.csv", "", "applied", now=at)
         what = Custody(status, "Boone County Jail", at)
         key = f"{offender.number} {kind}"
-        event_id = custody.record(
-            conn, offender.id, kind, what, source="boone", source_key=key, feed_run_id=run, now=at
-        )
+        of = {"source": "boone", "source_key": key, "feed_run_id": run}
+        event_id = custody.record(conn, offender.id, kind, what, **of, planned_at=planned_at, now=at)
         policy.notify(conn, event_id, late=late, settings=SETTINGS, now=at)
         conn.execute(
             "update notification set first_call_at = %(now)s, next_call_at = %(now)s where event_id = %(event)s",

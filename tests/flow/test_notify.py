@@ -426,6 +426,45 @@ def test_what_was_superseded_unheard_is_told_first_as_it_happened_and_the_pin_co
     assert states(conn) == ["superseded", "superseded", "confirmed"]
 
 
+@pytest.mark.parametrize(
+    ("status", "days", "said"),
+    [
+        ("in custody", 0, "John Smith is due to be released from the Boone County Jail on Saturday"),
+        ("in custody", 2, "John Smith was due to be released from the Boone County Jail on Saturday"),
+        ("released", 2, ""),
+    ],
+    ids=["it is to come", "its day is over", "it came"],
+)
+def test_a_release_that_was_planned_is_told_with_the_move_that_superseded_it_as_what_it_is_by_then(
+    status: str,
+    days: int,
+    said: str,
+    caller: Caller,
+    service: Service,
+    clock: Clock,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith)
+    happens(smith, "release_planned", "in custody", planned_at=NOON + DAY)
+    happens(smith, "transferred" if said else "released", status, hour=1)
+    attempt = ring()
+    conn.execute("update call_attempt set deadline = deadline + interval '3 days'")
+    clock.now = NOON + days * DAY
+    caller.hears("this is MOVANS")
+    if said:
+        caller.hears("what happened before").hears(said).hears("now the latest").hears("John Smith was moved")
+    else:
+        caller.hears("John Smith was released")
+    caller.hears("PIN now").presses("2580").hears("this is confirmed")
+    caller.calls(notify, service, attempt)
+    assert states(conn) == ["superseded", "confirmed"]
+    assert ("what happened before" in " ".join(caller.heard)) is bool(said)
+
+
 def test_history_that_was_confirmed_with_newer_news_is_not_told_again(
     caller: Caller,
     service: Service,

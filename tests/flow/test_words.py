@@ -1,13 +1,15 @@
 """The database's kinds of events and statuses, the settings of a file, and the words for them belong together."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import psycopg
 import pytest
 
 from agi import spelling
 from agi.hotline import hotline
-from agi.notify import utterances
+from agi.notify import is_past, utterances
 from agi.service import Service
 from db.custody import Offender
 from db.notifications import News
@@ -56,7 +58,10 @@ def test_every_kind_of_event_that_is_told_has_its_words(
         News(1, kind, "JOHN", "SMITH", "Boone County Jail", NOON, planned_at=NOON + DAY, place=place) for kind in told
     ]
     assert all("John Smith" in utterance.words for utterance in utterances(service, news, catalogue))
+    over = [replace(item, planned_at=NOON - 2 * DAY) for item in news]
+    assert all("John Smith" in utterance.words for utterance in utterances(service, over, catalogue))
     spelled = {prompt for item in news for prompt in spelling.news(item)}
+    spelled |= {prompt for item in over for prompt in spelling.news(item, past=is_past(service, item, catalogue))}
     assert len(spelled) > len(news)
     assert spelled <= set(catalogue.fixed())
 
@@ -107,6 +112,51 @@ def test_what_is_to_come_is_told_with_its_time_and_its_place_where_that_is_known
     news = News(1, kind, "JOHN", "SMITH", "Boone County Jail", NOON, planned_at=NOON + DAY, place=place)
     (utterance,) = utterances(service, [news], service.catalogue())
     assert utterance.words == said
+
+
+MORNING = NOON - timedelta(hours=4)
+TODAY = "Friday, November twentieth"
+WAS = f"{TODAY}, at eight o'clock in the morning"
+YESTERDAY = NOON - timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "place", "said", "spelled"),
+    [
+        ("court_scheduled", MORNING, "", f"A court date for John Smith was set for {WAS}.", "had a court date set,"),
+        (
+            "court_scheduled", MORNING, "Division 3",
+            f"A court date for John Smith was set for {WAS}, at Division 3.", "had a court date set,",
+        ),
+        (
+            "court_moved", MORNING, "",
+            f"A court date of John Smith had changed. It was then set for {WAS}.", "That time is over.",
+        ),
+        (
+            "court_cancelled", MORNING, "",
+            f"A court date of John Smith that was set for {WAS} was cancelled.", "had a court date that was cancelled.",
+        ),
+        (
+            "release_planned", YESTERDAY, "",
+            "John Smith was due to be released from the Boone County Jail on Thursday, November nineteenth.",
+            "was due to be released",
+        ),
+        (
+            "release_planned", MORNING, "",  # the same day
+            f"John Smith is due to be released from the Boone County Jail on {TODAY}. That day can change.",
+            "is due to be released",
+        ),
+    ],
+)  # fmt: skip
+def test_what_was_to_come_and_is_over_when_the_call_is_made_is_told_as_history(
+    kind: str, at: datetime, place: str, said: str, spelled: str, service: Service
+):
+    news = News(1, kind, "JOHN", "SMITH", "Boone County Jail", NOON, planned_at=at, place=place)
+    catalogue = service.catalogue()
+    (utterance,) = utterances(service, [news], catalogue)
+    assert utterance.words == said
+    prompts = spelling.news(news, past=is_past(service, news, catalogue))
+    assert spelled in " ".join(catalogue.utter(prompt).words for prompt in prompts)
 
 
 def test_every_letter_and_digit_has_its_sound(service: Service):

@@ -56,6 +56,56 @@ def test_a_file_that_is_held_is_rejected_by_a_person(movans: Movans, shared: psy
     assert shared.execute("select count(*) from offender where status = 'released'").fetchone() == (0,)
 
 
+def test_what_went_out_unconfirmed_of_a_file_that_is_not_held_any_more_is_shown_and_confirmed_by_a_person(
+    movans: Movans, shared: psycopg.Connection, tmp_path: Path
+):
+    imports(movans, tmp_path, "in custody", "2026-11-03 14:05")
+    imports(movans, tmp_path, "released", "2026-11-20 12:30")
+    movans("feed", "approve", "2", "--why", "true", "--yes")
+    shared.execute("update custody_event set reported = true where kind = 'released'")
+    shared.execute("update held_run set reported_at = now()")
+    shown = movans("feed", "held").stdout
+    assert "not held any more, but 61 of these are neither confirmed nor withdrawn: movans feed approve 2" in shown
+    asked = movans("feed", "approve", "2", "--why", "asked", says="y\n").stdout
+    assert "Confirm 61 releases and escapes that went out of it?" in asked
+    assert "What went out of run 2 is confirmed." in asked
+    assert acts(shared)[-1] == ("clerk", "approved feed run 2: asked")
+    assert "Nothing is held." in movans("feed", "held").stdout
+
+
+def test_a_held_file_that_cannot_take_effect_says_why_and_what_to_do_and_the_others_are_shown_all_the_same(
+    movans: Movans, shared: psycopg.Connection, tmp_path: Path
+):
+    imports(movans, tmp_path, "in custody", "2026-11-03 14:05")
+    imports(movans, tmp_path, "released", "2026-11-20 12:30")
+    shared.execute("update feed_run set feed = 'boone/renamed' where id = 2")
+    file = tmp_path / "ids.csv"
+    rows = [f"boone,{number},DOE,JANE,,Boone County Jail,released,2026-11-20 12:40,E{number}\n" for number in MANY]
+    file.write_text(HEADER.replace("\n", ",event_id\n") + "".join(rows))
+    assert "held as run 3" in movans("feed", "import", str(file)).stderr
+    file.write_text(HEADER.replace("\n", ",event_id\n") + rows[0].replace("released", "escaped").replace("40", "50"))
+    assert movans("feed", "import", str(file)).returncode == 0
+    imports(movans, tmp_path, "escaped", "2026-11-20 12:50")
+
+    shown = movans("feed", "held")
+    assert shown.returncode == 0, shown.stderr
+    unknown, _, rest = shown.stdout.partition("Run 3: ")
+    refused, _, well = rest.partition("Run 5: ")
+    renamed = "Run 2 cannot take effect: no feed boone/renamed is declared in the settings, under agencies"
+    declare = "Declare its feed by that name again until the run is decided, or movans feed reject 2"
+    for said in (renamed, declare):
+        assert said in unknown
+    assert "ids.csv, row 2: event_id 'E201' was given before" in refused
+    assert "or movans feed reject 3 and import it anew" in refused
+    assert "escaped" in well
+
+    failed = movans("feed", "approve", "2", "--why", "true", "--yes")
+    assert (failed.returncode, renamed in failed.stderr, declare in failed.stderr) == (1, True, True)
+    failed = movans("feed", "approve", "3", "--why", "true", "--yes")
+    assert (failed.returncode, "event_id 'E201' was given before" in failed.stderr) == (1, True)
+    assert "Run 2 is rejected." in movans("feed", "reject", "2", "--why", "renamed").stdout
+
+
 def test_what_was_approved_by_mistake_is_retracted_once(
     movans: Movans, shared: psycopg.Connection, register: Callable[..., int], tmp_path: Path
 ):

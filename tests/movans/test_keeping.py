@@ -374,17 +374,25 @@ def test_the_command_says_how_many_it_would_be_before_it_removes_them(movans: Mo
 
 
 def test_the_file_of_a_run_that_was_held_is_forgotten_once_it_is_decided(
-    shared: psycopg.Connection, db: ConnectionPool
+    shared: psycopg.Connection, db: ConnectionPool, offender: Offender
 ):
-    for outcome in ("held", "rejected"):
+    for outcome in ("held", "rejected", "overtaken"):
         run = feed_runs.add(shared, "jail.csv", "", "applied", feed="boone/jail", now=NOON)
         because, places = ["it would release everybody"], [("boone", "Boone County Jail")]
         held.hold(shared, run, b"file", because, places, touched=9, population=9, since=NOON, now=NOON)
         shared.execute("update feed_run set outcome = %s where id = %s", [outcome, run])
+    out = custody.record(
+        shared, offender.id, "released", Custody("released", offender.facility, NOON),
+        source="boone", source_key="E1", feed_run_id=run, reported=True, now=NOON,
+    )  # fmt: skip
+    held.note_reported(shared, run, now=NOON)  # and nobody has confirmed it since
     keeping.forget(db, SETTINGS, now=NOON + timedelta(days=SETTINGS.keep.files, seconds=-1))
-    assert shared.execute("select count(*) from held_run").fetchone() == (2,)
+    assert shared.execute("select count(*) from held_run").fetchone() == (3,)
     keeping.forget(db, SETTINGS, now=NOON + timedelta(days=SETTINGS.keep.files, seconds=1))
     kept = shared.execute(
-        "select outcome from held_run join held_news using (feed_run_id) join feed_run on id = feed_run_id"
+        "select outcome from held_run join held_news using (feed_run_id) join feed_run on id = feed_run_id order by id"
     )
-    assert kept.fetchall() == [("held",)]
+    assert kept.fetchall() == [("held",), ("overtaken",)]
+    held.confirm(shared, [out])
+    keeping.forget(db, SETTINGS, now=NOON + timedelta(days=SETTINGS.keep.files, seconds=1))
+    assert shared.execute("select count(*) from held_run").fetchone() == (1,)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from movans import postgres
 from movans.server import CannotStart, _alone, _check_ports, _check_that_the_parts_can_read, reset, run
 from movans.wiring import House
 from tests.conftest import settings_for
@@ -98,3 +99,14 @@ def test_a_reset_that_fails_names_what_stays_and_removes_the_rest(kept: Path, mo
         reset(settings_for(kept))
     assert f"could not be removed, so nothing was started: {held} (Device or resource busy)." in str(failed.value)
     assert sorted(path.name for path in kept.iterdir()) == ["lock", "sounds"]
+
+
+def test_a_database_of_an_early_version_is_named_and_says_to_begin_anew(tmp_path: Path):
+    cluster = tmp_path / "postgres"
+    cluster.mkdir()
+    (cluster / "complete").touch()
+    (cluster / "pg_ident.conf").write_text("movans movans movans\nmovans root movans\n")
+    with pytest.raises(postgres.NoPostgres, match=r"of an early version.*script/server --reset"):
+        postgres.prepare(settings_for(tmp_path))
+    (cluster / "pg_ident.conf").write_text("movans movans movans\nmovans root movans\nmovans root postgres\n")
+    assert not postgres.prepare(settings_for(tmp_path))
