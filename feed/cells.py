@@ -40,6 +40,13 @@ def _number(text: str) -> str:
     return text
 
 
+def is_number(text: str) -> bool:
+    try:
+        return bool(_number(text))
+    except ValueError:
+        return False
+
+
 def _number_or_none(text: str) -> str:
     return _number(text) if text else text
 

@@ -99,7 +99,7 @@ class _Seen:
         self._contradicted.setdefault(other.row, self._because(other, says.format(record.row)))
 
     def _because(self, record: Record, says: str) -> Bad:
-        return Bad(record.row, [f"{self._name}, row {record.row}: {says}"], record.given)
+        return Bad(record.row, [f"{self._name}, row {record.row}: {says}"], record.given, record.number)
 
     def _take_bad(self, bad: Bad) -> None:
         if len(self._bad) < MOST_ASIDE:

@@ -19,6 +19,7 @@ from feed.cells import (
     Wrong,
     birth,
     checked,
+    is_number,
     is_to_come,
     plans,
     with_zone,
@@ -55,6 +56,12 @@ class _CustodyRow(Row):
 def in_our_words(rules: Rules) -> Rules:
     """The rules, with our own words for a status where the feed declares none of its own."""
     return rules if rules.statuses else replace(rules, statuses={status: status for status in STATUSES})
+
+
+def number_of(fields: Mapping[str, str]) -> str:
+    """The offender's number that stands in the fields; empty where none that can be one does."""
+    number = fields.get("offender_number", "")
+    return number if is_number(number) else ""
 
 
 def custody_record(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from feed.cells import Wrong
-from feed.custody import FIELDS, OPTIONAL, REQUIRED, STATUSES, custody_record, in_our_words
+from feed.custody import FIELDS, OPTIONAL, REQUIRED, STATUSES, custody_record, in_our_words, number_of
 from feed.records import Bad, CustodyRecord, Refused, Rules
 from feed.table import columns, rows
 
@@ -34,7 +34,9 @@ def read(name: str, source: BinaryIO, rules: Rules) -> Iterator[CustodyRecord | 
             header.check_width(cells)
             yield custody_record(number, fields, rules, header.called)
         except Wrong as wrong:
-            yield Bad.because(f"{name}, row {number}", number, wrong.mistakes, fields)
+            # In a row that is too short or too long, a cell need not stand under its own name.
+            whose = number_of(fields) if len(cells) == header.width else ""
+            yield Bad.because(f"{name}, row {number}", number, wrong.mistakes, fields, whose)
 
 
 def _beginning_with(

@@ -108,16 +108,21 @@ Record = CustodyRecord | CourtRecord
 
 @dataclass(frozen=True)
 class Bad:
-    """A row that cannot be believed. ``mistakes`` says what is wrong, ``given`` what stood in the fields we read."""
+    """A row that cannot be believed. ``mistakes`` says what is wrong, ``given`` what stood in the fields we read.
+
+    ``number``: the offender's whom it is about, where that can be read.
+    """
 
     row: int
     mistakes: list[str]
     given: Mapping[str, str] = field(default_factory=dict)
+    number: str = ""
 
     @classmethod
-    def because(cls, where: str, row: int, mistakes: list[str], given: Mapping[str, str]) -> "Bad":
+    def because(cls, where: str, row: int, mistakes: list[str], given: Mapping[str, str], number: str = "") -> "Bad":
         """A bad row, each mistake with where it stands, and of what stood there no more than anybody reads."""
-        return cls(row, [f"{where}: {says}" for says in mistakes], {name: text[:KEPT] for name, text in given.items()})
+        kept = {name: text[:KEPT] for name, text in given.items()}
+        return cls(row, [f"{where}: {says}" for says in mistakes], kept, number)
 
 
 @dataclass(frozen=True)

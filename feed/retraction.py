@@ -77,7 +77,7 @@ def _correct(
         conn,
         offender_id,
         "corrected",
-        Custody(offender.status, offender.facility, now),
+        offender.custody,
         source=offender.agency,
         # A tab is in no agency's own event ids, so that these cannot be mistaken for one.
         source_key=f"corrected\t{event_ids[0]}\t{offender_id}",

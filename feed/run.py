@@ -53,6 +53,7 @@ class Report:
     strangers: int = 0  # court dates of people whom no jail has told us of
     disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number
     missing: Sequence[int] = ()  # offenders who are not in a snapshot and were in the one before
+    unnamed: int = 0  # rows of a snapshot that were put aside and may be anybody's, so that nobody is missing in it
     passed_over: int = 0  # rows that were not let through
     said_again: set[int] = field(default_factory=set)  # events that went out unconfirmed, and a row says too
     people: int = 0  # registrants who will be called
@@ -274,7 +275,8 @@ def _apply(run: Run, file: File, name: str, progress: Callable[[int, int], None]
             progress(done, len(file.custody))
     custody.heard_of(run.conn, as_they_were, now=run.told_at)
     if run.is_snapshot and run.lets_through(KINDS[MISSING]):
-        _apply_missing(run, {here.offender.id for here in known.values()}, report)
+        present_ids = {here.offender.id for here in known.values()}
+        _apply_missing(run, present_ids | _in_rows_aside(run, file, report), report)
     return report
 
 
@@ -311,13 +313,23 @@ def _is_now(record: CustodyRecord, offender: Offender) -> bool:
     return (record.custody.status, record.custody.facility) == (offender.status, offender.facility)
 
 
+def _in_rows_aside(run: Run, file: File, report: Report) -> set[int]:
+    """Who stands in a snapshot by a row that was put aside: whatever is wrong with it, they are not missing."""
+    report.unnamed = sum(not bad.number for bad in file.quarantined)
+    numbers = {bad.number for bad in file.quarantined if bad.number}
+    return {offender.id for offender in custody.lock(run.conn, run.rules.agency, numbers).values()}
+
+
 def _apply_missing(run: Run, present_ids: Collection[int], report: Report) -> None:
     """Note who stands in a snapshot, and who is missing in it: for the second time running is news.
 
-    The same bytes once more are the same snapshot.
+    The same bytes once more are the same snapshot. Where it is not known of whom a row is, it may be anybody's who
+    seems to be missing: nobody is by that file.
     """
     conn, feed = run.conn, run.rules.feed
     rosters.present(conn, feed, present_ids)
+    if report.unnamed:
+        return
     before = feed_runs.last_applied(conn, feed, before=run.id)
     if before is None or before.sha256 == run.sha256:
         return

@@ -56,10 +56,12 @@ def aside(report: Report) -> list[str]:
     mistakes = [mistake for bad in report.quarantined for mistake in bad.mistakes]
     more = [f"and {len(mistakes) - ROWS} more mistakes"] if len(mistakes) > ROWS else []
     many = "1 row was" if len(report.quarantined) == 1 else f"{len(report.quarantined)} rows were"
+    unnamed = f"Of {report.unnamed} nobody can read whose they are: nobody counts as missing in this file."
     return [
         *mistakes[:ROWS],
         *more,
         f"{many} put aside and not applied; all are in the table feed_row_aside. Correct them and send them again.",
+        *([unnamed] if report.unnamed else []),
     ]
 
 

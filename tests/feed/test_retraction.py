@@ -3,16 +3,23 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
+from agi.notify import utterances
+from agi.service import Service
 from db import attempts, notifications, retractions
+from db.journal import Journal
 from feed.retraction import retract
 from feed.run import Report
+from prompts.catalogue import Catalogue
 from tests.conftest import KEYS, NOON, SETTINGS, TRUNKS
 from tests.feed.conftest import row
+from tests.flow.conftest import Silence
+from tests.flow.telephone import OneConnection
 
 Imports = Callable[..., Report]
 Register = Callable[..., int]
@@ -94,6 +101,29 @@ def test_who_heard_of_it_or_may_have_is_called_with_a_correction(
     assert status(shared) == "in custody"
     called = shared.execute("select priority, next_call_at from notification where state = 'open'").fetchall()
     assert called == [(1, NOON + 5 * HOUR)]  # critical: at once
+
+
+def test_a_correction_says_since_when_that_holds_which_is_right(
+    imports: Imports,
+    register: Register,
+    shared: Connection,
+    withdraw: Withdraw,
+    english: Catalogue,
+    tmp_path: Path,
+):
+    imports(row())
+    register()
+    report = imports(RELEASED, now=NOON + HOUR)
+    call(shared, "machine", NOON + HOUR)
+    withdraw(report.run_id)
+    (attempt,) = attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=HOUR, now=NOON + 5 * HOUR)
+    journal = Journal(tmp_path)
+    service = Service(OneConnection(shared), KEYS, SETTINGS, {"en": english}, Silence(), lambda: NOON, journal)
+    (words,) = [one.words for one in utterances(service, notifications.waiting(shared, attempt), english)]
+    assert words == (
+        "What we told you before about John Smith was wrong. This is right. John Smith is in custody at the"
+        " Boone County Jail, since Tuesday, November third, at two oh five in the afternoon."
+    )
 
 
 @pytest.mark.parametrize("outcome", ["busy", "no answer"])

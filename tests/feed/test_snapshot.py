@@ -10,6 +10,7 @@ from psycopg_pool import ConnectionPool
 from db import retractions
 from feed.retraction import retract
 from feed.run import SNAPSHOT, Report
+from movans import tables
 from tests.conftest import NOON, SETTINGS
 from tests.feed.conftest import declared, row
 
@@ -57,6 +58,31 @@ def test_who_is_missing_twice_running_is_no_longer_listed_since_they_last_were(
     assert (report.kinds, report.notifications) == ({"listed": 1, "no_longer_listed": 1}, 1)
     assert (status(shared), told(shared)) == ("no longer listed", [("no_longer_listed", "open", 1)])
     assert snapshot(4, "100561").kinds == {}
+
+
+BAD = {
+    "a wrong status": (row("GONE"), False),
+    "a wrong date of birth": (row().replace("1990-07-31", "soon"), False),
+    "two rows that contradict each other": (row("released") + row("escaped"), False),
+    "a number that cannot be read": (row(number="???"), True),
+    "no number": (row(number=""), True),
+    "a cell too many, so that nobody knows which is the number": (row().replace("SMITH", "SMITH,JR"), True),
+}
+
+
+@pytest.mark.parametrize(("bad", "anybodys"), BAD.values(), ids=BAD)
+def test_who_stands_in_a_row_that_is_put_aside_is_not_missing_and_nobody_is_where_it_may_be_anybodys(
+    *, bad: str, anybodys: bool, imports: Imports, register: Register, shared: Connection, snapshot: Snapshot
+):
+    snapshot(0, "100234", "100561", "100888")
+    register()
+    for hour in (1, 2, 3):
+        of = declared(format=SNAPSHOT, quarantine=0.9, now=NOON + hour * HOUR)
+        report = imports(row(number="100561"), row(number=f"N{hour}"), bad, feed=of)
+        assert report.quarantined
+        assert any("nobody counts as missing" in says for says in tables.aside(report)) == anybodys
+    assert (status(shared), told(shared)) == ("in custody", [])
+    assert status(shared, "100888") == ("in custody" if anybodys else "no longer listed")
 
 
 def test_who_is_missing_once_and_back_was_never_missing(snapshot: Snapshot, register: Register, shared: Connection):
