@@ -50,8 +50,8 @@ class Dialer:
         4. Put off what is due at a time of day at which it may not be called.
         5. Claim what is due, as far as lines are free, and commit that; nothing while Asterisk is away, which empties
            its spool before it starts.
-        6. Write a call file for each, when its trunk's rate lets it; one that cannot be written has failed on our side
-           and is lost.
+        6. Write a call file for each, a moment before its trunk's rate lets it ring; one that cannot be written has
+           failed on our side and is lost.
         """
         began = time.monotonic()
         self.journal.replay(self.db)
@@ -75,7 +75,7 @@ class Dialer:
             )
         for attempt_id, at in claimed.items():
             self.beat()
-            time.sleep(max(0, (at - now).total_seconds() - (time.monotonic() - began)))
+            time.sleep(max(0, (at - attempts.READY - now).total_seconds() - (time.monotonic() - began)))
             try:
                 ring_seconds = int(self.settings.calls.ring.total_seconds())
                 callfile.write(self.spool, attempt_id, caller=self.caller, ring_seconds=ring_seconds)

@@ -1,9 +1,11 @@
 """By which trunk, in what order and how fast: what holds between racing dialers of several hosts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
+from random import Random
 from threading import Barrier, Thread
 
 import psycopg
@@ -114,31 +116,70 @@ def test_racing_dialers_of_several_hosts_fill_the_lines_of_a_trunk_and_never_mor
     assert len(by_trunk(shared)) == 30
 
 
+def begin(conn: psycopg.Connection, attempt: int, at: datetime) -> datetime:
+    assert attempts.begin(conn, KEYS, attempt, end_within=DAY, now=at)
+    return at
+
+
+def most_in_a_second(times: Iterable[datetime]) -> int:
+    times = sorted(times)
+    return max(sum(first <= at < first + SECOND for at in times) for first in times)
+
+
+@pytest.mark.parametrize("rate", [5, 2.5, 25])
 def test_racing_dialers_never_begin_more_calls_in_any_second_than_the_rate(
-    database: str, shared: psycopg.Connection, storm
+    database: str, shared: psycopg.Connection, storm, rate: float
 ):
-    storm(40)
-    trunks = {"main": Outbound(lines=1000, rate=5)}
+    """However long the way to a telephone is, one time or the other."""
+    storm(160)
+    trunks = {"main": Outbound(lines=1000, rate=rate)}
+    together = Barrier(4)
+    invited: list[datetime] = []
 
     def dial(conn: psycopg.Connection, host: str) -> None:
+        way = Random(host)  # noqa: S311  no secret
         for tick in range(24):  # six seconds
-            claim(conn, trunks, NOON + tick * SECOND / 4, host)
+            together.wait()
+            now = NOON + tick * SECOND / 4
+            for attempt, at in claim(conn, trunks, now, host).items():
+                began = begin(conn, attempt, at - attempts.READY + way.expovariate(10) * SECOND)
+                invited.append(max(at, began) + way.random() * attempts.SPREAD)
 
     race(database, 4, dial)
-    begun = [at for (at,) in shared.execute("select claimed_at from call_attempt order by claimed_at")]
-    assert len(begun) >= 25
-    for first in begun:
-        assert sum(first <= at < first + SECOND for at in begun) <= 5
-    assert min(after - before for before, after in pairwise(begun)) == SECOND / 5
+    assert most_in_a_second(invited) <= ceil(rate)
+    assert len(invited) >= 0.9 * 6 * rate
+    begun = sorted(at for (at,) in shared.execute("select claimed_at from call_attempt"))
+    assert min(after - before for before, after in pairwise(begun)) >= SECOND / rate
+
+
+def test_a_call_that_comes_late_holds_back_the_one_of_a_second_after_it(shared: psycopg.Connection, storm):
+    storm(4)
+    trunks = {"main": Outbound(lines=10, rate=2)}
+    first, second = claim(shared, trunks)
+    late = begin(shared, first, NOON + SECOND * 0.4)
+    begin(shared, second, NOON + SECOND / 2)
+    (at,) = claim(shared, trunks, NOON + SECOND * 1.1).values()
+    assert at == late + SECOND + 2 * attempts.SPREAD
+
+
+def test_what_nobody_begins_holds_the_others_back_no_longer_than_a_second(shared: psycopg.Connection, storm):
+    storm(5)
+    trunks = {"main": Outbound(lines=10, rate=2)}
+    lost = claim(shared, trunks)
+    assert len(lost) == 2
+    assert claim(shared, trunks, NOON + SECOND) == {}
+    assert list(claim(shared, trunks, NOON + 2 * SECOND).values()) == [NOON + 2 * SECOND + 2 * attempts.SPREAD]
 
 
 def test_a_rate_below_one_is_kept_too(shared: psycopg.Connection, storm):
     storm(3)
     slow = {"main": Outbound(lines=10, rate=0.5)}
-    counts = [len(claim(shared, slow, NOON + half * SECOND / 2)) for half in range(9)]
-    assert sum(counts) == 3
-    begun = [at - NOON for (at,) in shared.execute("select claimed_at from call_attempt order by claimed_at")]
-    assert begun == [timedelta(0), 2 * SECOND, 4 * SECOND]
+    begun = []
+    for half in range(10):
+        for attempt, at in claim(shared, slow, NOON + half * SECOND / 2).items():
+            begun.append(begin(shared, attempt, at))
+    after = 2 * SECOND + 2 * attempts.SPREAD
+    assert begun == [NOON, NOON + after, NOON + 2 * after]
 
 
 def test_a_clock_that_went_wrong_does_not_stop_all_calls_until_its_time(shared: psycopg.Connection, storm):

@@ -326,15 +326,15 @@ def test_a_trunk_that_does_not_answer_is_an_alert_until_it_does(dialer: Dialer, 
     assert alerts_of(shared) == [("trunk main at here", True)]
 
 
-def test_calls_are_handed_over_no_faster_than_the_rate(
+def test_calls_are_handed_over_a_moment_before_their_rate_lets_them_ring(
     dialer: Dialer, register: Register, happens: Happens, shared: psycopg.Connection
 ):
     for line in range(5):
         register(f"57355501{line:02}")
     happens()
-    steady = replace(dialer, settings=SETTINGS.model_copy(update={"trunks": {"": Outbound(lines=10, rate=20)}}))
+    steady = replace(dialer, settings=SETTINGS.model_copy(update={"trunks": {"": Outbound(lines=10, rate=10)}}))
     began = time.monotonic()
     assert steady.look(NOON) == 5
     assert 0.2 <= time.monotonic() - began < 1
     begun = [at - NOON for (at,) in shared.execute("select claimed_at from call_attempt order by id")]
-    assert begun == [turn * timedelta(milliseconds=50) for turn in range(5)]
+    assert begun == [turn * timedelta(milliseconds=100) for turn in range(5)]
