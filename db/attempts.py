@@ -82,6 +82,7 @@ class Attempt:
 class Ended:
     outcome: str
     trunk: str
+    begun: bool
     carried: list[Carried]
 
 
@@ -101,8 +102,9 @@ def claim(
 
     The lowest priority goes first, then first calls, then repeats, and proofs last. Within these the offenders take
     turns, whoever was called about last comes last, so that one about whom hundreds are called holds up nobody else's
-    first call; then what has waited longest. The canary has a line of its own. ``now`` is this host's: the hosts'
-    clocks must agree.
+    first call; then what has waited longest. A call that was lost, or that its trunk refused, was none: what it carried
+    is still to be called first, and has waited since it was first due. The canary has a line of its own. ``now`` is
+    this host's: the hosts' clocks must agree.
     """
     conn.execute("select pg_advisory_xact_lock(%s)", [_LINES])
     ways = [_way(list(trunks)[place:], down) for place in range(len(trunks))]
@@ -115,7 +117,8 @@ def claim(
         return {}
     rows = conn.execute(
         """with waiting as (
-               select telephone_id, number_hash, c.next_call_at, null::bigint as proof_id, n.id,
+               select telephone_id, number_hash, case when rung then c.next_call_at else first_call_at end as since,
+                      null::bigint as proof_id, n.id,
                       priority, rung, offender_id, least(next_trunk, %(trunks)s) as way
                from to_call c join notification n on n.id = notification_id
                join registration r on r.id = registration_id
@@ -132,15 +135,15 @@ def claim(
                select distinct on (number_hash) * from waiting w
                where not exists (
                    select from call_attempt a where a.number_hash = w.number_hash and a.state <> 'ended')
-               order by number_hash, priority, rung, next_call_at, id),
+               order by number_hash, priority, rung, since, id),
            in_turn as (
                select due.*, called_at,
-                      row_number() over (partition by priority, rung, offender_id order by next_call_at, id) as turn
+                      row_number() over (partition by priority, rung, offender_id order by since, id) as turn
                from due left join turn using (offender_id)),
            ordered as (
                select in_turn.*, trunk,
                       row_number() over (
-                          partition by trunk order by priority, rung, turn, called_at nulls first, next_call_at, id
+                          partition by trunk order by priority, rung, turn, called_at nulls first, since, id
                       ) as nth
                from in_turn
                join unnest(%(names)s::text[]) with ordinality as trunk (trunk, way) using (way)),
@@ -221,7 +224,7 @@ def _room(conn: Connection, trunk: str, lines: int, rate: float, *, now: datetim
 
 
 def give_turn_back(conn: Connection, attempt_id: int) -> None:
-    """The attempt was never made, and did not take the turn of those it was to tell of."""
+    """The attempt was for nothing, and did not take the turn of those it was to tell of."""
     conn.execute(
         """delete from turn where offender_id in (
                select offender_id from attempt_carries join notification n on n.id = notification_id
@@ -341,12 +344,12 @@ def confirm(conn: Connection, attempt_id: int, registrant_id: int, event_ids: li
 
 
 def end(
-    conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, now: datetime, unless_begun: bool = False
+    conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, now: datetime, unless_it_lasts: bool = False
 ) -> Ended | None:
     """End the attempt; return its outcome and what it left open, or None where it has ended already.
 
     A confirmed call is confirmed, however it ended, and one that broke off on our side is lost. Without an outcome it
-    was answered, and not confirmed, by a machine or by somebody.
+    was answered, and not confirmed, by a machine or by somebody. What was begun and is not past its deadline may last.
     """
     row = conn.execute(
         """update call_attempt set state = 'ended', ended_at = %(now)s, cause = coalesce(lost_because, %(cause)s),
@@ -355,9 +358,10 @@ def end(
                outcome = case when confirmed_at is not null then 'confirmed' when lost_because is not null then 'lost'
                          when answered_by = 'machine' then coalesce(%(outcome)s::text, 'machine')
                          else coalesce(%(outcome)s::text, 'not confirmed') end
-           where id = %(id)s and state <> 'ended' and (state = 'claimed' or not %(unless_begun)s)
-           returning outcome, trunk""",
-        {"id": attempt_id, "outcome": outcome, "cause": cause, "now": now, "unless_begun": unless_begun},
+           where id = %(id)s and state <> 'ended'
+             and (state = 'claimed' or deadline <= %(now)s or not %(unless_it_lasts)s)
+           returning outcome, trunk, dialled_at is not null""",
+        {"id": attempt_id, "outcome": outcome, "cause": cause, "now": now, "unless_it_lasts": unless_it_lasts},
     ).fetchone()
     if row is None:
         return None
@@ -381,7 +385,7 @@ def end(
            order by n.id for update of n""",
         [attempt_id],
     ).fetchall()
-    return Ended(row[0], row[1], carried)
+    return Ended(row[0], row[1], row[2], carried)
 
 
 def state(conn: Connection, attempt_id: int) -> str | None:
@@ -398,10 +402,12 @@ def broke_off(conn: Connection, attempt_id: int, why: str, *, over_within: timed
     )
 
 
-def not_begun(conn: Connection, hosts: Collection[str]) -> list[int]:
-    """What these hosts have claimed, and Asterisk has not begun to dial."""
+def left_by(conn: Connection, hosts: Collection[str], *, now: datetime) -> list[int]:
+    """What these hosts, which are away, have claimed and not begun to dial, or begun, and its deadline has passed."""
     rows = conn.execute(
-        "select id from call_attempt where state = 'claimed' and host = any(%s) order by id", [list(hosts)]
+        """select id from call_attempt
+           where state <> 'ended' and host = any(%s) and (state = 'claimed' or deadline <= %s) order by id""",
+        [list(hosts), now],
     )
     return [row[0] for row in rows]
 

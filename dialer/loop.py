@@ -45,7 +45,8 @@ class Dialer:
         """Find what was lost, then dial what is due; return how many calls were asked for.
 
         1. Read the journal: what it has confirmed is called no more.
-        2. Say that this host is there, and end as lost what hosts that are away have claimed and not begun.
+        2. Say that this host is there, and end as lost what hosts that are away have claimed and not begun, or begun
+           and not ended by its deadline.
         3. End every attempt whose deadline has passed as lost, and schedule what it carried.
         4. Put off what is due at a time of day at which it may not be called.
         5. Claim what is due, as far as lines are free, and commit that; nothing while Asterisk is away, which empties
@@ -58,12 +59,11 @@ class Dialer:
         with self.db.connection() as conn:
             self._say_that_it_is_there(conn, now)
             away = self._hosts_away(conn, now)
-            left = attempts.not_begun(conn, away)
+            left = attempts.left_by(conn, away, now=now)
             overdue = attempts.overdue(conn, now=now)
         self._seen_away = away
-        # No telephone has rung, and nothing is wrong with this host.
         self._lose_all(left, "its host went away", now, keeps_place=True)
-        self._lose_all(overdue, "its deadline passed", now)
+        self._lose_all([each for each in overdue if each not in left], "its deadline passed", now)
         if not self.asterisk.exists():
             return 0
         down = self._trunks_down(now)

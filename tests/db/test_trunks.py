@@ -312,6 +312,110 @@ def test_what_a_host_that_went_away_had_not_begun_keeps_its_place(shared: psycop
     assert called(shared, claim(shared, one, at)) == [first]
 
 
+ONE = {"main": Outbound(lines=1, rate=1000)}
+LOST = AGAIN["lost"]
+
+
+def lose_with_its_host(conn: psycopg.Connection, attempt: int, at: datetime) -> str | None:
+    with conn.transaction():
+        return finish(conn, attempt, "lost", "its host went away", settings=WITH_TWO, now=at, keeps_place=True)
+
+
+@pytest.mark.parametrize("picked_up", [False, True])
+def test_what_it_had_begun_keeps_its_place_too_once_its_deadline_has_passed(
+    shared: psycopg.Connection, storm, *, picked_up: bool
+):
+    first, *_ = storm(20)
+    storm(1)
+    (attempt,) = claim(shared, ONE, host="there")
+    attempts.begin(shared, KEYS, attempt, end_within=SOON, now=NOON)
+    if picked_up:
+        assert attempts.answered(shared, attempt, now=NOON)
+    assert attempts.left_by(shared, ["there"], now=NOON + SOON - SECOND) == []
+    assert attempts.left_by(shared, ["there"], now=NOON + SOON) == [attempt]
+    assert lose_with_its_host(shared, attempt, NOON + SOON) == "lost"
+    assert called(shared, claim(shared, ONE, NOON + SOON)) == [first]
+
+
+def test_a_call_that_takes_its_host_with_it_each_time_waits_longer_each_time_while_the_others_are_called(
+    shared: psycopg.Connection, storm
+):
+    (deadly,) = storm(1, at=NOON - SECOND)
+    storm(2)
+    now, others = NOON, 0
+    for wait in (timedelta(0), 2 * LOST, 4 * LOST):
+        claimed = claim(shared, ONE, now, host="there")
+        assert called(shared, claimed) == [deadly]
+        (attempt,) = claimed
+        attempts.begin(shared, KEYS, attempt, end_within=SOON, now=now)
+        now += SOON
+        lose_with_its_host(shared, attempt, now)
+        next_call = shared.execute("select next_call_at, rung from notification where id = %s", [deadly]).fetchone()
+        assert next_call == (now + wait if wait else NOON - SECOND, False)
+        if wait and (meanwhile := claim(shared, ONE, now)):
+            others += 1
+            with shared.transaction():
+                finish(shared, next(iter(meanwhile)), "busy", "SIP 486 Busy Here", settings=WITH_TWO, now=now)
+        now += wait
+    assert others == 2
+
+
+def test_what_was_confirmed_before_its_host_went_away_has_had_its_turn(shared: psycopg.Connection, storm):
+    first, _ = storm(2)
+    (other,) = storm(1)
+    (attempt,) = claim(shared, ONE, host="there")
+    attempts.begin(shared, KEYS, attempt, end_within=SOON, now=NOON)
+    attempts.answered(shared, attempt, now=NOON)
+    ((event, registrant),) = shared.execute(
+        """select event_id, registrant_id from notification n join registration r on r.id = registration_id
+           where n.id = %s""",
+        [first],
+    ).fetchall()
+    attempts.confirm(shared, attempt, registrant, [event], now=NOON)
+    assert lose_with_its_host(shared, attempt, NOON + SOON) == "confirmed"
+    assert called(shared, claim(shared, ONE, NOON + SOON)) == [other]
+
+
+def test_when_the_time_for_calling_is_up_what_was_lost_with_its_host_is_not_called_again(
+    shared: psycopg.Connection, storm
+):
+    storm(1)
+    (attempt,) = claim(shared, ONE, NOON + 2 * DAY, host="there")
+    attempts.begin(shared, KEYS, attempt, end_within=SOON, now=NOON + 2 * DAY)
+    lose_with_its_host(shared, attempt, NOON + 2 * DAY + SOON)
+    assert shared.execute("select next_call_at from notification").fetchall() == [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "cause"), [("lost", "its deadline passed"), ("lost", "was not dialled"), ("congestion", CONGESTED)]
+)
+def test_what_nobody_was_reached_by_is_still_a_first_call_and_has_waited_since_it_was_first_due(
+    shared: psycopg.Connection, storm, outcome: str, cause: str
+):
+    first, second, third = storm(3)
+    claimed = claim(shared, ONE)
+    assert called(shared, claimed) == [first]
+    with shared.transaction():
+        settings = WITH_TWO.model_copy(update={"trunks": ONE})
+        finish(shared, next(iter(claimed)), outcome, cause, settings=settings, now=NOON)
+    at = NOON + AGAIN[outcome]
+    assert called(shared, claim(shared, {"main": MANY}, at)) == [first, second, third]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "cause"),
+    [("busy", "SIP 486 Busy Here"), ("no answer", "SIP 180 Ringing"), ("failed", "SIP 603 Decline"), (None, "")],
+)
+def test_after_any_other_outcome_the_next_call_is_a_repeat(
+    shared: psycopg.Connection, storm, outcome: str | None, cause: str
+):
+    first, second, third = storm(3)
+    claimed = claim(shared, ONE)
+    with shared.transaction():
+        finish(shared, next(iter(claimed)), outcome, cause, settings=WITH_TWO, now=NOON)
+    assert called(shared, claim(shared, {"main": MANY}, NOON + DAY)) == [second, third, first]
+
+
 def test_what_it_had_begun_meanwhile_is_left_to_its_deadline(shared: psycopg.Connection, storm):
     storm(1)
     (attempt,) = claim(shared, host="there")

@@ -303,6 +303,7 @@ def test_what_a_host_that_went_away_had_not_begun_is_called_by_another_within_th
     assert dialer.look(NOON + LEASE) == 1  # at once: no telephone has rung
     assert tried(shared) == [("dialling", None), ("ended", "lost"), ("claimed", None)]  # what was begun has a deadline
     assert shared.execute("select host from call_attempt order by id").fetchall() == [("there",), ("there",), ("here",)]
+    assert dialer.look(NOON + timedelta(minutes=6)) == 1  # at once as well: nobody knows whether it has rung
 
 
 def test_a_host_that_is_away_is_an_alert_until_it_is_back(dialer: Dialer, elsewhere: Dialer, shared):
