@@ -10,6 +10,7 @@ It speaks AGI (Asterisk documentation, "Asterisk Gateway Interface") through pys
 """
 
 import io
+import time
 from contextlib import suppress
 from pathlib import PurePath
 from typing import IO, Protocol
@@ -215,8 +216,10 @@ class AsteriskChannel:
     def set_language(self, language: str) -> None:
         self._execute("SET VARIABLE", "MOVANS_LANGUAGE", language)
 
-    def dial(self, where: str, seconds: int, *, telephone: str) -> bool:
+    def dial(self, where: str, seconds: int, *, telephone: str, at: float = 0) -> bool:
         """Ring a telephone and stay until that call is over; False where this Asterisk has an earlier call with it.
+
+        It rings no sooner than ``at``, a time of the monotonic clock.
 
         Such a call has outlived its deadline: Asterisk was stopped for long, or a clock was moved. ``telephone`` tells
         one from another, and is seen by whoever asks Asterisk for its groups of channels.
@@ -224,6 +227,7 @@ class AsteriskChannel:
         self._execute("SET VARIABLE", "GROUP()", telephone)
         if self.variable(f"GROUP_COUNT({telephone})") != "1":
             return False
+        time.sleep(max(0, at - time.monotonic()))
         with suppress(AGIAppError):  # it was hung up
             self._execute("EXEC", "Dial", self._agi._quote(f"{where},{seconds}"))
         return True

@@ -21,7 +21,9 @@ def dial(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
     """Ring the attempt's telephone, and stay on the line until that call is over.
 
     The number goes from here into the Dial application; it is in no variable and no file. While it rings, the news is
-    put into sound. Only Asterisk's own end in the middle is recorded here; ``ended`` says what else became of the call.
+    put into sound. It comes a moment before its trunk's rate lets it ring, and waits for that where the way to
+    the INVITE is shortest. Only Asterisk's own end in the middle is recorded here; ``ended`` says what else became of
+    the call.
     """
     calls = service.settings.calls
     with service.db.connection() as conn:
@@ -36,8 +38,10 @@ def dial(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
     where = f"PJSIP/{number}@trunk-{attempt.trunk}" if attempt.trunk else "PJSIP/testphone"
     if attempt.trunk == canary.TRUNK:
         where = f"Local/{number}@canary/n"
+    telephone = service.keyring.hash(number).hex()[:16]
+    at = time.monotonic() + min(attempt.at - service.clock(), attempts.READY).total_seconds()
     try:
-        if not channel.dial(where, int(calls.ring.total_seconds()), telephone=service.keyring.hash(number).hex()[:16]):
+        if not channel.dial(where, int(calls.ring.total_seconds()), telephone=telephone, at=at):
             log.warning("attempt %s: its telephone is still in a call that counted as lost", attempt_id)
     except Gone:
         _finish(service, attempt_id, "lost", "Asterisk went away")

@@ -45,25 +45,25 @@ class Dialer:
         """Find what was lost, then dial what is due; return how many calls were asked for.
 
         1. Read the journal: what it has confirmed is called no more.
-        2. Say that this host is there, and end as lost what hosts that are away have claimed and not begun.
+        2. Say that this host is there, and end as lost what hosts that are away have claimed and not begun, or begun
+           and not ended by its deadline.
         3. End every attempt whose deadline has passed as lost, and schedule what it carried.
         4. Put off what is due at a time of day at which it may not be called.
         5. Claim what is due, as far as lines are free, and commit that; nothing while Asterisk is away, which empties
            its spool before it starts.
-        6. Write a call file for each, when its trunk's rate lets it; one that cannot be written has failed on our side
-           and is lost.
+        6. Write a call file for each, a moment before its trunk's rate lets it ring; one that cannot be written has
+           failed on our side and is lost.
         """
         began = time.monotonic()
         self.journal.replay(self.db)
         with self.db.connection() as conn:
             self._say_that_it_is_there(conn, now)
             away = self._hosts_away(conn, now)
-            left = attempts.not_begun(conn, away)
+            left = attempts.left_by(conn, away, now=now)
             overdue = attempts.overdue(conn, now=now)
         self._seen_away = away
-        # No telephone has rung, and nothing is wrong with this host.
         self._lose_all(left, "its host went away", now, keeps_place=True)
-        self._lose_all(overdue, "its deadline passed", now)
+        self._lose_all([each for each in overdue if each not in left], "its deadline passed", now)
         if not self.asterisk.exists():
             return 0
         down = self._trunks_down(now)
@@ -75,7 +75,7 @@ class Dialer:
             )
         for attempt_id, at in claimed.items():
             self.beat()
-            time.sleep(max(0, (at - now).total_seconds() - (time.monotonic() - began)))
+            time.sleep(max(0, (at - attempts.READY - now).total_seconds() - (time.monotonic() - began)))
             try:
                 ring_seconds = int(self.settings.calls.ring.total_seconds())
                 callfile.write(self.spool, attempt_id, caller=self.caller, ring_seconds=ring_seconds)

@@ -43,21 +43,29 @@ def finish(
     """End the attempt and schedule what it left open; return its outcome, None where it had ended already.
 
     Without an outcome the call was answered, and its confirmation decides. One that its trunk refused is made again at
-    once by the next trunk of the settings; where there is none, it is an outcome like others. What a lost one carried
-    ``keeps_place``, as if it had not been claimed, where it never rang and the fault is not this host's.
+    once by the next trunk of the settings; where there is none, it is an outcome like others.
+
+    After any outcome but a lost call and a trunk's refusal somebody was called, and the next call is a repeat. What was
+    lost with its host ``keeps_place``: it is due again at once and has its turn, as if it had not been claimed. But of
+    what was begun only the first in a row: should a call be what stops hosts, the next one waits as after any fault of
+    ours, longer each time.
     """
-    ended = attempts.end(conn, attempt_id, outcome, cause, now=now, unless_begun=keeps_place)
+    ended = attempts.end(conn, attempt_id, outcome, cause, now=now, unless_it_lasts=keeps_place)
     if ended is None:
         return None
-    if keeps_place:
+    with_host = keeps_place and ended.outcome == "lost"
+    if with_host:
         attempts.give_turn_back(conn, attempt_id)
-        return ended.outcome
+        if not ended.begun:
+            return ended.outcome
     refused = refused_by_trunk(ended.outcome, cause)
     trunks = list(settings.outbound)
     spare = trunks.index(ended.trunk) + 2 if refused and ended.trunk in trunks[:-1] else None
     unreachable = numbers.judge(conn, attempt_id, now=now)
     for item in ended.carried:
         if item.first_call_at > now:  # it came along with something else, and its own first call is still to come
+            continue
+        if with_host and item.lost_in_a_row == 1 and now <= item.give_up_at:
             continue
         if spare and now <= item.give_up_at:
             notifications.call_next(conn, item.notification_id, now, item.place, trunk=spare, rung=False)

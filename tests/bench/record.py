@@ -50,22 +50,33 @@ def line_use(calls: Iterable[Call], lines: int, since: int, until: int) -> float
     return busy / (lines * (until - since))
 
 
-def waits_for_a_line(calls: Sequence[Call], first: Iterable[str], lines: int, since: int) -> list[tuple[float, str]]:
-    """How many seconds each number's first call was later than a line was free for it, the longest first.
+def waits_for_a_line(
+    calls: Sequence[Call], first: Iterable[str], lines: int, rate: float, since: int
+) -> list[tuple[float, str]]:
+    """How many seconds each number's first call was later than it could be, the longest first.
 
+    It could be as soon as a line was free for it and the rate, calls a second one after the other, allowed one more.
     They all wait from ``since`` on, and go before all others: whatever line was free then or becomes free later was
     theirs to take, in the order in which they came. A line that another call took meanwhile counts as free all along,
-    but not one that had been given to a call that was on its way just then.
+    but not one that had been given to a call that was on its way just then; and so it is with the rate.
     """
     wanted = set(first)
     theirs: dict[str, int] = {}
+    before: list[Call] = []  # and what was on its way
     for call in sorted(calls, key=lambda call: call.invited):
         if call.number in wanted and call.invited >= since:
             theirs.setdefault(call.number, call.invited)
-    on_their_way = sum(call.number not in wanted and 0 <= call.invited - since < ON_ITS_WAY for call in calls)
-    busy = on_their_way + sum(call.invited < since and (call.ended is None or call.ended > since) for call in calls)
+        elif call.invited < since + ON_ITS_WAY:
+            before.append(call)
+    busy = sum(call.ended is None or call.ended > since for call in before)
     free = [since] * (lines - busy) + sorted(call.ended for call in calls if call.ended and call.ended > since)
-    waits = [((at - there) / SECOND, number) for (number, at), there in zip(theirs.items(), free, strict=False)]
+    gap = round(SECOND / rate)
+    allowed = before[-1].invited + gap if before else since
+    waits: list[tuple[float, str]] = []
+    for (number, at), there in zip(theirs.items(), free, strict=False):
+        could = max(there, allowed)
+        waits.append((max(0, at - could) / SECOND, number))
+        allowed = could + gap
     return sorted(waits, reverse=True)
 
 

@@ -302,8 +302,8 @@ def run(registrants: int, lines: int, seed: int) -> None:
 
         Lines are in use from INVITE to end, until nobody waits any more. "a second" is the most INVITEs in any
         second; the trunk lets {RATE} begin. A first call that goes before all others is late by what has passed
-        since a line was free for it: the calls take free lines in the order in which they came, and a line that
-        another call took meanwhile was free all the same.
+        since a line was free for it and the rate allowed one more: the calls take free lines, and turns of the rate,
+        in the order in which they came, and what another call took meanwhile was free all the same.
 
         In turn with it a script drops call files for a sixth of the telephones, spread over the lengths of their
         calls, and the next one as soon as a file is gone. It knows no database and no flow, and who
@@ -354,13 +354,13 @@ def _speed(ours: Run, files: Run, busy: Run, busy_files: Run) -> Table:
 
 
 def _waiting(ours: Run, parts: Sequence[Group], lines: int) -> Table:
-    """When first calls came: since it happened, and those that go before all others since a line was free for them."""
+    """When first calls came: since it happened; those that go before all others, since they could come, too."""
     *at_once, later = parts
     urgent = [number for part in at_once if part.critical for number in part.numbers]
     late = {
         number: seconds
         for numbers, since in ((urgent, ours.since), (later.numbers, ours.later))
-        for seconds, number in waits_for_a_line(ours.calls, numbers, lines, since)
+        for seconds, number in waits_for_a_line(ours.calls, numbers, lines, RATE, since)
     }
     table = report.table("First calls, s", "", "calls", "median", "last", "late: median", "the worst", "aim")
     for part in parts:

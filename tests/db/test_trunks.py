@@ -1,9 +1,11 @@
 """By which trunk, in what order and how fast: what holds between racing dialers of several hosts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from itertools import pairwise
+from math import ceil
 from pathlib import Path
+from random import Random
 from threading import Barrier, Thread
 
 import psycopg
@@ -114,31 +116,70 @@ def test_racing_dialers_of_several_hosts_fill_the_lines_of_a_trunk_and_never_mor
     assert len(by_trunk(shared)) == 30
 
 
+def begin(conn: psycopg.Connection, attempt: int, at: datetime) -> datetime:
+    assert attempts.begin(conn, KEYS, attempt, end_within=DAY, now=at)
+    return at
+
+
+def most_in_a_second(times: Iterable[datetime]) -> int:
+    times = sorted(times)
+    return max(sum(first <= at < first + SECOND for at in times) for first in times)
+
+
+@pytest.mark.parametrize("rate", [5, 2.5, 25])
 def test_racing_dialers_never_begin_more_calls_in_any_second_than_the_rate(
-    database: str, shared: psycopg.Connection, storm
+    database: str, shared: psycopg.Connection, storm, rate: float
 ):
-    storm(40)
-    trunks = {"main": Outbound(lines=1000, rate=5)}
+    """However long the way to a telephone is, one time or the other."""
+    storm(160)
+    trunks = {"main": Outbound(lines=1000, rate=rate)}
+    together = Barrier(4)
+    invited: list[datetime] = []
 
     def dial(conn: psycopg.Connection, host: str) -> None:
+        way = Random(host)  # noqa: S311  no secret
         for tick in range(24):  # six seconds
-            claim(conn, trunks, NOON + tick * SECOND / 4, host)
+            together.wait()
+            now = NOON + tick * SECOND / 4
+            for attempt, at in claim(conn, trunks, now, host).items():
+                began = begin(conn, attempt, at - attempts.READY + way.expovariate(10) * SECOND)
+                invited.append(max(at, began) + way.random() * attempts.SPREAD)
 
     race(database, 4, dial)
-    begun = [at for (at,) in shared.execute("select claimed_at from call_attempt order by claimed_at")]
-    assert len(begun) >= 25
-    for first in begun:
-        assert sum(first <= at < first + SECOND for at in begun) <= 5
-    assert min(after - before for before, after in pairwise(begun)) == SECOND / 5
+    assert most_in_a_second(invited) <= ceil(rate)
+    assert len(invited) >= 0.9 * 6 * rate
+    begun = sorted(at for (at,) in shared.execute("select claimed_at from call_attempt"))
+    assert min(after - before for before, after in pairwise(begun)) >= SECOND / rate
+
+
+def test_a_call_that_comes_late_holds_back_the_one_of_a_second_after_it(shared: psycopg.Connection, storm):
+    storm(4)
+    trunks = {"main": Outbound(lines=10, rate=2)}
+    first, second = claim(shared, trunks)
+    late = begin(shared, first, NOON + SECOND * 0.4)
+    begin(shared, second, NOON + SECOND / 2)
+    (at,) = claim(shared, trunks, NOON + SECOND * 1.1).values()
+    assert at == late + SECOND + 2 * attempts.SPREAD
+
+
+def test_what_nobody_begins_holds_the_others_back_no_longer_than_a_second(shared: psycopg.Connection, storm):
+    storm(5)
+    trunks = {"main": Outbound(lines=10, rate=2)}
+    lost = claim(shared, trunks)
+    assert len(lost) == 2
+    assert claim(shared, trunks, NOON + SECOND) == {}
+    assert list(claim(shared, trunks, NOON + 2 * SECOND).values()) == [NOON + 2 * SECOND + 2 * attempts.SPREAD]
 
 
 def test_a_rate_below_one_is_kept_too(shared: psycopg.Connection, storm):
     storm(3)
     slow = {"main": Outbound(lines=10, rate=0.5)}
-    counts = [len(claim(shared, slow, NOON + half * SECOND / 2)) for half in range(9)]
-    assert sum(counts) == 3
-    begun = [at - NOON for (at,) in shared.execute("select claimed_at from call_attempt order by claimed_at")]
-    assert begun == [timedelta(0), 2 * SECOND, 4 * SECOND]
+    begun = []
+    for half in range(10):
+        for attempt, at in claim(shared, slow, NOON + half * SECOND / 2).items():
+            begun.append(begin(shared, attempt, at))
+    after = 2 * SECOND + 2 * attempts.SPREAD
+    assert begun == [NOON, NOON + after, NOON + 2 * after]
 
 
 def test_a_clock_that_went_wrong_does_not_stop_all_calls_until_its_time(shared: psycopg.Connection, storm):
@@ -269,6 +310,110 @@ def test_what_a_host_that_went_away_had_not_begun_keeps_its_place(shared: psycop
     at = NOON + hosts.LEASE
     finish(shared, attempt, "lost", "its host went away", settings=WITH_TWO, now=at, keeps_place=True)
     assert called(shared, claim(shared, one, at)) == [first]
+
+
+ONE = {"main": Outbound(lines=1, rate=1000)}
+LOST = AGAIN["lost"]
+
+
+def lose_with_its_host(conn: psycopg.Connection, attempt: int, at: datetime) -> str | None:
+    with conn.transaction():
+        return finish(conn, attempt, "lost", "its host went away", settings=WITH_TWO, now=at, keeps_place=True)
+
+
+@pytest.mark.parametrize("picked_up", [False, True])
+def test_what_it_had_begun_keeps_its_place_too_once_its_deadline_has_passed(
+    shared: psycopg.Connection, storm, *, picked_up: bool
+):
+    first, *_ = storm(20)
+    storm(1)
+    (attempt,) = claim(shared, ONE, host="there")
+    attempts.begin(shared, KEYS, attempt, end_within=SOON, now=NOON)
+    if picked_up:
+        assert attempts.answered(shared, attempt, now=NOON)
+    assert attempts.left_by(shared, ["there"], now=NOON + SOON - SECOND) == []
+    assert attempts.left_by(shared, ["there"], now=NOON + SOON) == [attempt]
+    assert lose_with_its_host(shared, attempt, NOON + SOON) == "lost"
+    assert called(shared, claim(shared, ONE, NOON + SOON)) == [first]
+
+
+def test_a_call_that_takes_its_host_with_it_each_time_waits_longer_each_time_while_the_others_are_called(
+    shared: psycopg.Connection, storm
+):
+    (deadly,) = storm(1, at=NOON - SECOND)
+    storm(2)
+    now, others = NOON, 0
+    for wait in (timedelta(0), 2 * LOST, 4 * LOST):
+        claimed = claim(shared, ONE, now, host="there")
+        assert called(shared, claimed) == [deadly]
+        (attempt,) = claimed
+        attempts.begin(shared, KEYS, attempt, end_within=SOON, now=now)
+        now += SOON
+        lose_with_its_host(shared, attempt, now)
+        next_call = shared.execute("select next_call_at, rung from notification where id = %s", [deadly]).fetchone()
+        assert next_call == (now + wait if wait else NOON - SECOND, False)
+        if wait and (meanwhile := claim(shared, ONE, now)):
+            others += 1
+            with shared.transaction():
+                finish(shared, next(iter(meanwhile)), "busy", "SIP 486 Busy Here", settings=WITH_TWO, now=now)
+        now += wait
+    assert others == 2
+
+
+def test_what_was_confirmed_before_its_host_went_away_has_had_its_turn(shared: psycopg.Connection, storm):
+    first, _ = storm(2)
+    (other,) = storm(1)
+    (attempt,) = claim(shared, ONE, host="there")
+    attempts.begin(shared, KEYS, attempt, end_within=SOON, now=NOON)
+    attempts.answered(shared, attempt, now=NOON)
+    ((event, registrant),) = shared.execute(
+        """select event_id, registrant_id from notification n join registration r on r.id = registration_id
+           where n.id = %s""",
+        [first],
+    ).fetchall()
+    attempts.confirm(shared, attempt, registrant, [event], now=NOON)
+    assert lose_with_its_host(shared, attempt, NOON + SOON) == "confirmed"
+    assert called(shared, claim(shared, ONE, NOON + SOON)) == [other]
+
+
+def test_when_the_time_for_calling_is_up_what_was_lost_with_its_host_is_not_called_again(
+    shared: psycopg.Connection, storm
+):
+    storm(1)
+    (attempt,) = claim(shared, ONE, NOON + 2 * DAY, host="there")
+    attempts.begin(shared, KEYS, attempt, end_within=SOON, now=NOON + 2 * DAY)
+    lose_with_its_host(shared, attempt, NOON + 2 * DAY + SOON)
+    assert shared.execute("select next_call_at from notification").fetchall() == [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "cause"), [("lost", "its deadline passed"), ("lost", "was not dialled"), ("congestion", CONGESTED)]
+)
+def test_what_nobody_was_reached_by_is_still_a_first_call_and_has_waited_since_it_was_first_due(
+    shared: psycopg.Connection, storm, outcome: str, cause: str
+):
+    first, second, third = storm(3)
+    claimed = claim(shared, ONE)
+    assert called(shared, claimed) == [first]
+    with shared.transaction():
+        settings = WITH_TWO.model_copy(update={"trunks": ONE})
+        finish(shared, next(iter(claimed)), outcome, cause, settings=settings, now=NOON)
+    at = NOON + AGAIN[outcome]
+    assert called(shared, claim(shared, {"main": MANY}, at)) == [first, second, third]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "cause"),
+    [("busy", "SIP 486 Busy Here"), ("no answer", "SIP 180 Ringing"), ("failed", "SIP 603 Decline"), (None, "")],
+)
+def test_after_any_other_outcome_the_next_call_is_a_repeat(
+    shared: psycopg.Connection, storm, outcome: str | None, cause: str
+):
+    first, second, third = storm(3)
+    claimed = claim(shared, ONE)
+    with shared.transaction():
+        finish(shared, next(iter(claimed)), outcome, cause, settings=WITH_TWO, now=NOON)
+    assert called(shared, claim(shared, {"main": MANY}, NOON + DAY)) == [second, third, first]
 
 
 def test_what_it_had_begun_meanwhile_is_left_to_its_deadline(shared: psycopg.Connection, storm):

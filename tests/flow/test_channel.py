@@ -4,6 +4,7 @@ import contextlib
 import io
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -193,6 +194,12 @@ def test_dialling_survives_a_hangup_of_the_leg(connect):
     channel = connect(*alone, b"200 result=-1\nHANGUP\n", b"200 result=1 (ANSWER)\n")
     assert channel.dial("PJSIP/testphone", 30, telephone="ab12")
     assert channel.variable("DIALSTATUS") == "ANSWER"
+
+
+def test_a_telephone_rings_when_its_time_has_come(connect):
+    channel, at = connect(b"200 result=1\n", b"200 result=1 (1)\n", b"200 result=0\n"), time.monotonic() + 0.1
+    assert channel.dial("PJSIP/testphone", 30, telephone="ab12", at=at)
+    assert time.monotonic() >= at
 
 
 def test_a_telephone_that_is_still_in_a_call_is_not_dialled(connect, asterisks: list[Asterisk]):

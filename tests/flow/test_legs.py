@@ -1,5 +1,6 @@
 """What is recorded of a call by the leg that dialled it."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +13,7 @@ from agi.service import Service
 from db import attempts, canary
 from db.custody import Offender
 from movans.settings import Outbound
+from tests import people
 from tests.conftest import KEYS, NOON, TRUNKS
 from tests.flow.telephone import Sometimes
 
@@ -32,11 +34,13 @@ class Dialling:
 
     def __init__(self) -> None:
         self.rung: list[str] = []
+        self.at = 0.0
 
-    def dial(self, where: str, seconds: int, *, telephone: str) -> bool:
+    def dial(self, where: str, seconds: int, *, telephone: str, at: float) -> bool:
         assert seconds > 0
         assert telephone not in where
         self.rung.append(where)
+        self.at = at
         return True
 
 
@@ -60,6 +64,23 @@ def test_a_call_is_dialled_by_the_trunk_for_which_it_was_claimed(
     legs.dial(leg, service, attempt)  # type: ignore[arg-type]
     legs.dial(leg, service, attempt)  # type: ignore[arg-type]
     assert leg.rung == [where]
+
+
+def test_a_call_rings_no_sooner_than_its_trunks_rate_lets_it(
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+):
+    register(smith)
+    people.register(conn, KEYS, number="5735550143", offender_id=smith.id, now=NOON)
+    happens(smith, "released")
+    trunks = {"main": Outbound(lines=2, rate=10)}
+    _, second = attempts.claim(conn, trunks=trunks, host="here", begin_within=timedelta(seconds=20), now=NOON)
+    asked, leg = time.monotonic(), Dialling()
+    legs.dial(leg, service, second)  # type: ignore[arg-type]
+    assert leg.at - asked == pytest.approx(0.1, abs=0.05)
 
 
 def test_the_canary_is_dialled_inside(service: Service, conn: psycopg.Connection):

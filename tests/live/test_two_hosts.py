@@ -40,7 +40,6 @@ LINES, RATE = 6, 2.5  # of the trunk, over both hosts
 RING, LONGEST = 4, 25
 PATIENCE = 5  # seconds of silence after which whoever was called puts the telephone down
 SLACK = 4  # seconds: a heartbeat's age, a look of the dialer, a line that must become free
-TURN = 20  # seconds in which the first calls to others, which go before a second one, have their lines
 STORM, MORE = 18, 8  # how many are told of something; at the cut some of them still wait for a line
 JOURNALLED, COMMITTED = (
     next(point for point in POINTS if point.name == name) for name in ("journal written", "attempt committed")
@@ -228,7 +227,7 @@ def test_a_host_that_is_cut_off_in_mid_storm_loses_nobody(both: tuple[Host, Host
                     other.eventually(lambda each=each: called(other, each.number, at), at + LEASE + SLACK - time.time())
                 assert away(other, cut)
                 for each in begun:
-                    until = each.deadline + TURN - time.time()
+                    until = each.deadline + SLACK - time.time()
                     other.eventually(lambda each=each: called(other, each.number, at), until)
                 found_late = "select from call_attempt where id = any(%s) and ended_at > deadline + %s"
                 assert not other.query(found_late, [each.id for each in begun], timedelta(seconds=SLACK))
