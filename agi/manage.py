@@ -7,7 +7,7 @@ from agi.language import choose_language
 from agi.notify import tell
 from agi.register import Visit, add_telephone, ask_pin, ask_telephone, prove_at
 from agi.service import Service
-from db import custody, guard, notifications, registrants, registrations
+from db import custody, notifications, registrants, registrations
 from db.registrants import Registrant
 from db.registrations import Registration
 
@@ -135,13 +135,11 @@ def change_number(call: Call, service: Service, visit: Visit) -> None:
 
 
 def change_pin(call: Call, service: Service, visit: Visit) -> None:
-    """One that somebody else has at the same telephone is refused as too easy, and counts as one that was tried."""
+    """One that somebody else has at the same telephone is refused as too easy; each counts as one that was tried."""
     for _ in range(UNUSABLE):
         pin = ask_pin(call, visit.number)
         with service.db.connection() as conn:
-            changed = registrants.change_pin(conn, service.keyring, who(visit), pin)
-            if not changed:
-                guard.count_wrong_pin(conn, service.keyring.hash(visit.number), now=service.clock())
+            changed = registrants.change_pin(conn, service.keyring, who(visit), pin, now=service.clock())
         if changed:
             visit.pin = pin
             call.say("pin_changed")

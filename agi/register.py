@@ -140,6 +140,7 @@ def register_now(call: Call, service: Service, offender: Offender, about: Collec
             pin_first=visit.pin_first,
             prove_at=prove_at(service),
             now=service.clock(),
+            known=visit.registrant_id,
         )
 
 

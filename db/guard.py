@@ -9,7 +9,7 @@ from psycopg import Connection
 
 from db import alerts
 
-WRONG_PINS = 5  # within LOCK, after which the management of a number is locked until they are that old
+WRONG_PINS = 5  # within LOCK, after which the management of a number is locked for as long, from the last of them
 LOCK = timedelta(days=1)
 REFUSALS = 3  # after which a number cannot be registered until staff lift it
 REGISTRATIONS = ((timedelta(hours=1), 5), (timedelta(days=1), 20))  # at most, from one number that callers present
@@ -18,8 +18,13 @@ REGISTRATIONS = ((timedelta(hours=1), 5), (timedelta(days=1), 20))  # at most, f
 def locked(conn: Connection, number_hashes: list[bytes], *, now: datetime) -> bool:
     """Whether so many wrong PINs were tried for a number that nobody can manage what is registered there."""
     row = conn.execute(
-        "select count(*) >= %s from wrong_pin where number_hash = any(%s) and not locked and at > %s",
-        [WRONG_PINS, number_hashes, now - LOCK],
+        """with tried as (
+               select at from wrong_pin
+               where number_hash = any(%(hashes)s) and not locked and at > %(now)s - 2 * %(lock)s)
+           select exists (
+               select from tried last where at > %(now)s - %(lock)s
+                 and (select count(*) from tried where at > last.at - %(lock)s and at <= last.at) >= %(most)s)""",
+        {"hashes": number_hashes, "lock": LOCK, "most": WRONG_PINS, "now": now},
     ).fetchone()
     return bool(row and row[0])
 

@@ -16,7 +16,10 @@ MOST_TELEPHONES = 3  # of one registrant
 
 @dataclass(frozen=True)
 class Registered:
-    """The offender as known when the registration began to hold, and the proof to be called for, where there is one."""
+    """The offender as known when the registration began to hold, and the proof to be called for, where there is one.
+
+    Without a registrant the caller cannot go on as anybody, and does not hear so.
+    """
 
     offender: Offender
     registrant_id: int | None = None
@@ -51,6 +54,7 @@ def register(
     pin_first: bool,
     prove_at: datetime,
     now: datetime,
+    known: int | None = None,
 ) -> Registered:
     """Register whoever has this number and PIN for an offender; a second time only adds what they want to be told of.
 
@@ -58,20 +62,24 @@ def register(
     proof at ``prove_at``, or as soon as the caller has hung up, also where it is proven: else who hears of a call or
     not would know who is registered there.
 
+    The PIN counts as one that was tried (see ``_try``), unless the caller is ``known`` to be this registrant. While the
+    number is locked, all of this is the same, but the registrant is not returned: nothing of theirs can be changed.
+
     The offender's row is locked first, as a feed run does, so that an event is either known here or notified later.
     """
     conn.execute("select from offender where id = %s for update", [offender_id])
-    _lock_number(conn, keyring, number)
-    registrant_id = find(conn, keyring, keyring.hashes(number), pin)
+    found, may_go_on = _try(conn, keyring, number, pin, known=known, now=now)
     if guard.barred(conn, keyring.hashes(number)):
         return Registered(custody.get(conn, offender_id))
-    if registrant_id is None:
+    if found:
+        registrant_id = found.id
+    else:
         registrant_id = _add(conn, keyring, pin, language, pin_first=pin_first, now=now)
         _add_telephone(conn, keyring, registrant_id, number)
     registrations.add(conn, registrant_id, offender_id, about, now=now)
     telephone_id = _telephone(conn, keyring, registrant_id, number)
     proof_id = proofs.ask(conn, telephone_id, call_at=prove_at, now=now)
-    return Registered(custody.get(conn, offender_id), registrant_id, proof_id)
+    return Registered(custody.get(conn, offender_id), registrant_id if may_go_on else None, proof_id)
 
 
 def add_telephone(
@@ -79,10 +87,10 @@ def add_telephone(
 ) -> int | None:
     """Give a registrant one more telephone; return the proof to be called for.
 
-    None where that cannot be, and the caller is not to hear why: the number is barred, it is somebody's with the same
-    PIN, so that a PIN would no longer tell who answers, or there are as many as there may be.
+    None where that cannot be, and the caller is not to hear why: the number is barred or locked, it is somebody's with
+    the same PIN, so that a PIN would no longer tell who answers, or there are as many as there may be.
     """
-    if not _is_free(conn, keyring, registrant_id, number, pin):
+    if not _is_free(conn, keyring, registrant_id, number, pin, now=now):
         return None
     if _has_telephone(conn, keyring, registrant_id, number) is None:
         if telephones(conn, registrant_id) >= MOST_TELEPHONES:
@@ -104,7 +112,7 @@ def change_number(
 ) -> int | None:
     """Call another number instead of an old one, in the same place; the proof to be called for. None as above."""
     taken = _has_telephone(conn, keyring, registrant_id, new) is not None
-    if taken or not _is_free(conn, keyring, registrant_id, new, pin):
+    if taken or not _is_free(conn, keyring, registrant_id, new, pin, now=now):
         return None
     telephone_id, sealed = _telephone(conn, keyring, registrant_id, old), keyring.seal(new)
     conn.execute(
@@ -129,17 +137,22 @@ def prove_again(
     return proofs.ask(conn, _telephone(conn, keyring, registrant_id, number), call_at=prove_at, now=now)
 
 
-def change_pin(conn: Connection, keyring: Keyring, registrant_id: int, pin: str) -> bool:
-    """Give a registrant another PIN; False where somebody else at one of the telephones has it already."""
-    hashes = [
-        row[0]
-        for row in conn.execute(
-            "select number_hash from telephone where registrant_id = %s and ended_at is null order by number_hash",
-            [registrant_id],
-        )
-    ]
+def change_pin(conn: Connection, keyring: Keyring, registrant_id: int, pin: str, *, now: datetime) -> bool:
+    """A registrant wants another PIN; False also where one of the telephones is locked.
+
+    Each counts as tried at every telephone: who adds somebody's number and changes their own PIN again and again would
+    hear which one is taken there.
+    """
+    hashes = _lock_telephones(conn, registrant_id)
+    locked = {number_hash: guard.locked(conn, [number_hash], now=now) for number_hash in hashes}
     for number_hash in hashes:
-        _lock_hash(conn, number_hash)
+        guard.count_wrong_pin(conn, number_hash, locked=locked[number_hash], now=now)
+    return not any(locked.values()) and set_pin(conn, keyring, registrant_id, pin)
+
+
+def set_pin(conn: Connection, keyring: Keyring, registrant_id: int, pin: str) -> bool:
+    """Give a registrant another PIN; False where somebody else at one of the telephones has it already."""
+    hashes = _lock_telephones(conn, registrant_id)
     if find(conn, keyring, hashes, pin) not in (None, registrant_id):
         return False
     key_id = keyring.newest
@@ -159,14 +172,29 @@ def enter(conn: Connection, keyring: Keyring, *, number: str, pin: str, now: dat
 
     What is wrong is counted for any number, registered or not: nothing is to tell them apart.
     """
+    found, may_go_on = _try(conn, keyring, number, pin, now=now)
+    return found if may_go_on else None
+
+
+def _try(
+    conn: Connection, keyring: Keyring, number: str, pin: str, *, known: int | None = None, now: datetime
+) -> tuple[Registrant | None, bool]:
+    """Who has this number and PIN, and whether the caller may go on as they: not while the number is locked.
+
+    Whatever does not prove to be the PIN of somebody at this number counts as tried, wherever it is entered, and also
+    where it is new or not proven yet. Otherwise who registers somebody's number with guessed PINs could come back with
+    each, and hear from what they are then offered which of these is not their own. Who is ``known`` has said it before.
+    """
     hashes = keyring.hashes(number)
     _lock_number(conn, keyring, number)
     locked = guard.locked(conn, hashes, now=now)
     registrant_id = find(conn, keyring, hashes, pin)
-    if registrant_id is None or locked:
+    found = None if registrant_id is None else get(conn, registrant_id, hashes)
+    if found and found.id == known:
+        return found, True
+    if locked or found is None or not found.proven:
         guard.count_wrong_pin(conn, keyring.hash(number), locked=locked, now=now)
-        return None
-    return get(conn, registrant_id, hashes)
+    return found, not locked
 
 
 def get(conn: Connection, registrant_id: int, number_hashes: list[bytes]) -> Registrant | None:
@@ -232,11 +260,25 @@ def use_newest_key(conn: Connection, keyring: Keyring, registrant_id: int, pin: 
     )
 
 
-def _is_free(conn: Connection, keyring: Keyring, registrant_id: int, number: str, pin: str) -> bool:
+def _is_free(conn: Connection, keyring: Keyring, registrant_id: int, number: str, pin: str, *, now: datetime) -> bool:
     """Whether this registrant may have this number, so that number and PIN still tell who it is."""
-    _lock_number(conn, keyring, number)
-    hashes = keyring.hashes(number)
-    return find(conn, keyring, hashes, pin) in (None, registrant_id) and not guard.barred(conn, hashes)
+    found, may_go_on = _try(conn, keyring, number, pin, known=registrant_id, now=now)
+    theirs = found is None or found.id == registrant_id
+    return theirs and may_go_on and not guard.barred(conn, keyring.hashes(number))
+
+
+def _lock_telephones(conn: Connection, registrant_id: int) -> list[bytes]:
+    """The hashes of a registrant's telephones, locked."""
+    hashes = [
+        row[0]
+        for row in conn.execute(
+            "select number_hash from telephone where registrant_id = %s and ended_at is null order by number_hash",
+            [registrant_id],
+        )
+    ]
+    for number_hash in hashes:
+        _lock_hash(conn, number_hash)
+    return hashes
 
 
 def _lock_number(conn: Connection, keyring: Keyring, number: str) -> None:

@@ -113,7 +113,7 @@ def set_pin(conn: Connection, keyring: Keyring, registrant_id: int, pin: str, *,
 
     Until then nothing is said at their telephones before it was entered.
     """
-    if not registrants.change_pin(conn, keyring, registrant_id, pin):
+    if not registrants.set_pin(conn, keyring, registrant_id, pin):
         return False
     for (telephone_id,) in conn.execute(
         "update telephone set proven_at = null where registrant_id = %s and ended_at is null returning id",

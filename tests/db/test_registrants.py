@@ -6,7 +6,7 @@ from threading import Barrier, Thread
 
 import psycopg
 
-from db import custody, feed_runs, registrants
+from db import custody, feed_runs, guard, registrants
 from db.custody import Custody, Offender
 from db.keys import Keyring
 from dialer import policy
@@ -112,3 +112,19 @@ def test_at_a_new_key_all_numbers_are_sealed_anew_so_that_each_has_one_hash(
     assert only_new.hashes("5735550142") == [row[0]]
     assert only_new.open(row[1], row[2]) == "5735550142"
     assert registrants.find(shared, both, both.hashes("5735550142"), "2580")
+
+
+def test_five_wrong_pins_within_a_day_lock_the_number_until_a_day_after_the_fifth(shared: psycopg.Connection):
+    def is_locked(hours: float) -> bool:
+        return guard.locked(shared, KEYS.hashes("5735550142"), now=NOON + timedelta(hours=hours))
+
+    for hours in (0, 6, 12, 18, 23):
+        assert not is_locked(hours)
+        guard.count_wrong_pin(shared, KEYS.hash("5735550142"), now=NOON + timedelta(hours=hours))
+    assert [is_locked(hours) for hours in (23, 24, 30, 46.9, 47)] == [True, True, True, True, False]
+
+
+def test_four_wrong_pins_a_day_lock_nothing(shared: psycopg.Connection):
+    for hours in range(0, 96, 6):
+        guard.count_wrong_pin(shared, KEYS.hash("5735550142"), now=NOON + timedelta(hours=hours))
+        assert not guard.locked(shared, KEYS.hashes("5735550142"), now=NOON + timedelta(hours=hours))
