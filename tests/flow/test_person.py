@@ -6,6 +6,7 @@ from datetime import time
 import pytest
 
 from agi.hotline import hotline
+from agi.notify import notify
 from agi.service import Service
 from movans.settings import Hours, Trunk
 from tests.flow.conftest import Clock
@@ -73,18 +74,32 @@ def test_hours_are_those_of_the_services_clock(
     assert service.settings.operator.model_copy(update={"hours": hours}).is_there(local, zone) is there
 
 
+MINUTE = "one more minute"
+
+
 def test_the_last_minute_of_a_call_is_announced_once(caller: Caller, service: Service):
-    seconds = iter([0.0, 10.0, LONGEST - 59, LONGEST - 50, LONGEST - 40])
-    caller.clock = lambda: next(seconds)
-    caller.hears("to find a person").presses("2").hears("one more minute").hears("offender number").presses("*")
+    caller.hears("to find a person").presses("2").later(LONGEST - 59).hears(MINUTE).hears("offender number").presses(
+        "*"
+    )
     caller.hears("offender number").hangs_up()
     caller.calls(hotline, service)
-    assert [words for words in caller.heard if "one more minute" in words] == ["This call can last one more minute."]
+    assert [words for words in caller.heard if MINUTE in words] == ["This call can last one more minute."]
+
+
+def test_the_last_minute_is_announced_until_it_was_heard(caller: Caller, service: Service):
+    caller.hears("to find a person").presses("2").later(LONGEST - 59).hears(MINUTE).presses("*")
+    caller.hears(MINUTE).hears("offender number").hangs_up()
+    caller.calls(hotline, service)
+
+
+def test_the_last_minute_is_announced_in_the_middle_of_long_news(caller: Caller, service: Service, ringing: int):
+    caller.hears("custody notification line").later(LONGEST - 59).hears(MINUTE).hears("John Smith was released")
+    caller.hears("PIN now").presses("2580").hears("confirmed")
+    caller.calls(notify, service, ringing)
 
 
 def test_after_a_person_was_rung_the_call_may_last_as_long_as_any(caller: Caller, service: Service):
-    seconds = iter([0.0, LONGEST - 61, LONGEST - 61, LONGEST + 1])
-    caller.clock = lambda: next(seconds)
-    caller.hears("to find a person").presses("0").hears("nobody answers").hears("to find a person").hangs_up()
+    caller.hears("to find a person").presses("0").later(LONGEST - 61).hears("nobody answers")
+    caller.hears("to find a person").later(LONGEST + 1).presses("2").hears("offender number").hangs_up()
     caller.calls(hotline, with_trunk(service))
-    assert "one more minute" not in " ".join(caller.heard)
+    assert MINUTE not in " ".join(caller.heard)
