@@ -12,6 +12,7 @@ from psycopg import Connection
 from agi import spelling
 from agi.call import UNUSABLE, Back, Call, GaveUp
 from agi.channel import Hangup, MissingSound
+from agi.person import reach_person
 from agi.service import Service
 from db import attempts, notifications, proofs, registrants
 from db.custody import Custody
@@ -50,11 +51,14 @@ def notify(call: Call, service: Service, attempt_id: int) -> None:
         call.say_all("no_longer_needed")
         return
     call.farewell = ["will_call_again", "goodbye"] if news else ["not_proven", "goodbye"]
-    telling = Telling(call, service, attempt_id, news, telephone, candidates, unproven=unproven)
+    telling = Telling(
+        call, service, attempt_id, news, telephone, candidates, deadline=attempt.deadline, unproven=unproven
+    )
+    call.reach_person = telling.reach_person
     try:
         told = telling.until_pin()
         if told is not None:
-            confirm(call, service, attempt_id, attempt.deadline, *told, more=telling.more)
+            confirm(call, service, attempt_id, telling.deadline, *told, more=telling.more)
     except (Hangup, GaveUp):
         raise
     except Exception as error:
@@ -95,9 +99,11 @@ class Telling:
         telephone: bytes,
         candidates: list[Candidate],
         *,
+        deadline: datetime,
         unproven: bool,
     ) -> None:
         self.call, self.service, self.attempt_id, self.telephone = call, service, attempt_id, telephone
+        self.deadline = deadline  # from then on this call counts as lost
         self.waiting, self.news = news, for_one_call(service, news)
         self.more = False  # whether whoever answered has more news than one call can tell
         self.candidates = candidates  # read when the call was answered: a PIN is known also while the database is away
@@ -165,6 +171,22 @@ class Telling:
                 tell(self.call, self.service, item, self.call.say)
         # Who calls back where there are several languages is asked for one first.
         self.call.say("machine_callback" if len(self.service.catalogues) == 1 else "machine_callback_languages")
+
+    def reach_person(self) -> None:
+        """As on the hotline. Where the attempt cannot be kept alive meanwhile, the person's number is said."""
+        try:
+            reach_person(self.call, self.service, self.lasts)
+        except Unreachable as error:
+            log.warning("attempt %s: nobody was rung: %s", self.attempt_id, type(error).__name__)
+            self.call.say_number()
+
+    def lasts(self, time: timedelta) -> None:
+        """The call may go on for so long. Raises GaveUp where it counts as lost already, and another is on its way."""
+        now = self.service.clock()
+        with self.service.db.connection() as conn:
+            if not attempts.goes_on(conn, self.attempt_id, until=now + time + APOLOGY, now=now):
+                raise GaveUp
+        self.deadline = now + time + APOLOGY
 
     def note_answered_by(self, who: str) -> None:
         self.note(lambda conn: attempts.note_answered_by(conn, self.attempt_id, who))

@@ -362,6 +362,17 @@ def end(
     return Ended(row[0], row[1], carried)
 
 
+def goes_on(conn: Connection, attempt_id: int, *, until: datetime, now: datetime) -> bool:
+    """The call may last longer than others: move its deadline. False where that has passed."""
+    return (
+        conn.execute(
+            "update call_attempt set deadline = %s where id = %s and state = 'answered' and deadline > %s",
+            [until, attempt_id, now],
+        ).rowcount
+        > 0
+    )
+
+
 def state(conn: Connection, attempt_id: int) -> str | None:
     row = conn.execute("select state from call_attempt where id = %s", [attempt_id]).fetchone()
     return row[0] if row else None
