@@ -174,15 +174,19 @@ class Call:
         self._last_minute = self._clock() + self._longest - LAST_MINUTE
 
     def _play(self, utterance: Utterance, keys: str) -> str:
-        """Play it, and another sound first where it is not there soon; the key that interrupted either."""
+        """Play it, and another sound first where it is not there soon; the key that interrupted either.
+
+        Before all this, once, that the last minute of the call has begun.
+        """
+        if self._clock() > self._last_minute:
+            if pressed := self.channel.play(self.catalogue.utter("last_minute"), keys):
+                return pressed  # told again, as it was not heard to its end
+            self._last_minute = float("inf")
         ready = self.channel.is_ready(utterance, NOT_SILENT)
         pressed = "" if ready else self.channel.play(self.catalogue.utter("one_moment"), keys)
         return pressed or self.channel.play(utterance, keys)
 
     def _put(self, question: Question) -> None:
-        if self._clock() > self._last_minute:
-            self._last_minute = float("inf")
-            self.say("last_minute")
         if callable(question):
             question()
         else:

@@ -212,6 +212,7 @@ class AsteriskChannel:
             self.flow_ended()  # the other side may have hung up, and this one not: it is not to hear an apology
             raise Hangup from None
         self._execute("SET VARIABLE", "TIMEOUT(absolute)", limit)
+        self._execute("SET VARIABLE", "MOVANS_ENDS", int(self.variable("EPOCH")) + int(limit))  # as in notify.conf
 
     def set_language(self, language: str) -> None:
         self._execute("SET VARIABLE", "MOVANS_LANGUAGE", language)

@@ -7,14 +7,14 @@ from agi.call import Back, Call
 from agi.language import choose_language
 from agi.manage import manage
 from agi.person import reach_person
-from agi.register import Visit, add_telephone, call_for_proof, register
+from agi.register import Visit, add_telephone, call_for_proof, put_off_proof, register
 from agi.service import Service
 from db.custody import Offender
 
 
 def hotline(call: Call, service: Service) -> None:
     visit = Visit()
-    call.reach_person = lambda: reach_person(call, service)
+    call.reach_person = lambda: reach_person(call, service, lambda time: put_off_proof(service, visit, time))
     try:
         choose_language(call, service)
         call.say("welcome")

@@ -12,6 +12,7 @@ from psycopg import Connection
 from agi import spelling
 from agi.call import UNUSABLE, Back, Call, GaveUp
 from agi.channel import Hangup, MissingSound
+from agi.person import reach_person
 from agi.service import Service
 from db import attempts, notifications, proofs, registrants
 from db.custody import Custody
@@ -27,6 +28,9 @@ from prompts.sounds import NoVoice
 log = logging.getLogger(__name__)
 
 TELLINGS = 2  # to somebody who presses nothing
+SENTENCE = timedelta(
+    seconds=30
+)  # of a call's longest time, for each sentence of news: some last 16, and are heard twice
 LISTENINGS = 8  # of about four seconds each: what talks longer than a greeting is spoken over
 APOLOGY = timedelta(seconds=75)  # the dialplan's limit on a call in which only the apology is still heard, and a margin
 
@@ -47,11 +51,14 @@ def notify(call: Call, service: Service, attempt_id: int) -> None:
         call.say_all("no_longer_needed")
         return
     call.farewell = ["will_call_again", "goodbye"] if news else ["not_proven", "goodbye"]
-    telling = Telling(call, service, attempt_id, news, telephone, candidates, unproven=unproven)
+    telling = Telling(
+        call, service, attempt_id, news, telephone, candidates, deadline=attempt.deadline, unproven=unproven
+    )
+    call.reach_person = telling.reach_person
     try:
         told = telling.until_pin()
         if told is not None:
-            confirm(call, service, attempt_id, attempt.deadline, *told)
+            confirm(call, service, attempt_id, telling.deadline, *told, more=telling.more)
     except (Hangup, GaveUp):
         raise
     except Exception as error:
@@ -92,14 +99,21 @@ class Telling:
         telephone: bytes,
         candidates: list[Candidate],
         *,
+        deadline: datetime,
         unproven: bool,
     ) -> None:
-        self.call, self.service, self.attempt_id, self.news, self.telephone = call, service, attempt_id, news, telephone
+        self.call, self.service, self.attempt_id, self.telephone = call, service, attempt_id, telephone
+        self.deadline = deadline  # from then on this call counts as lost
+        self.waiting, self.news = news, for_one_call(service, news)
+        self.more = False  # whether whoever answered has more news than one call can tell
         self.candidates = candidates  # read when the call was answered: a PIN is known also while the database is away
         self.unproven = unproven
         self.heard: set[int] = set()
         self.registrant_id = 0
         self.only_pin = False  # after a wrong PIN the news is not said again, unless it is asked for
+        self.wrong_pins = 0  # in the whole call
+        self.nine_twice = False
+        self.on_machines = service.settings.calls.machine_message
 
     def until_pin(self) -> tuple[int, list[int]] | None:
         """Who answered, and the events that they heard; None where it is nobody who asked for this.
@@ -107,15 +121,17 @@ class Telling:
         Raises GaveUp after three wrong PINs, or where nobody presses a key.
         """
         if self.is_machine() and not self.is_somebody_there():
-            self.call.farewell = ["goodbye"]
+            self.call.farewell = [] if self.on_machines == "none" else ["goodbye"]
             raise self.call.give_up()
         if not self.ask_pin():
             return None
-        theirs = [item for item in self.news if self.registrant_id in item.registrant_ids]
-        for item in theirs:
+        theirs = [item for item in self.waiting if self.registrant_id in item.registrant_ids]
+        told = for_one_call(self.service, theirs)
+        self.more = len(told) < len(theirs)
+        for item in told:
             if item.event_id not in self.heard:
                 tell(self.call, self.service, item, self.call.say_all)
-        return self.registrant_id, [item.event_id for item in theirs]
+        return self.registrant_id, [item.event_id for item in told]
 
     def is_machine(self) -> bool:
         """Say who calls, whatever picked up. People fall silent when they are spoken to; a machine talks on."""
@@ -129,14 +145,16 @@ class Telling:
     def is_somebody_there(self) -> bool:
         """Wait for the end of a machine's greeting, leave a message, and ask for the PIN all the same.
 
-        It may be a person after all: nobody waits in silence, and any key leads on as if nothing else had been thought.
+        It may be a person after all: nobody waits in silence, unless nothing may be left on machines, and any key leads
+        on as if nothing else had been thought.
         """
-        for _ in range(LISTENINGS):
-            if not self.call.listen():
-                break
-            self.call.say("press_any_key")
-        self.leave_message()
-        self.call.say("ask_your_pin")
+        if self.on_machines != "none":
+            for _ in range(LISTENINGS):
+                if not self.call.listen():
+                    break
+                self.call.say("press_any_key")
+            self.leave_message()
+            self.call.say("ask_your_pin")
         if not self.call.key_comes():
             return False
         self.note_answered_by("person")
@@ -144,14 +162,31 @@ class Telling:
 
     def leave_message(self) -> None:
         """As the settings say. It counts as told to no one."""
-        content = self.service.settings.calls.machine_message
-        if content == "none" or not self.news:
+        if not self.news:
             return
-        if content == "full" and all(item.openly for item in self.news):
+        if self.on_machines == "full" and all(item.openly for item in self.news):
             self.call.say("who_calls")
+            self.call.say("custody_line")
             for item in self.news:
                 tell(self.call, self.service, item, self.call.say)
-        self.call.say("machine_callback")
+        # Who calls back where there are several languages is asked for one first.
+        self.call.say("machine_callback" if len(self.service.catalogues) == 1 else "machine_callback_languages")
+
+    def reach_person(self) -> None:
+        """As on the hotline. Where the attempt cannot be kept alive meanwhile, the person's number is said."""
+        try:
+            reach_person(self.call, self.service, self.lasts)
+        except Unreachable as error:
+            log.warning("attempt %s: nobody was rung: %s", self.attempt_id, type(error).__name__)
+            self.call.say_number()
+
+    def lasts(self, time: timedelta) -> None:
+        """The call may go on for so long. Raises GaveUp where it counts as lost already, and another is on its way."""
+        now = self.service.clock()
+        with self.service.db.connection() as conn:
+            if not attempts.goes_on(conn, self.attempt_id, until=now + time + APOLOGY, now=now):
+                raise GaveUp
+        self.deadline = now + time + APOLOGY
 
     def note_answered_by(self, who: str) -> None:
         self.note(lambda conn: attempts.note_answered_by(conn, self.attempt_id, who))
@@ -171,6 +206,7 @@ class Telling:
                 self.call.ask(self.question, exactly=4, check=self.check, silences=TELLINGS)
             except Back:  # there is nothing to go back to
                 if self.is_not_wanted():
+                    self.end_unwanted()
                     return False
                 continue
             return True
@@ -178,6 +214,8 @@ class Telling:
 
     def question(self) -> None:
         if not self.only_pin:
+            if any(item.openly for item in self.news):
+                self.call.say("custody_line")
             for item in self.news:
                 if item.openly and tell(self.call, self.service, item, self.call.say):
                     self.heard.add(item.event_id)
@@ -191,30 +229,58 @@ class Telling:
         self.call.say("ask_your_pin")
 
     def check(self, pin: str) -> str | None:
+        """Whose PIN it is. Raises Back where it is the 9 twice, GaveUp at the third wrong one of the call."""
+        if pin == "99":
+            self.nine_twice = True
+            raise Back
+        if len(pin) < 4:
+            return "too_few_digits"
         keyring = self.service.keyring
         found = registrants.whose(keyring, self.candidates, pin)
         self.only_pin = found is None
         self.registrant_id = found.id if found else 0
         if found is None:
             self.note(lambda conn: attempts.count_wrong_pin(conn, self.attempt_id, now=self.service.clock()))
+            self.wrong_pins += 1
+            if self.wrong_pins == UNUSABLE:
+                raise self.call.give_up()
         elif found.pin_key_id != keyring.newest:
             self.note(lambda conn: registrants.use_newest_key(conn, keyring, found.id, pin))
         return None if found else "wrong_pin"
 
     def is_not_wanted(self) -> bool:
         """Somebody says that they did not ask for this; asked once more, because it ends what is not proven."""
-        if not self.call.choose("ask_not_you", {"9": True, "1": False}):
-            return False
+        return self.nine_twice or self.call.choose("ask_not_you", {"9": True, "1": False})
+
+    def end_unwanted(self) -> None:
         with self.service.db.connection() as conn:
             all_ended = proofs.refuse(conn, self.telephone, now=self.service.clock())
         log.warning("attempt %s: who was called says that they did not ask for it", self.attempt_id)
         self.call.say_all("not_you_ended" if all_ended else "not_you_told")
         self.call.say_all("goodbye")
-        return True
+
+
+def for_one_call(service: Service, news: list[News]) -> list[News]:
+    """The first of these, as many as can be told and confirmed before the longest call is over; at least one."""
+    room = service.settings.calls.longest // SENTENCE
+    told: list[News] = []
+    for item in news:
+        room -= 1 + len(item.earlier) + (item.present is not None)
+        if told and room < 0:
+            break
+        told.append(item)
+    return told
 
 
 def confirm(
-    call: Call, service: Service, attempt_id: int, deadline: datetime, registrant_id: int, heard: list[int]
+    call: Call,
+    service: Service,
+    attempt_id: int,
+    deadline: datetime,
+    registrant_id: int,
+    heard: list[int],
+    *,
+    more: bool = False,
 ) -> None:
     """Note it on this host's disk, then in the database, and thank for it, also where only the disk was there."""
     now = service.clock()
@@ -229,6 +295,8 @@ def confirm(
         call.say_all("not_noted")
     else:
         call.say_all(noted(service, confirmation, kept))
+        if more:
+            call.say_all("more_news")
     call.say_all("goodbye")
 
 

@@ -1,11 +1,18 @@
 """Zero: a person of the service. Rung where a trunk reaches them, otherwise their number is said."""
 
+from collections.abc import Callable
+from datetime import timedelta
+
 from agi.call import Call
+from agi.channel import LONGEST_WITH_A_PERSON
 from agi.service import Service
 
 
-def reach_person(call: Call, service: Service) -> None:
-    """Come back when nobody is there or nobody answers. Raises Hangup when the conversation with the person is over."""
+def reach_person(call: Call, service: Service, lasts: Callable[[timedelta], None]) -> None:
+    """Come back when nobody is there or nobody answers. Raises Hangup when the conversation with the person is over.
+
+    ``lasts`` is told how long the call may go on from now: before the person is rung, and where nobody answers.
+    """
     desk = service.settings.operator
     if not desk.is_there(service.clock(), service.settings.service.zone):
         call.say("operator_closed")
@@ -18,9 +25,11 @@ def reach_person(call: Call, service: Service) -> None:
     if trunk is None:
         call.say("operator")
         return
+    lasts(timedelta(seconds=LONGEST_WITH_A_PERSON))
     call.say_all("operator_rings")
     call.channel.connect(
         f"PJSIP/{desk.dial or service.settings.service.operator}@trunk-{trunk}", round(desk.ring.total_seconds())
     )
     call.begin_anew()
+    lasts(service.settings.calls.longest)
     call.say("operator_away")

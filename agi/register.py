@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from agi import telephone
 from agi.call import UNUSABLE, Call
@@ -108,13 +108,18 @@ def prove_at(service: Service) -> datetime:
 
 def call_for_proof(service: Service, visit: Visit) -> None:
     """The caller has hung up: their telephone is free to be called. Where that cannot be noted, it is called later."""
+    put_off_proof(service, visit, timedelta(0))
+
+
+def put_off_proof(service: Service, visit: Visit, time: timedelta) -> None:
+    """The call goes on for so long at most, and not until ``prove_at``: to ring its telephone meanwhile is in vain."""
     if not visit.proof_ids:
         return
     try:
         with service.db.connection() as conn:
-            proofs.hurry(conn, visit.proof_ids, now=service.clock())
+            proofs.call_at(conn, visit.proof_ids, service.clock() + time)
     except Unreachable as error:
-        log.error("a call for a proof comes later: the database is away: %s", type(error).__name__)
+        log.error("a call for a proof is not made at its time: the database is away: %s", type(error).__name__)
 
 
 def keep(call: Call, service: Service, offender: Offender, about: Collection[str], visit: Visit) -> Registered:

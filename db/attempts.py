@@ -58,6 +58,7 @@ class Carried(Subject):
     place: int
     places: int
     lost_in_a_row: int
+    left_over: bool  # whoever is to hear it confirmed other news in this call, which could not tell all of it
 
 
 @dataclass(frozen=True)
@@ -376,7 +377,11 @@ def end(
                   (select count(*) from attempt_carries c join call_attempt a on a.id = c.attempt_id
                    where c.notification_id = n.id and outcome = 'lost' and a.id > coalesce(
                        (select max(a.id) from attempt_carries c join call_attempt a on a.id = c.attempt_id
-                        where c.notification_id = n.id and outcome <> 'lost'), 0)) as lost_in_a_row
+                        where c.notification_id = n.id and outcome <> 'lost'), 0)) as lost_in_a_row,
+                  exists (select from attempt_carries c join notification told on told.id = c.notification_id
+                          join registration theirs on theirs.id = told.registration_id
+                          where c.attempt_id = this.id and theirs.registrant_id = r.registrant_id
+                            and told.state = 'confirmed' and told.ended_at = this.confirmed_at) as left_over
            from call_attempt this join attempt_carries on attempt_id = this.id
            join notification n on n.id = notification_id
            join registration r on r.id = registration_id
@@ -387,6 +392,17 @@ def end(
         [attempt_id],
     ).fetchall()
     return Ended(row[0], row[1], row[2], carried)
+
+
+def goes_on(conn: Connection, attempt_id: int, *, until: datetime, now: datetime) -> bool:
+    """The call may last longer than others: move its deadline. False where that has passed."""
+    return (
+        conn.execute(
+            "update call_attempt set deadline = %s where id = %s and state = 'answered' and deadline > %s",
+            [until, attempt_id, now],
+        ).rowcount
+        > 0
+    )
 
 
 def state(conn: Connection, attempt_id: int) -> str | None:

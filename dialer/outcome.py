@@ -43,7 +43,8 @@ def finish(
     """End the attempt and schedule what it left open; return its outcome, None where it had ended already.
 
     Without an outcome the call was answered, and its confirmation decides. One that its trunk refused is made again at
-    once by the next trunk of the settings; where there is none, it is an outcome like others.
+    once by the next trunk of the settings; where there is none, it is an outcome like others. What was left over in a
+    confirmed one is told soon, by a call of its own, and not as late as after a failed one.
 
     After any outcome but a lost call and a trunk's refusal somebody was called, and the next call is a repeat. What was
     lost with its host ``keeps_place``: it is due again at once and has its turn, as if it had not been claimed. But of
@@ -71,6 +72,10 @@ def finish(
             notifications.call_next(conn, item.notification_id, now, item.place, trunk=spare, rung=False)
             continue
         rules = policy.rules_of(settings, item)
+        again = waits(rules, first_call_at=item.first_call_at, at=now)
+        if item.left_over and (soon := now + again["lost"]) <= item.give_up_at:
+            notifications.call_next(conn, item.notification_id, soon, item.place, rung=False)
+            continue
         following = next_call(
             ended.outcome,
             ended_at=now,
@@ -78,7 +83,7 @@ def finish(
             places=item.places,
             lost_in_a_row=item.lost_in_a_row,
             give_up_at=item.give_up_at,
-            again=waits(rules, first_call_at=item.first_call_at, at=now),
+            again=again,
             hours=rules.hours,
             zone=settings.zone(item.agency),
         )

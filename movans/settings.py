@@ -112,6 +112,14 @@ def _as_long_as_somebody_waits(ring: timedelta) -> timedelta:
     return ring
 
 
+def _over_when_the_proof_is_due(longest: timedelta) -> timedelta:
+    if longest > timedelta(minutes=10):
+        raise ValueError(
+            "must be at most 10 minutes, within which callers are promised the call that proves their number"
+        )
+    return longest
+
+
 def _connection(text: str) -> str:
     """What libpq says of a wrong one quotes a piece of it, and a password may stand there; so it must be right here."""
     try:
@@ -398,7 +406,7 @@ TEST_PHONE = Outbound(lines=4, rate=50)
 
 class Calls(_Part):
     ring: Annotated[Duration, AfterValidator(_as_long_as_somebody_waits)]
-    longest: Duration
+    longest: Annotated[Duration, AfterValidator(_over_when_the_proof_is_due)]
     machine_message: Literal["callback", "full", "none"]
 
 

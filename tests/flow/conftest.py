@@ -101,8 +101,8 @@ def register(conn: psycopg.Connection) -> Callable[..., None]:
 def leave(conn: psycopg.Connection) -> Callable[..., None]:
     """Somebody leaves a telephone number, and it is not proven yet."""
 
-    def add(offender: Offender, pin: str = "2580") -> None:
-        people.leave(conn, KEYS, number="5735550142", pin=pin, offender_id=offender.id, now=NOON)
+    def add(offender: Offender, pin: str = "2580", **choices: Any) -> None:
+        people.leave(conn, KEYS, number="5735550142", pin=pin, offender_id=offender.id, now=NOON, **choices)
 
     return add
 

@@ -39,7 +39,7 @@ class Caller:
         self.dialplan = ""  # the language that it was told to speak
         self._keys = ""
         self._gone = False
-        self.clock: Callable[[], float] = lambda: 0.0  # seconds since the call began
+        self.seconds = 0.0  # since the call began
         self.connected: list[str] = []  # whom the caller was connected with
         self.answers = False  # whether a person picks up there
         self.caller = "5735550111"  # what the telephone presents
@@ -64,10 +64,14 @@ class Caller:
         self.steps[-1].does.append(does)
         return self
 
+    def later(self, seconds: float) -> "Caller":
+        """When it has been heard, the call has lasted so long."""
+        return self.meanwhile(lambda: setattr(self, "seconds", seconds))
+
     def calls(self, flow: Callable[..., Any], service: Service, *arguments: object) -> str:
         """Run the flow as the server does; return how it ended. Fails unless everything was heard that should be."""
         try:
-            flow(Call(self, self.catalogue, LONGEST, self.clock), service, *arguments)
+            flow(Call(self, self.catalogue, LONGEST, lambda: self.seconds), service, *arguments)
             end = "over"
         except Hangup:
             end = "hung up"

@@ -128,6 +128,18 @@ def test_a_hangup_while_it_listens_is_one(connect):
         channel.listen(WELCOME)
 
 
+def test_after_a_person_was_rung_in_vain_the_call_may_last_as_long_as_any(connect, asterisks: list[Asterisk]):
+    done = b"200 result=1\n"
+    channel = connect(b"200 result=1 (300)\n", done, b"200 result=0\n", done, b"200 result=1 (1000)\n", done)
+    channel.connect("PJSIP/100@trunk-main", 30)
+    assert asterisks[0].commands[1:4] == [
+        b"SET VARIABLE TIMEOUT(absolute) 3600\n",
+        b'EXEC Dial "PJSIP/100@trunk-main,30,r"\n',
+        b"SET VARIABLE TIMEOUT(absolute) 300\n",
+    ]
+    assert asterisks[0].commands[-1] == b"SET VARIABLE MOVANS_ENDS 1300\n"
+
+
 def test_an_asterisk_that_cannot_listen_plays_all_the_same(connect, asterisks: list[Asterisk]):
     channel = connect(b"200 result=1\n", b"200 result=-2\n", b"200 result=49 endpos=1\n")
     assert channel.listen(WELCOME) == "1"

@@ -115,6 +115,26 @@ def test_three_wrong_pins_end_the_call_and_it_comes_again_on_schedule(
     assert next_calls(conn) == [timedelta(hours=2)]
 
 
+def test_three_wrong_pins_are_three_in_the_whole_call(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    """Taking a 9 back does not begin the count anew."""
+    caller.hears("PIN now").presses("1111").hears("PIN now").presses("9#").hears("press 9 again").presses("1")
+    caller.hears("PIN now").presses("2222").hears("PIN now").presses("9#").hears("press 9 again").presses("1")
+    caller.hears("PIN now").presses("3333").hears("we will call you again").hears("goodbye")
+    assert caller.calls(notify, service, ringing) == "gave up"
+    assert sum("PIN now" in words for words in caller.heard) == 5
+    assert conn.execute("select wrong_pins from call_attempt").fetchall() == [(3,)]
+
+
+def test_an_entry_that_is_too_short_is_no_wrong_pin(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.hears("PIN now").presses("25#").hears("too short").hears("PIN now").presses("2580").hears("confirmed")
+    caller.calls(notify, service, ringing)
+    assert conn.execute("select wrong_pins from call_attempt").fetchall() == [(0,)]
+
+
 def test_a_silent_human_hears_the_message_twice(caller: Caller, service: Service, ringing: int):
     caller.hears("John Smith").hears("did not get that").hears("John Smith").hears("we will call you again")
     assert caller.calls(notify, service, ringing) == "gave up"
@@ -196,7 +216,7 @@ def test_two_registrants_of_one_telephone_each_confirm_with_their_own_pin_and_he
     attempt = ring()
     caller.hears("John Smith was released").hears("PIN now").presses("1470").hears("confirmed")
     caller.calls(notify, service, attempt)
-    assert [words for words in caller.heard if "released" in words] == [caller.heard[1]]
+    assert [words for words in caller.heard if "released" in words] == [caller.heard[2]]
     assert sorted(states(conn)) == ["confirmed", "open"]
     outcome(conn, service, attempt)
     assert next_calls(conn) == [timedelta(hours=2)]
@@ -262,7 +282,7 @@ def test_when_something_is_broken_the_person_is_told_so_and_the_call_comes_again
     english: Catalogue, service: Service, conn: psycopg.Connection, ringing: int
 ):
     caller = OneSoundIsMissing(english)
-    caller.hears("John Smith was released").hears("cannot tell it now, so we will call you again")
+    caller.hears("John Smith was released").hears("this call must end. We will call you again")
     assert caller.calls(notify, service, ringing) == "over"
     assert conn.execute("select state, outcome from call_attempt").fetchall() == [("answered", None)]
     assert outcome(conn, service, ringing) == "lost"
@@ -365,7 +385,7 @@ def test_a_database_that_goes_away_in_the_middle_makes_the_call_a_lost_one(
     """It is back while the apology is heard, and the telephone rings again soon."""
     away = Sometimes(conn)
     caller.hears("PIN now").presses("9#").hears("press 9 again").meanwhile(away.goes).presses("9")
-    caller.hears("cannot tell it now, so we will call you again").meanwhile(away.comes_back)
+    caller.hears("this call must end. We will call you again").meanwhile(away.comes_back)
     assert caller.calls(notify, replace(service, db=away), ringing) == "over"
     assert outcome(conn, service, ringing) == "lost"
     assert next_calls(conn) == [service.settings.policy.critical.phases[0].again["lost"]]
@@ -385,7 +405,7 @@ def test_a_pin_that_has_nothing_more_to_confirm_is_thanked_for_and_confirms_noth
     assert outcome(conn, service, ringing) == "not confirmed"
 
 
-@pytest.mark.parametrize("sound", range(5))
+@pytest.mark.parametrize("sound", range(6))
 def test_hanging_up_at_any_sound_confirms_only_what_was_heard_with_the_right_pin(
     sound: int, english: Catalogue, service: Service, conn: psycopg.Connection, ringing: int
 ):
@@ -393,8 +413,8 @@ def test_hanging_up_at_any_sound_confirms_only_what_was_heard_with_the_right_pin
     caller.hears("PIN now").presses("2580").hears("confirmed").hears("goodbye")
     with pytest.raises(AssertionError, match="never heard"):
         caller.calls(notify, service, ringing)
-    # Who calls, the news, the PIN; then it is confirmed before it is thanked for.
-    assert states(conn) == ["confirmed" if sound >= 3 else "open"]
+    # Who calls, that it is news, the news, the PIN; then it is confirmed before it is thanked for.
+    assert states(conn) == ["confirmed" if sound >= 4 else "open"]
 
 
 def confirmed_at(conn: psycopg.Connection, hours: int) -> None:
@@ -667,11 +687,95 @@ def test_what_is_not_told_openly_is_left_on_no_machine(
     assert "John Smith" not in " ".join(caller.heard)
 
 
-def test_where_the_settings_say_so_nothing_is_left(caller: Caller, service: Service, ringing: int):
-    caller.talks = 1
-    caller.hears("this is MOVANS").hears("PIN now").hears("goodbye")
+def test_where_the_settings_say_so_nothing_is_left_but_silence_and_any_key_leads_on(
+    english: Catalogue, service: Service, ringing: int
+):
+    caller = Caller(english)
+    caller.talks = 1000
     assert caller.calls(notify, leaving(service, "none"), ringing) == "gave up"
-    assert [words for words in caller.heard if "8 6 6" in words] == []
+    assert caller.heard == ["This is MOVANS, with a call that you asked for."]
+
+
+class KeysIntoSilence(Caller):
+    def wait_key(self, seconds: float) -> str:
+        self._keys = self._keys or "2580" * (len(self.heard) == 1)
+        return super().wait_key(seconds)
+
+
+def test_where_nothing_is_left_on_machines_who_was_taken_for_one_presses_a_key(
+    english: Catalogue, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller = KeysIntoSilence(english)
+    caller.talks = 1
+    caller.hears("this is MOVANS").hears("John Smith was released").hears("confirmed")
+    caller.calls(notify, leaving(service, "none"), ringing)
+    assert states(conn) == ["confirmed"]
+
+
+@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize("registered", ["openly", "pin first", "unproven", "to be proven"])
+def test_no_recording_of_a_machine_holds_custody_or_a_name(
+    registered: str,
+    language: str,
+    caller: Caller,
+    bilingual: Service,
+    smith: Offender,
+    register: Callable[..., None],
+    leave: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    if registered in ("openly", "pin first"):
+        register(smith, pin_first=registered == "pin first", language=language)
+    else:
+        leave(smith, language=language)
+    if registered != "to be proven":
+        happens(smith, "released")
+    caller.talks = 2
+    assert caller.calls(notify, bilingual, ring()) == "gave up"
+    recorded = " ".join(caller.heard).lower()
+    assert "movans" in recorded
+    assert [word for word in ("custod", "detenid", "news", "noticia", "smith", "releas") if word in recorded] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "Press 1 for English, and then 4."), ("es", "Oprima el 2 para español, y después el 4.")],
+)
+def test_a_machine_is_told_the_key_of_the_language_too_where_callers_are_asked_for_it(
+    language: str,
+    said: str,
+    caller: Caller,
+    bilingual: Service,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith, language=language)
+    happens(smith, "released")
+    caller.talks = 1
+    caller.hears(said)
+    caller.calls(notify, bilingual, ring())
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["pin first", "unproven"])
+def test_where_the_pin_comes_first_nothing_of_custody_is_said_before_it(
+    caller: Caller,
+    service: Service,
+    smith: Offender,
+    register: Callable[..., None],
+    leave: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+    *,
+    first: bool,
+):
+    register(smith, pin_first=True) if first else leave(smith)
+    happens(smith, "released")
+    caller.hears("enter your PIN to hear it").hears("PIN now").hangs_up()
+    caller.calls(notify, service, ring())
+    assert "custody" not in " ".join(caller.heard)
 
 
 def test_what_was_left_on_a_machine_is_confirmed_by_calling_back(
@@ -708,6 +812,65 @@ def test_who_presses_a_key_is_a_person_though_no_pin_follows(
     caller.calls(notify, service, ringing)
     assert outcome(conn, service, ringing) == "not confirmed"
     assert seen(conn) == ("person", "not confirmed")
+
+
+@pytest.fixture
+def crowded(jail: Callable[..., Offender], register: Callable[..., None], happens: Callable[..., int]) -> list[str]:
+    """Somebody is registered for twelve people, who are all released; their first names in order."""
+    names = ["ANN", "BEA", "CAL", "DAN", "EVE", "FAY", "GUS", "HAL", "IDA", "JOE", "KAY", "LEE"]
+    for hour, name in enumerate(names):
+        offender = jail(f"C{hour}", name, "CROWD")
+        register(offender)
+        happens(offender, "released", hour=hour)
+    return [name.title() for name in names]
+
+
+def test_more_news_than_fits_one_call_is_told_in_part_confirmed_and_the_rest_is_called_about_soon(
+    caller: Caller, service: Service, conn: psycopg.Connection, crowded: list[str], ring: Callable[[], int]
+):
+    attempt = ring()
+    caller.hears("Ann Crowd").hears("Joe Crowd").hears("PIN now").presses("2580")
+    caller.hears("this is confirmed").hears("there is more news for you").hears("goodbye")
+    caller.calls(notify, service, attempt)
+    assert [name for name in crowded if f"{name} Crowd" in " ".join(caller.heard)] == crowded[:10]
+    assert sorted(states(conn)) == ["confirmed"] * 10 + ["open"] * 2
+    assert outcome(conn, service, attempt) == "confirmed"
+    assert next_calls(conn) == [timedelta(seconds=10)] * 2
+    conn.execute("update notification set next_call_at = %s where state = 'open'", [NOON])
+    caller.hears("Kay Crowd").hears("Lee Crowd").hears("PIN now").presses("2580").hears("confirmed").hears("goodbye")
+    caller.calls(notify, service, ring())
+    assert set(states(conn)) == {"confirmed"}
+
+
+@pytest.mark.usefixtures("crowded")
+def test_much_news_of_one_registrant_does_not_keep_anothers_at_the_same_telephone_waiting(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith, "1470")
+    happens(smith, "released", hour=20)
+    attempt = ring()
+    caller.hears("Joe Crowd").hears("PIN now").presses("1470").hears("John Smith was released").hears("confirmed")
+    caller.hears("goodbye")
+    caller.calls(notify, service, attempt)
+    assert "more news" not in " ".join(caller.heard)
+    assert outcome(conn, service, attempt) == "confirmed"
+    assert next_calls(conn) == [timedelta(hours=2)] * 12
+
+
+def test_where_calls_are_short_one_piece_of_news_is_told_all_the_same(
+    caller: Caller, service: Service, crowded: list[str], ring: Callable[[], int]
+):
+    calls = service.settings.calls.model_copy(update={"longest": timedelta(seconds=20)})
+    short = replace(service, settings=service.settings.model_copy(update={"calls": calls}))
+    caller.hears("Ann Crowd").hears("PIN now").presses("2580").hears("confirmed").hears("more news")
+    caller.calls(notify, short, ring())
+    assert f"{crowded[1]} Crowd" not in " ".join(caller.heard)
 
 
 def test_what_is_not_yet_confirmed_is_said_to_be_so(

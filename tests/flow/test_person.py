@@ -1,15 +1,21 @@
 """Zero, and the end of a long call."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import time
+from datetime import time, timedelta
 
+import psycopg
 import pytest
 
 from agi.hotline import hotline
+from agi.notify import APOLOGY, notify
 from agi.service import Service
 from movans.settings import Hours, Trunk
+from tests.conftest import NOON
 from tests.flow.conftest import Clock
-from tests.flow.telephone import LONGEST, Caller
+from tests.flow.telephone import LONGEST, Caller, Sometimes
+from tests.flow.test_hotline import TO_THE_END, press
+from tests.flow.test_register import proof_calls
 
 WEEK = Hours.model_validate({"days": ["mon", "tue", "wed", "thu", "fri"], "from": "08:00", "until": "17:00"})
 NIGHT = Hours.model_validate({"days": ["fri"], "from": "20:00", "until": "06:00"})
@@ -58,6 +64,74 @@ def test_outside_the_hours_nobody_is_rung_and_a_crisis_line_is_named(caller: Cal
     assert caller.connected == []
 
 
+def deadline(conn: psycopg.Connection) -> timedelta:
+    (found,) = conn.execute("select deadline from call_attempt").fetchall()
+    return found[0] - NOON
+
+
+def passes(clock: Clock, minutes: int) -> Callable[[], None]:
+    return lambda: setattr(clock, "now", NOON + timedelta(minutes=minutes))
+
+
+def test_zero_on_a_call_out_rings_a_person_and_it_is_not_called_again_while_they_talk(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    caller.answers = True
+    caller.hears("PIN now").presses("0#").hears("we connect you")
+    assert caller.calls(notify, with_trunk(service), ringing) == "hung up"
+    assert caller.connected == ["PJSIP/5735550100@trunk-main"]
+    assert deadline(conn) == timedelta(hours=1) + APOLOGY
+    assert conn.execute("select state from notification").fetchall() == [("open",)]
+
+
+def test_nobody_answers_and_who_was_called_is_back_at_the_question_with_time_for_it(
+    caller: Caller, service: Service, conn: psycopg.Connection, clock: Clock, ringing: int
+):
+    caller.hears("PIN now").presses("0#").hears("we connect you").meanwhile(passes(clock, 4)).hears("nobody answers")
+    caller.hears("PIN now").meanwhile(passes(clock, 8)).presses("2580").hears("confirmed")
+    caller.calls(notify, with_trunk(service), ringing)
+    assert deadline(conn) == timedelta(minutes=4) + service.settings.calls.longest + APOLOGY
+
+
+def test_who_was_called_and_whose_call_counts_as_lost_is_connected_with_nobody(
+    caller: Caller, service: Service, clock: Clock, ringing: int
+):
+    caller.hears("PIN now").meanwhile(passes(clock, 60)).presses("0#")
+    assert caller.calls(notify, with_trunk(service), ringing) == "gave up"
+    assert caller.connected == []
+    assert "PIN now" in caller.heard[-1]
+
+
+def test_while_the_database_is_away_who_was_called_is_told_the_persons_number(
+    caller: Caller, service: Service, conn: psycopg.Connection, ringing: int
+):
+    away = Sometimes(conn)
+    caller.hears("PIN now").meanwhile(away.goes).presses("0#").hears("to reach a person, call 5 7 3")
+    caller.hears("PIN now").meanwhile(away.comes_back).presses("2580").hears("confirmed")
+    caller.calls(notify, replace(with_trunk(service), db=away), ringing)
+    assert caller.connected == []
+
+
+@pytest.mark.usefixtures("smith")
+def test_the_call_for_a_proof_waits_while_the_caller_talks_with_a_person(
+    caller: Caller, service: Service, conn: psycopg.Connection, clock: Clock
+):
+    waits: list[list[timedelta]] = []
+
+    def rung(after: int) -> Callable[[], None]:
+        def note() -> None:
+            waits.append(proof_calls(conn))
+            passes(clock, after)()
+
+        return note
+
+    caller.answers = True
+    press(caller, TO_THE_END).hears("just hang up").presses("0").hears("we connect you").meanwhile(rung(20))
+    caller.calls(hotline, with_trunk(service))
+    assert waits == [[timedelta(hours=1)]]
+    assert proof_calls(conn) == [timedelta(minutes=20)]
+
+
 @pytest.mark.parametrize(
     ("hours", "day", "at", "there"),
     [
@@ -81,18 +155,32 @@ def test_hours_are_those_of_the_services_clock(
     assert service.settings.operator.model_copy(update={"hours": hours}).is_there(local, zone) is there
 
 
+MINUTE = "one more minute"
+
+
 def test_the_last_minute_of_a_call_is_announced_once(caller: Caller, service: Service):
-    seconds = iter([0.0, 10.0, LONGEST - 59, LONGEST - 50, LONGEST - 40])
-    caller.clock = lambda: next(seconds)
-    caller.hears("to find a person").presses("2").hears("one more minute").hears("offender number").presses("*")
+    caller.hears("to find a person").presses("2").later(LONGEST - 59).hears(MINUTE).hears("offender number").presses(
+        "*"
+    )
     caller.hears("offender number").hangs_up()
     caller.calls(hotline, service)
-    assert [words for words in caller.heard if "one more minute" in words] == ["This call can last one more minute."]
+    assert [words for words in caller.heard if MINUTE in words] == ["This call can last one more minute."]
+
+
+def test_the_last_minute_is_announced_until_it_was_heard(caller: Caller, service: Service):
+    caller.hears("to find a person").presses("2").later(LONGEST - 59).hears(MINUTE).presses("*")
+    caller.hears(MINUTE).hears("offender number").hangs_up()
+    caller.calls(hotline, service)
+
+
+def test_the_last_minute_is_announced_in_the_middle_of_long_news(caller: Caller, service: Service, ringing: int):
+    caller.hears("custody notification line").later(LONGEST - 59).hears(MINUTE).hears("John Smith was released")
+    caller.hears("PIN now").presses("2580").hears("confirmed")
+    caller.calls(notify, service, ringing)
 
 
 def test_after_a_person_was_rung_the_call_may_last_as_long_as_any(caller: Caller, service: Service):
-    seconds = iter([0.0, LONGEST - 61, LONGEST - 61, LONGEST + 1])
-    caller.clock = lambda: next(seconds)
-    caller.hears("to find a person").presses("0").hears("nobody answers").hears("to find a person").hangs_up()
+    caller.hears("to find a person").presses("0").later(LONGEST - 61).hears("nobody answers")
+    caller.hears("to find a person").later(LONGEST + 1).presses("2").hears("offender number").hangs_up()
     caller.calls(hotline, with_trunk(service))
-    assert "one more minute" not in " ".join(caller.heard)
+    assert MINUTE not in " ".join(caller.heard)

@@ -6,11 +6,14 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from agi.channel import KEYS as KEYPAD
+from agi.channel import MissingSound
 from agi.notify import notify
 from agi.service import Service
 from db import attempts, proofs, registrants
 from db.custody import Offender
 from dialer.outcome import finish
+from prompts.catalogue import Catalogue, Utterance
 from tests import people
 from tests.conftest import KEYS, NOON, TRUNKS
 from tests.flow.telephone import Caller
@@ -93,6 +96,32 @@ def test_nine_twice_ends_what_nobody_there_asked_for(
     assert due(conn, DAY) == []
 
 
+@pytest.mark.usefixtures("left")
+def test_nine_twice_and_quickly_is_the_same(
+    caller: Caller, service: Service, conn: psycopg.Connection, ring: Callable[[], int]
+):
+    caller.hears("PIN now").presses("99").hears("will not call you about this again").hears("goodbye")
+    assert caller.calls(notify, service, ring()) == "over"
+    assert proof(conn) == [("not wanted", None)]
+
+
+class OneSoundIsMissing(Caller):
+    def play(self, utterance: Utterance, keys: str = KEYPAD) -> str:
+        if utterance.prompt == "proof":
+            raise MissingSound("proof")
+        return super().play(utterance, keys)
+
+
+@pytest.mark.usefixtures("left")
+def test_a_call_that_breaks_off_does_not_speak_of_news_that_there_is_not(
+    english: Catalogue, service: Service, ring: Callable[[], int]
+):
+    caller = OneSoundIsMissing(english)
+    caller.hears("this call must end. We will call you again")
+    caller.calls(notify, service, ring())
+    assert "news" not in " ".join(caller.heard)
+
+
 def test_no_number_is_called_more_than_three_times_a_day_for_its_proof_whoever_leaves_it(
     service: Service, conn: psycopg.Connection, smith: Offender
 ):
@@ -119,7 +148,7 @@ def test_news_on_an_unproven_telephone_is_told_after_the_pin_which_proves_it_too
 ):
     happens(smith, "released")
     attempt = ring()
-    caller.hears("with news that you asked for").hears("enter your PIN to hear it").hears("press 9 and then pound")
+    caller.hears("with a call that you asked for").hears("enter your PIN to hear it").hears("press 9 and then pound")
     caller.hears("PIN now").presses("2580").hears("John Smith was released").hears("confirmed")
     caller.calls(notify, service, attempt)
     ends(conn, service, attempt)

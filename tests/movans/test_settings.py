@@ -173,6 +173,7 @@ WRONG: dict[str, tuple[str, Any, str, str]] = {
     "a call of words": ("calls.longest", "five minutes", "must be hours:minutes:seconds in quotes", "00:05:00"),
     "a call of half seconds": ("calls.longest", 90.5, "or whole seconds, less than 100 hours", "00:05:00"),
     "a call as long as it likes": ("calls.longest", True, "must be hours:minutes:seconds", "00:05:00"),
+    "a call past its proof": ("calls.longest", "00:10:01", "must be at most 10 minutes", "00:05:00"),
     "a call of 90 minutes": ("calls.longest", "0:90:00", "must be hours:minutes:seconds", "00:05:00"),
     "calling on backwards": (f"{PHASE}.for", "-24:00:00", "must be hours:minutes:seconds", "'48:00:00'"),
     "calling on for ever": (f"{PHASE}.for", 10**20, "whole seconds, less than 100 hours", "'48:00:00'"),
