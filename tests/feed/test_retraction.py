@@ -118,7 +118,9 @@ def test_a_correction_says_since_when_that_holds_which_is_right(
     withdraw(report.run_id)
     (attempt,) = attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=HOUR, now=NOON + 5 * HOUR)
     journal = Journal(tmp_path)
-    service = Service(OneConnection(shared), KEYS, SETTINGS, {"en": english}, Silence(), lambda: NOON, journal)
+    service = Service(
+        OneConnection(shared), KEYS, SETTINGS, {"en": english}, Silence(), lambda: NOON, journal, frozenset
+    )
     (words,) = [one.words for one in utterances(service, notifications.waiting(shared, attempt), english)]
     assert words == (
         "What we told you before about John Smith was wrong. This is right. John Smith is in custody at the"
