@@ -1,6 +1,5 @@
 """The end of a call attempt, and what follows from it for the notifications that it carried."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -8,7 +7,7 @@ from zoneinfo import ZoneInfo
 from psycopg import Connection
 
 from db import attempts, notifications, numbers, proofs
-from dialer import policy
+from dialer import policy, verdict
 from dialer.schedule import next_call, waits
 from movans.settings import Settings
 
@@ -36,6 +35,7 @@ def finish(
     outcome: str | None,
     cause: str,
     *,
+    refused_as: str | None = None,
     settings: Settings,
     now: datetime,
     keeps_place: bool = False,
@@ -46,7 +46,16 @@ def finish(
     once by the next trunk of the settings; where there is none, it is an outcome like others. What a lost one carried
     ``keeps_place``, as if it had not been claimed, where it never rang and the fault is not this host's.
     """
-    ended = attempts.end(conn, attempt_id, outcome, cause, now=now, unless_begun=keeps_place)
+    ended = attempts.end(
+        conn,
+        attempt_id,
+        outcome,
+        cause,
+        sip_code=verdict.sip_code(cause),
+        refused_as=refused_as,
+        now=now,
+        unless_begun=keeps_place,
+    )
     if ended is None:
         return None
     if keeps_place:
@@ -55,7 +64,7 @@ def finish(
     refused = refused_by_trunk(ended.outcome, cause)
     trunks = list(settings.outbound)
     spare = trunks.index(ended.trunk) + 2 if refused and ended.trunk in trunks[:-1] else None
-    unreachable = numbers.judge(conn, attempt_id, now=now)
+    unreachable = numbers.judge(conn, attempt_id, ended.trunk, ended.refused_as, answered=ended.answered, now=now)
     for item in ended.carried:
         if item.first_call_at > now:  # it came along with something else, and its own first call is still to come
             continue
@@ -79,7 +88,8 @@ def finish(
             notifications.call_next(conn, item.notification_id, following.at, following.place, rung=rung)
         else:
             policy.give_up(conn, item.notification_id, rules, now=now)
-    _prove_again(conn, attempt_id, ended.outcome, spare, settings.policy.proofs, settings.service.zone, now=now)
+    if ended.proof_waits:
+        _prove_again(conn, attempt_id, ended.outcome, spare, settings.policy.proofs, settings.service.zone, now=now)
     return ended.outcome
 
 
@@ -88,10 +98,10 @@ def refused_by_trunk(outcome: str, cause: str) -> bool:
 
     So it is where the network gave no answer at all: a telephone that rings has one, "SIP 180 Ringing".
     """
-    code = re.match(r"SIP ([1-6][0-9]{2})\b", cause)
+    code = verdict.sip_code(cause)
     if code is None:
         return outcome in {"congestion", "failed", "no answer"}
-    return int(code[1]) in TRUNK_REFUSES or code[1].startswith("5")
+    return code in TRUNK_REFUSES or 500 <= code < 600
 
 
 def _prove_again(
