@@ -22,26 +22,27 @@ def dial(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
 
     The number goes from here into the Dial application; it is in no variable and no file. While it rings, the news is
     put into sound. It comes a moment before its trunk's rate lets it ring, and waits for that where the way to
-    the INVITE is shortest. Only Asterisk's own end in the middle is recorded here; ``ended`` says what else became of
-    the call.
+    the INVITE is shortest. What became of the call is recorded here too, so that the dialplan need not ask ``ended``.
     """
     calls = service.settings.calls
     with service.db.connection() as conn:
-        number = attempts.begin(
+        begun = attempts.begin(
             conn, service.keyring, attempt_id, end_within=calls.ring + calls.longest + APOLOGY, now=service.clock()
         )
-        if number is None:
+        if begun is None:
             return
-        attempt = attempts.get(conn, attempt_id)
         news = notifications.waiting(conn, attempt_id)
-    service.sounds.prepare(utterances(service, news, service.catalogue(attempt.language)))
-    where = f"PJSIP/{number}@trunk-{attempt.trunk}" if attempt.trunk else "PJSIP/testphone"
-    if attempt.trunk == canary.TRUNK:
-        where = f"Local/{number}@canary/n"
-    telephone = service.keyring.hash(number).hex()[:16]
-    at = time.monotonic() + min(attempt.at - service.clock(), attempts.READY).total_seconds()
+    service.sounds.prepare(utterances(service, news, service.catalogue(begun.language)))
+    where = f"PJSIP/{begun.number}@trunk-{begun.trunk}" if begun.trunk else "PJSIP/testphone"
+    if begun.trunk == canary.TRUNK:
+        where = f"Local/{begun.number}@canary/n"
+    telephone = service.keyring.hash(begun.number).hex()[:16]
+    at = time.monotonic() + min(begun.at - service.clock(), attempts.READY).total_seconds()
     try:
-        if not channel.dial(where, int(calls.ring.total_seconds()), telephone=telephone, at=at):
+        if channel.dial(where, int(calls.ring.total_seconds()), telephone=telephone, at=at):
+            ended(channel, service, attempt_id)
+            channel.flow_ended()
+        else:
             log.warning("attempt %s: its telephone is still in a call that counted as lost", attempt_id)
     except Gone:
         _finish(service, attempt_id, "lost", "Asterisk went away")
@@ -49,36 +50,14 @@ def dial(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
 
 
 def ended(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
-    """Record what became of the call, from the leg that dialled it, after it has hung up."""
-    status = channel.variable("DIALSTATUS")
-    cause = verdict.without_numbers(channel.variable("HANGUPCAUSE(${HANGUPCAUSE_KEYS()},tech)"))
-    q850 = channel.variable("HANGUPCAUSE")
+    """Record what became of the call, from the leg that dialled it: after its Dial, or after it has hung up."""
+    status, q850, said = channel.became()
+    cause = verdict.without_numbers(said)
     refused_as = verdict.verdict(cause, int(q850) if q850.isdigit() else None) if status != "ANSWER" else None
-
-    def record() -> None:
-        with service.db.connection() as conn:
-            state = attempts.state(conn, attempt_id)
-            attempts.note_answer(conn, attempt_id, verdict.sip_code(cause), refused_as)
-        if state == "claimed" or not status:
-            _finish(service, attempt_id, "lost", "was not dialled")
-        elif status == "ANSWER" and state == "dialling":
-            _finish(service, attempt_id, "lost", "was answered, and nobody spoke")
-        else:
-            _finish(service, attempt_id, OUTCOMES.get(status, "failed"), cause)
-
-    _patiently(record)
-
-
-def failed(_: AsteriskChannel, service: Service, attempt_id: int) -> None:
-    """The call was not answered. Where its telephone was dialled, ``ended`` knows more; else it was lost."""
-
-    def record() -> None:
-        with service.db.connection() as conn:
-            state = attempts.state(conn, attempt_id)
-        if state == "claimed":
-            _finish(service, attempt_id, "lost", "was not dialled")
-
-    _patiently(record)
+    if status:
+        _patiently(lambda: _finish(service, attempt_id, OUTCOMES.get(status, "failed"), cause, refused_as))
+    else:
+        _patiently(lambda: _finish(service, attempt_id, "lost", "was not dialled"))
 
 
 def ping(_: AsteriskChannel, __: Service) -> None:
@@ -97,10 +76,12 @@ def _patiently(record: Callable[[], None]) -> None:
             time.sleep(1)
 
 
-def _finish(service: Service, attempt_id: int, outcome: str | None, cause: str) -> None:
+def _finish(service: Service, attempt_id: int, outcome: str | None, cause: str, refused_as: str | None = None) -> None:
     service.journal.replay(service.db, attempt_id)
     with service.db.connection() as conn:
-        known = finish(conn, attempt_id, outcome, cause, settings=service.settings, now=service.clock())
+        known = finish(
+            conn, attempt_id, outcome, cause, refused_as=refused_as, settings=service.settings, now=service.clock()
+        )
     if known:
         log.info("attempt %s: %s %s", attempt_id, known, cause)
 

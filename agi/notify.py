@@ -39,20 +39,20 @@ def notify(call: Call, service: Service, attempt_id: int) -> None:
     """Tell what waits for this telephone and ask for the PIN; the right one confirms what was heard to its end."""
     call.sorry = "apology_notify"
     with service.db.connection() as conn:
-        telephone = attempts.answered(conn, attempt_id, now=service.clock())
-        if telephone is None:
+        answered = attempts.answered(conn, attempt_id, now=service.clock())
+        if answered is None:
             return  # this call comes too late: another may be on its way, and this one says and confirms nothing
-        attempt = attempts.get(conn, attempt_id)
+        telephone = answered.telephone
         candidates = registrants.candidates(conn, [telephone])
         news = notifications.waiting(conn, attempt_id)
         to_prove, unproven = proofs.waiting(conn, telephone)
-    call.speak(service.catalogue(attempt.language))
+    call.speak(service.catalogue(answered.language))
     if not news and not to_prove:
         call.say_all("no_longer_needed")
         return
     call.farewell = ["will_call_again", "goodbye"] if news else ["not_proven", "goodbye"]
     telling = Telling(
-        call, service, attempt_id, news, telephone, candidates, deadline=attempt.deadline, unproven=unproven
+        call, service, attempt_id, news, telephone, candidates, deadline=answered.deadline, unproven=unproven
     )
     call.reach_person = telling.reach_person
     try:
@@ -138,7 +138,7 @@ class Telling:
         talks_on = self.call.listen("who_calls" if self.news else "who_proves") or self.call.listen()
         if self.call.channel.heard_special_tones():
             talks_on = True
-            self.note(lambda conn: attempts.note_answer(conn, self.attempt_id, None, NO_SUCH_NUMBER))
+            self.note(lambda conn: attempts.note_refusal(conn, self.attempt_id, NO_SUCH_NUMBER))
         self.note_answered_by("machine" if talks_on else "person" if self.call.key_waits else "unknown")
         return talks_on
 

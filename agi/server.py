@@ -21,7 +21,6 @@ CONVERSATIONS: dict[str, Callable[..., None]] = {"hotline": hotline, "notify": n
 LEGS: dict[str, Callable[..., None]] = {
     "dial": legs.dial,
     "ended": legs.ended,
-    "failed": legs.failed,
     "ping": legs.ping,
 }
 

@@ -1,7 +1,7 @@
 """Call attempts: one try each to reach one telephone. At most one is live for a telephone, so many for a trunk."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Protocol
@@ -31,7 +31,8 @@ LATE = timedelta(seconds=1)
 
 AT_HAND = 50
 """How many calls may be claimed and not begun. More would wait for each other, for the server and its connections to
-the database, until they are lost: a storm without limits was, by half."""
+the database, until they are lost: a storm without limits was, by half. While more than half of them are there no others
+are claimed: a claim reads all that waits, however few it takes."""
 
 _LAST = 2**15 - 1  # the priority of proofs, after every notification's
 WRONG_PINS = 10  # about one event at one telephone, over all calls, after which a person is told
@@ -70,11 +71,20 @@ class Confirmed:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class Begun:
     """How a call is made."""
 
+    number: str = field(repr=False)
     trunk: str  # of the settings; empty for the test phone
     at: datetime  # when its trunk's rate lets it be dialled
+    language: str  # of the registrant to whom the telephone belongs
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A call that somebody or something has picked up."""
+
+    telephone: bytes  # the hash of its number
     language: str  # of the registrant to whom the telephone belongs
     deadline: datetime  # when it counts as lost
 
@@ -84,6 +94,9 @@ class Ended:
     outcome: str
     trunk: str
     begun: bool
+    refused_as: str | None
+    answered: bool
+    proof_waits: bool  # whether an open proof is for its telephone
     carried: list[Carried]
 
 
@@ -213,8 +226,9 @@ def _room(conn: Connection, trunk: str, lines: int, rate: float, *, now: datetim
     ).fetchall()  # fmt: skip
     begun = sorted(at for _, at in others)[-among:]
     at = max((claimed_at for claimed_at, _ in others), default=now - gap)
+    by_hand = AT_HAND - at_hand if at_hand <= AT_HAND / 2 else 0
     times: list[datetime] = []
-    for turn in range(min(lines - live, AT_HAND - at_hand, among)):
+    for turn in range(min(lines - live, by_hand, among)):
         at = max(now, at + gap)
         if (before := turn + len(begun) - among) >= 0:
             at = max(at, begun[before] + among * gap + SPREAD)
@@ -234,51 +248,36 @@ def give_turn_back(conn: Connection, attempt_id: int) -> None:
     )
 
 
-def begin(conn: Connection, keyring: Keyring, attempt_id: int, *, end_within: timedelta, now: datetime) -> str | None:
-    """The number to dial, once: None where the attempt is past its deadline, was begun, or has nothing left to tell."""
+def begin(conn: Connection, keyring: Keyring, attempt_id: int, *, end_within: timedelta, now: datetime) -> Begun | None:
+    """How to dial, once: None where the attempt is past its deadline, was begun, or has nothing left to tell."""
     row = conn.execute(
         """update call_attempt a set state = 'dialling', dialled_at = %(now)s, deadline = %(now)s + %(end_within)s
-           from telephone t
+           from telephone t join registrant r on r.id = registrant_id
            where a.id = %(id)s and a.telephone_id = t.id and a.state = 'claimed' and deadline > %(now)s
-             and (exists (select from attempt_carries join notification n on n.id = notification_id
-                          where attempt_id = a.id and n.state = 'open')
-                  or exists (select from proof p where p.id = a.proof_id and p.state = 'open'))
-           returning number_cipher, key_id""",
+             and exists (select 1 from attempt_carries join notification n on n.id = notification_id
+                         where attempt_id = a.id and n.state = 'open'
+                         union all select 1 from proof p where p.id = a.proof_id and p.state = 'open')
+           returning number_cipher, key_id, trunk, claimed_at, language""",
         {"id": attempt_id, "end_within": end_within, "now": now},
     ).fetchone()
-    return None if row is None else keyring.open(row[0], row[1])
+    return None if row is None else Begun(keyring.open(row[0], row[1]), *row[2:])
 
 
-def answered(conn: Connection, attempt_id: int, *, now: datetime) -> bytes | None:
-    """Note that somebody or something picked up; return its telephone's hash, None where the call comes too late."""
-    row = conn.execute(
-        """update call_attempt set state = 'answered', answered_at = %(now)s
-           where id = %(id)s and state = 'dialling' and deadline > %(now)s returning number_hash""",
+def answered(conn: Connection, attempt_id: int, *, now: datetime) -> Answered | None:
+    """Note that somebody or something picked up; None where the call comes too late."""
+    cursor = conn.cursor(row_factory=class_row(Answered))
+    return cursor.execute(
+        """update call_attempt a set state = 'answered', answered_at = %(now)s
+           from telephone t join registrant r on r.id = registrant_id
+           where a.id = %(id)s and t.id = telephone_id and state = 'dialling' and deadline > %(now)s
+           returning a.number_hash as telephone, language, deadline""",
         {"id": attempt_id, "now": now},
     ).fetchone()
-    return None if row is None else row[0]
 
 
-def get(conn: Connection, attempt_id: int) -> Attempt:
-    cursor = conn.cursor(row_factory=class_row(Attempt))
-    found = cursor.execute(
-        """select trunk, claimed_at as at, language, deadline
-           from call_attempt a join telephone t on t.id = telephone_id
-           join registrant r on r.id = registrant_id where a.id = %s""",
-        [attempt_id],
-    ).fetchone()
-    if found is None:
-        raise LookupError(f"there is no attempt {attempt_id}")
-    return found
-
-
-def note_answer(conn: Connection, attempt_id: int, sip_code: int | None, refused_as: str | None) -> None:
-    """Keep the network's last answer, and what that says beyond the call."""
-    conn.execute(
-        """update call_attempt set sip_code = %s, refused_as = coalesce(%s, refused_as)
-           where id = %s and state <> 'ended'""",
-        [sip_code, refused_as, attempt_id],
-    )
+def note_refusal(conn: Connection, attempt_id: int, refused_as: str) -> None:
+    """Keep what the network says beyond the call, though that counts as answered."""
+    conn.execute("update call_attempt set refused_as = %s where id = %s and state <> 'ended'", [refused_as, attempt_id])
 
 
 def note_answered_by(conn: Connection, attempt_id: int, who: str) -> None:
@@ -346,24 +345,47 @@ def confirm(conn: Connection, attempt_id: int, registrant_id: int, event_ids: li
 
 
 def end(
-    conn: Connection, attempt_id: int, outcome: str | None, cause: str, *, now: datetime, unless_it_lasts: bool = False
+    conn: Connection,
+    attempt_id: int,
+    outcome: str | None,
+    cause: str,
+    *,
+    sip_code: int | None = None,
+    refused_as: str | None = None,
+    now: datetime,
+    unless_it_lasts: bool = False,
 ) -> Ended | None:
     """End the attempt; return its outcome and what it left open, or None where it has ended already.
 
     A confirmed call is confirmed, however it ended, and one that broke off on our side is lost. Without an outcome it
-    was answered, and not confirmed, by a machine or by somebody. What was begun and is not past its deadline may last.
+    was answered, and not confirmed, by a machine or by somebody; where nobody of ours had spoken, it was lost. What was
+    begun and is not past its deadline may last.
     """
     row = conn.execute(
-        """update call_attempt set state = 'ended', ended_at = %(now)s, cause = coalesce(lost_because, %(cause)s),
+        """update call_attempt a set state = 'ended', ended_at = %(now)s,
+               sip_code = coalesce(%(sip_code)s, sip_code), refused_as = coalesce(%(refused_as)s, refused_as),
+               cause = coalesce(lost_because, case when state = 'dialling' and %(outcome)s::text is null
+                                                   then 'was answered, and nobody spoke' end, %(cause)s),
                heard_until = coalesce(heard_until, case when answered_at is not null and %(outcome)s::text is null
                                                         then %(now)s end),
                outcome = case when confirmed_at is not null then 'confirmed' when lost_because is not null then 'lost'
+                         when state = 'dialling' then coalesce(%(outcome)s::text, 'lost')
                          when answered_by = 'machine' then coalesce(%(outcome)s::text, 'machine')
                          else coalesce(%(outcome)s::text, 'not confirmed') end
            where id = %(id)s and state <> 'ended'
              and (state = 'claimed' or deadline <= %(now)s or not %(unless_it_lasts)s)
-           returning outcome, trunk, dialled_at is not null""",
-        {"id": attempt_id, "outcome": outcome, "cause": cause, "now": now, "unless_it_lasts": unless_it_lasts},
+           returning outcome, trunk, dialled_at is not null, refused_as, answered_at is not null,
+                     exists (select from telephone t join proof p on p.telephone_id = t.id and p.state = 'open'
+                             where t.number_hash = a.number_hash and t.ended_at is null)""",
+        {
+            "id": attempt_id,
+            "outcome": outcome,
+            "cause": cause,
+            "sip_code": sip_code,
+            "refused_as": refused_as,
+            "now": now,
+            "unless_it_lasts": unless_it_lasts,
+        },
     ).fetchone()
     if row is None:
         return None
@@ -374,10 +396,11 @@ def end(
                             and t.number_hash = this.number_hash and t.ended_at is null), next_place) as place,
                   (select coalesce(max(place), 1) from telephone t
                    where t.registrant_id = r.registrant_id and t.ended_at is null) as places,
-                  (select count(*) from attempt_carries c join call_attempt a on a.id = c.attempt_id
-                   where c.notification_id = n.id and outcome = 'lost' and a.id > coalesce(
-                       (select max(a.id) from attempt_carries c join call_attempt a on a.id = c.attempt_id
-                        where c.notification_id = n.id and outcome <> 'lost'), 0)) as lost_in_a_row,
+                  case when this.outcome = 'lost' then
+                      (select count(*) from attempt_carries c join call_attempt a on a.id = c.attempt_id
+                       where c.notification_id = n.id and outcome = 'lost' and a.id > coalesce(
+                           (select max(a.id) from attempt_carries c join call_attempt a on a.id = c.attempt_id
+                            where c.notification_id = n.id and outcome <> 'lost'), 0)) else 0 end as lost_in_a_row,
                   exists (select from attempt_carries c join notification told on told.id = c.notification_id
                           join registration theirs on theirs.id = told.registration_id
                           where c.attempt_id = this.id and theirs.registrant_id = r.registrant_id
@@ -391,7 +414,7 @@ def end(
            order by n.id for update of n""",
         [attempt_id],
     ).fetchall()
-    return Ended(row[0], row[1], row[2], carried)
+    return Ended(*row, carried=carried)
 
 
 def goes_on(conn: Connection, attempt_id: int, *, until: datetime, now: datetime) -> bool:
@@ -403,11 +426,6 @@ def goes_on(conn: Connection, attempt_id: int, *, until: datetime, now: datetime
         ).rowcount
         > 0
     )
-
-
-def state(conn: Connection, attempt_id: int) -> str | None:
-    row = conn.execute("select state from call_attempt where id = %s", [attempt_id]).fetchone()
-    return row[0] if row else None
 
 
 def broke_off(conn: Connection, attempt_id: int, why: str, *, over_within: timedelta, now: datetime) -> None:

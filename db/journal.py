@@ -74,7 +74,10 @@ class Journal:
         Several processes may do so at once: what is confirmed twice is confirmed once. What is so young that its call
         may be noting it, and waits for what the database says to that, is left to it.
         """
-        for path in sorted(self._directory.glob(f"{'*' if attempt_id is None else attempt_id}-*.json")):
+        of_call = "" if attempt_id is None else f"{attempt_id}-"
+        for path in sorted(self._directory.iterdir()):
+            if path.suffix != ".json" or not path.name.startswith(of_call):
+                continue
             try:
                 if attempt_id is None and abs(time.time() - path.stat().st_mtime) < YOUNG:
                     continue

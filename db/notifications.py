@@ -132,18 +132,23 @@ def waiting(conn: Connection, attempt_id: int) -> list[News]:
     An event is told once, however many registrants share the telephone, so that it does not tell how many there are.
     From now on the attempt carries all of it.
     """
-    carry(conn, [attempt_id])
     rows = conn.execute(
-        """select e.id, kind, first_name, last_name, e.facility, effective_at, e.status, planned_at, place,
+        """with waits as (
+               select a.id as attempt_id, n.id, n.event_id, priority, g.id as registrant_id,
+                      proven_at is not null and not pin_first as openly
+               from call_attempt a
+               join telephone t on t.number_hash = a.number_hash and t.ended_at is null
+               join registrant g on g.id = t.registrant_id
+               join registration r on r.registrant_id = g.id
+               join notification n on n.registration_id = r.id and n.state = 'open'
+               where a.id = %s),
+           carried as (insert into attempt_carries select attempt_id, id from waits on conflict do nothing)
+           select e.id, kind, first_name, last_name, e.facility, effective_at, e.status, planned_at, place,
                   registrant_ids, openly, reported
            from custody_event e join offender o on o.id = e.offender_id
-           join (select n.event_id, array_agg(distinct g.id) as registrant_ids, min(priority) as priority,
-                        bool_or(proven_at is not null and not pin_first) as openly
-                 from call_attempt a join attempt_carries on attempt_id = a.id
-                 join notification n on n.id = notification_id and n.state = 'open'
-                 join registration r on r.id = n.registration_id join registrant g on g.id = r.registrant_id
-                 join telephone t on t.registrant_id = g.id and t.number_hash = a.number_hash and t.ended_at is null
-                 where a.id = %s group by n.event_id) carried on event_id = e.id
+           join (select event_id, array_agg(distinct registrant_id) as registrant_ids, min(priority) as priority,
+                        bool_or(openly) as openly
+                 from waits group by event_id) told on event_id = e.id
            order by priority, effective_at, e.id""",
         [attempt_id],
     )
@@ -170,12 +175,33 @@ def open_for(conn: Connection, registrant_id: int) -> list[News]:
 
 
 def _in_full(conn: Connection, news: list[News]) -> list[News]:
-    """The same with what each leaves out: what it superseded unheard, and what holds now where it came late.
+    """The same with what each leaves out: what it superseded unheard, and what holds now where it came late."""
+    by_event = {item.event_id: item for item in news}
+    for event_id, came_late, may_supersede, *now in conn.execute(
+        """select e.id, about = 'custody' and planned_at is null and effective_at < since,
+                  exists (select from registration r join notification n on n.registration_id = r.id
+                          where r.offender_id = o.id and registrant_id = any(%(registrants)s)
+                            and n.state = 'superseded'),
+                  o.status, o.facility, since
+           from custody_event e join event_kind using (kind) join offender o on o.id = offender_id
+           where e.id = any(%(events)s)""",
+        {
+            "events": list(by_event),
+            "registrants": [registrant_id for item in news for registrant_id in item.registrant_ids],
+        },
+    ).fetchall():
+        by_event[event_id] = replace(
+            by_event[event_id],
+            earlier=_superseded(conn, by_event[event_id]) if may_supersede else (),
+            present=Custody(*now) if came_late else None,
+        )
+    return list(by_event.values())
 
-    Of what was planned of somebody, that is what is not done with: where the newer says that they are in custody.
-    """
-    earlier: dict[int, list[News]] = {item.event_id: [] for item in news}
-    for item in news:
+
+def _superseded(conn: Connection, item: News) -> tuple[News, ...]:
+    """What it superseded unheard; of what was planned of somebody, what is not done with, as they are in custody."""
+    return tuple(
+        News(*row, reported=reported)
         for *row, reported in conn.execute(
             """select e.id, kind, first_name, last_name, e.facility, effective_at, e.status, planned_at, place, reported
                from custody_event e join offender o on o.id = e.offender_id join event_kind using (kind)
@@ -196,18 +222,8 @@ def _in_full(conn: Connection, news: list[News]) -> list[News]:
                                        and told.state in ('confirmed', 'closed') and told.ended_at >= before.ended_at))
                order by effective_at, e.id""",
             {"event": item.event_id, "registrants": list(item.registrant_ids)},
-        ):
-            earlier[item.event_id].append(News(*row, reported=reported))
-    present = {
-        event_id: Custody(*now)
-        for event_id, *now in conn.execute(
-            """select e.id, o.status, o.facility, since
-               from custody_event e join event_kind using (kind) join offender o on o.id = offender_id
-               where e.id = any(%s) and about = 'custody' and planned_at is null and effective_at < since""",
-            [list(earlier)],
         )
-    }
-    return [replace(item, earlier=tuple(earlier[item.event_id]), present=present.get(item.event_id)) for item in news]
+    )
 
 
 def carry(conn: Connection, attempt_ids: Iterable[int]) -> None:

@@ -12,18 +12,14 @@ SPAN, SUDDEN = timedelta(minutes=10), 10  # so many in this time, and most of a 
 QUIET = timedelta(days=1)  # without a call that was taken for spam, after which the next is told anew
 
 
-def judge(conn: Connection, attempt_id: int, *, now: datetime) -> set[int]:
+def judge(
+    conn: Connection, attempt_id: int, trunk: str, refused_as: str | None, *, answered: bool, now: datetime
+) -> set[int]:
     """Raise and end the alerts that an attempt which has just ended gives cause for.
 
     Returns the open notifications that it carried to registrants of whose telephones none exists: more calls are of no
     use. While a trunk is not believed, no number is given up for what it says.
     """
-    row = conn.execute(
-        "select trunk, refused_as, answered_at is not null from call_attempt where id = %s", [attempt_id]
-    ).fetchone()
-    if row is None:
-        raise LookupError(f"no attempt {attempt_id}")
-    trunk, refused_as, answered = row
     _watch_trunk(conn, trunk, refused_as, now=now)
     if answered and refused_as is None:
         _number_exists(conn, attempt_id, now=now)

@@ -1,6 +1,5 @@
 """The end of a call attempt, and what follows from it for the notifications that it carried."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -8,7 +7,7 @@ from zoneinfo import ZoneInfo
 from psycopg import Connection
 
 from db import attempts, notifications, numbers, proofs
-from dialer import policy
+from dialer import policy, verdict
 from dialer.schedule import next_call, waits
 from movans.settings import Settings
 
@@ -36,6 +35,7 @@ def finish(
     outcome: str | None,
     cause: str,
     *,
+    refused_as: str | None = None,
     settings: Settings,
     now: datetime,
     keeps_place: bool = False,
@@ -51,7 +51,16 @@ def finish(
     what was begun only the first in a row: should a call be what stops hosts, the next one waits as after any fault of
     ours, longer each time.
     """
-    ended = attempts.end(conn, attempt_id, outcome, cause, now=now, unless_it_lasts=keeps_place)
+    ended = attempts.end(
+        conn,
+        attempt_id,
+        outcome,
+        cause,
+        sip_code=verdict.sip_code(cause),
+        refused_as=refused_as,
+        now=now,
+        unless_it_lasts=keeps_place,
+    )
     if ended is None:
         return None
     with_host = keeps_place and ended.outcome == "lost"
@@ -62,11 +71,11 @@ def finish(
     refused = refused_by_trunk(ended.outcome, cause)
     trunks = list(settings.outbound)
     spare = trunks.index(ended.trunk) + 2 if refused and ended.trunk in trunks[:-1] else None
-    unreachable = numbers.judge(conn, attempt_id, now=now)
+    unreachable = numbers.judge(conn, attempt_id, ended.trunk, ended.refused_as, answered=ended.answered, now=now)
     for item in ended.carried:
-        if item.first_call_at > now:  # it came along with something else, and its own first call is still to come
-            continue
-        if with_host and item.lost_in_a_row == 1 and now <= item.give_up_at:
+        is_due_again = with_host and item.lost_in_a_row == 1 and now <= item.give_up_at
+        came_along = item.first_call_at > now  # with something else, and its own first call is still to come
+        if is_due_again or came_along:
             continue
         if spare and now <= item.give_up_at:
             notifications.call_next(conn, item.notification_id, now, item.place, trunk=spare, rung=False)
@@ -92,7 +101,8 @@ def finish(
             notifications.call_next(conn, item.notification_id, following.at, following.place, rung=rung)
         else:
             policy.give_up(conn, item.notification_id, rules, now=now)
-    _prove_again(conn, attempt_id, ended.outcome, spare, settings.policy.proofs, settings.service.zone, now=now)
+    if ended.proof_waits:
+        _prove_again(conn, attempt_id, ended.outcome, spare, settings.policy.proofs, settings.service.zone, now=now)
     return ended.outcome
 
 
@@ -101,10 +111,10 @@ def refused_by_trunk(outcome: str, cause: str) -> bool:
 
     So it is where the network gave no answer at all: a telephone that rings has one, "SIP 180 Ringing".
     """
-    code = re.match(r"SIP ([1-6][0-9]{2})\b", cause)
+    code = verdict.sip_code(cause)
     if code is None:
         return outcome in {"congestion", "failed", "no answer"}
-    return int(code[1]) in TRUNK_REFUSES or code[1].startswith("5")
+    return code in TRUNK_REFUSES or 500 <= code < 600
 
 
 def _prove_again(

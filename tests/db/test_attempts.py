@@ -29,7 +29,8 @@ def claim(conn: psycopg.Connection, lines: int = 10, after: timedelta = timedelt
 
 
 def begin(conn: psycopg.Connection, attempt: int, after: timedelta = timedelta(0)) -> str | None:
-    return attempts.begin(conn, KEYS, attempt, end_within=CALL, now=NOON + after)
+    begun = attempts.begin(conn, KEYS, attempt, end_within=CALL, now=NOON + after)
+    return begun and begun.number
 
 
 def test_racing_dialers_never_exceed_the_lines_and_never_call_a_telephone_twice(

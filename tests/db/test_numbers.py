@@ -30,8 +30,7 @@ def call(shared: psycopg.Connection) -> Callable[..., None]:
             attempts.begin(shared, KEYS, attempt_id, end_within=HOUR, now=at)
             if outcome is None:
                 attempts.answered(shared, attempt_id, now=at)
-            attempts.note_answer(shared, attempt_id, None, refused_as)
-            finish(shared, attempt_id, outcome, "", settings=SETTINGS, now=at)
+            finish(shared, attempt_id, outcome, "", refused_as=refused_as, settings=SETTINGS, now=at)
 
     return every
 

@@ -89,8 +89,8 @@ def test_of_each_attempt_it_is_shown_who_answered_how_long_they_were_spoken_to_a
     attempts.note_heard(shared, attempt, until=NOON + timedelta(seconds=42))
     finish(shared, attempt, None, "SIP 200 OK", settings=SETTINGS, now=NOON + timedelta(minutes=1))
     (attempt,) = attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=DAY, now=NOON + DAY / 2)
-    attempts.note_answer(shared, attempt, 608, "blocked as spam")
-    finish(shared, attempt, "failed", "SIP 608 Rejected", settings=SETTINGS, now=NOON + DAY / 2)
+    refused_as = "blocked as spam"
+    finish(shared, attempt, "failed", "SIP 608 Rejected", refused_as=refused_as, settings=SETTINGS, now=NOON + DAY / 2)
     rows = zip(*(column.cells for column in attempts_shown(shared, KEYS, ZoneInfo("UTC")).columns), strict=True)
     shown = [[str(cell) for cell in row][3:] for row in rows]
     assert shown == [

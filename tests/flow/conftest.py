@@ -140,7 +140,9 @@ def ring(conn: psycopg.Connection) -> Callable[[], int]:
     def call_out() -> int:
         claimed = list(attempts.claim(conn, trunks=TRUNKS, host="here", begin_within=timedelta(seconds=20), now=NOON))
         assert len(claimed) == 1
-        assert attempts.begin(conn, KEYS, claimed[0], end_within=timedelta(minutes=5), now=NOON) == "5735550142"
+        begun = attempts.begin(conn, KEYS, claimed[0], end_within=timedelta(minutes=5), now=NOON)
+        assert begun
+        assert begun.number == "5735550142"
         return claimed[0]
 
     return call_out

@@ -203,13 +203,15 @@ def test_the_dialplan_is_told_the_language(connect, asterisks: list[Asterisk]):
 
 def test_dialling_survives_a_hangup_of_the_leg(connect):
     alone = (b"200 result=1\n", b"200 result=1 (1)\n")
-    channel = connect(*alone, b"200 result=-1\nHANGUP\n", b"200 result=1 (ANSWER)\n")
+    said = b"200 result=1 (ANSWER|16|SIP 200 OK (so it said))\n"
+    channel = connect(*alone, b"200 result=-1\nHANGUP\n", b"200 result=1\n", said)
     assert channel.dial("PJSIP/testphone", 30, telephone="ab12")
-    assert channel.variable("DIALSTATUS") == "ANSWER"
+    assert channel.became() == ("ANSWER", "16", "SIP 200 OK (so it said)")
 
 
 def test_a_telephone_rings_when_its_time_has_come(connect):
-    channel, at = connect(b"200 result=1\n", b"200 result=1 (1)\n", b"200 result=0\n"), time.monotonic() + 0.1
+    channel = connect(b"200 result=1\n", b"200 result=1 (1)\n", b"200 result=0\n", b"200 result=1\n")
+    at = time.monotonic() + 0.1
     assert channel.dial("PJSIP/testphone", 30, telephone="ab12", at=at)
     assert time.monotonic() >= at
 

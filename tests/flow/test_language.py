@@ -19,6 +19,7 @@ from tests.conftest import NOON, TRUNKS
 from tests.flow.conftest import Silence
 from tests.flow.telephone import Caller
 from tests.flow.test_hotline import registrations
+from tests.flow.test_legs import Leg
 
 ENGLISH, SPANISH = "for English, press 1", "para español, oprima el 2"
 
@@ -83,18 +84,18 @@ def test_what_is_prepared_while_it_rings_is_what_will_be_said(
         def prepare(self, utterances: Iterable[Utterance]) -> None:
             self.words += [utterance.words for utterance in utterances]
 
-    class Answered:
+    class Answered(Leg):
         def dial(self, *_: object, **__: object) -> bool:
-            """Somebody picked up, and that call is over."""
+            caller.hears(sounds.words[0]).presses("2580").hears("queda confirmado")
+            caller.calls(notify, bilingual, attempt)
             return True
 
     register(smith, language="es")
     happens(smith, "released")
     (attempt,) = attempts.claim(conn, trunks=TRUNKS, host="here", begin_within=timedelta(seconds=20), now=NOON)
     sounds = Prepared()
-    legs.dial(Answered(), replace(bilingual, sounds=sounds), attempt)  # type: ignore[arg-type]
-    caller.hears(sounds.words[0]).presses("2580").hears("queda confirmado")
-    caller.calls(notify, bilingual, attempt)
+    legs.dial(Answered("ANSWER", "SIP 200 OK"), replace(bilingual, sounds=sounds), attempt)  # type: ignore[arg-type]
+    assert conn.execute("select outcome from call_attempt").fetchone() == ("confirmed",)
 
 
 def test_two_registrants_of_one_telephone_are_called_in_the_language_of_the_one_who_is_called(

@@ -19,20 +19,24 @@ from tests.flow.telephone import Sometimes
 
 
 class Leg:
-    """A dialling leg that has hung up: it still has its variables."""
+    """A dialling leg whose Dial is over."""
 
     def __init__(self, status: str, cause: str = "", q850: str = "") -> None:
-        said = "HANGUPCAUSE(${HANGUPCAUSE_KEYS()},tech)"
-        self._variables = {"DIALSTATUS": status, said: cause, "HANGUPCAUSE": q850}
+        self._became = status, q850, cause
+        self.recorded = False
 
-    def variable(self, name: str) -> str:
-        return self._variables[name]
+    def became(self) -> tuple[str, str, str]:
+        return self._became
+
+    def flow_ended(self) -> None:
+        self.recorded = True
 
 
-class Dialling:
-    """A leg on which a telephone is rung."""
+class Dialling(Leg):
+    """A leg on which a telephone is rung, and is busy."""
 
     def __init__(self) -> None:
+        super().__init__("BUSY", "SIP 486 Busy Here")
         self.rung: list[str] = []
         self.at = 0.0
 
@@ -64,6 +68,8 @@ def test_a_call_is_dialled_by_the_trunk_for_which_it_was_claimed(
     legs.dial(leg, service, attempt)  # type: ignore[arg-type]
     legs.dial(leg, service, attempt)  # type: ignore[arg-type]
     assert leg.rung == [where]
+    assert leg.recorded
+    assert conn.execute("select outcome, cause from call_attempt").fetchall() == [("busy", "SIP 486 Busy Here")]
 
 
 def test_a_call_rings_no_sooner_than_its_trunks_rate_lets_it(

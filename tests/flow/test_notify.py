@@ -628,8 +628,7 @@ def test_the_networks_tones_for_no_such_number_are_noted_and_whoever_is_there_ca
     caller.special_tones = True
     caller.hears("this is MOVANS").hears("call 8 6 6").hears("PIN now").hears("goodbye")
     caller.calls(notify, service, ringing)
-    attempts.note_answer(conn, ringing, 200, None)  # as is done when the call is over
-    assert outcome(conn, service, ringing) == "machine"
+    assert finish(conn, ringing, None, "SIP 200 OK", settings=service.settings, now=NOON) == "machine"
     assert conn.execute("select refused_as, sip_code from call_attempt").fetchone() == ("no such number", 200)
 
 

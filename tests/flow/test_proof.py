@@ -188,8 +188,9 @@ def test_who_has_another_telephone_is_called_there_instead_of_where_nobody_knows
     assert registrations(conn) == 1
     happens(smith, "released")
     (attempt,) = due(conn)
-    number = attempts.begin(conn, KEYS, attempt, end_within=timedelta(minutes=5), now=NOON)
-    assert number == "5735550142"
+    begun = attempts.begin(conn, KEYS, attempt, end_within=timedelta(minutes=5), now=NOON)
+    assert begun
+    assert begun.number == "5735550142"
     ends(conn, service, attempt, "no answer")
     assert due(conn, timedelta(minutes=29)) == []
     assert len(due(conn, timedelta(minutes=31))) == 1

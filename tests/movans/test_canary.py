@@ -37,11 +37,13 @@ class Chain:
     def _steps(self) -> Iterator[None]:
         (attempt,) = attempts.claim(self.conn, trunks=TRUNKS, host="here", begin_within=HOUR, now=self.now)
         yield
-        assert attempts.begin(self.conn, KEYS, attempt, end_within=HOUR, now=self.now) == canary.EXTENSION
+        begun = attempts.begin(self.conn, KEYS, attempt, end_within=HOUR, now=self.now)
+        assert begun
+        assert begun.number == canary.EXTENSION
         yield
-        telephone = attempts.answered(self.conn, attempt, now=self.now)
+        answered = attempts.answered(self.conn, attempt, now=self.now)
         yield
-        assert telephone
+        assert answered
         who = self.conn.execute("select id from registrant where canary").fetchone()
         assert who
         attempts.confirm(self.conn, attempt, who[0], [], now=self.now)
