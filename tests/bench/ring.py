@@ -29,7 +29,7 @@ def run(events: int) -> None:
     files: list[float | None] = []
     with report.progress() as progress:
         starting = progress.add_task("starting the service", total=None)
-        calls = {"ring": 10, "longest": 60}
+        calls = {"ring": 10, "longest": 60, "machine_message": "callback"}
         trunk = {"host": "127.0.0.1", "port": 0, "lines": 4, "rate": 100}
         hourly = policy_that_waits(dict.fromkeys(AGAIN, "01:00:00"))
         with (
