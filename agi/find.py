@@ -9,11 +9,10 @@ from agi import freshness, spelling
 from agi.call import UNUSABLE, Back, Call
 from agi.channel import MissingSound
 from agi.service import Service
-from db import held, lookup
+from db import lookup
 from db.custody import Offender
 from db.lookup import Found
 from db.names import WHOLE, name_keys
-from db.pool import Unreachable
 from prompts import spoken
 from prompts.sounds import NoVoice
 
@@ -229,15 +228,15 @@ def say_custody(call: Call, service: Service, offender: Offender) -> None:
 
 def custody_sentences(call: Call, service: Service, offender: Offender) -> Iterator[Sentence]:
     """The most important first."""
-    told_at, old = freshness.as_of(service, offender)
+    known = freshness.known(service, offender)
     since, facility = service.say_when(offender.since, call.language), offender.facility
     status = "status_" + offender.status.replace(" ", "_")
     yield status, {"name": name(call, offender), "since": since, "facility": facility}
     if offender.status not in ("in custody", "deceased"):
         yield "assume_free", {}
-    elif offender.status == "in custody" and old:
+    elif offender.status == "in custody" and known.old:
         yield "old_news", {}
-    if is_being_checked(service, offender):
+    if known.being_checked:
         yield "being_checked", {}
     release, court = offender.release_date, offender.court_at
     if offender.status == "in custody" and release and release >= service.today():
@@ -248,17 +247,7 @@ def custody_sentences(call: Call, service: Service, offender: Offender) -> Itera
             yield "court_at_place", {"when": when, "place": offender.court_place}
         else:
             yield "court_at", {"when": when}
-    yield "as_of", {"when": service.say_when(told_at, call.language)}
-
-
-def is_being_checked(service: Service, offender: Offender) -> bool:
-    """Whether there is news of the facility that is held until a person has looked at it, as far as can be known."""
-    try:
-        with service.db.connection() as conn:
-            return held.is_being_checked(conn, offender.agency, offender.facility)
-    except Unreachable as error:  # what is known of the offender can be told all the same
-        log.warning("whether news is held is not known: %s", type(error).__name__)
-        return False
+    yield "as_of", {"when": service.say_when(known.at, call.language)}
 
 
 def say_facility(call: Call, service: Service, offender: Offender) -> None:

@@ -1,15 +1,42 @@
-"""As of when what is known of an offender holds, and whether that is older than it should be."""
+"""As of when what is known of an offender holds, and whether there should be, or is, something newer."""
 
+import logging
+from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg import Connection
+
 from agi.service import Service
-from db import feed_runs
+from db import feed_runs, held
 from db.custody import Offender
+from db.pool import Unreachable
 from movans import feeds
 from movans.feeds import SILENT
 
+log = logging.getLogger(__name__)
 
-def as_of(service: Service, offender: Offender) -> tuple[datetime, bool]:
+
+@dataclass(frozen=True)
+class Known:
+    """How far what is known of an offender can be relied on."""
+
+    at: datetime  # when it was told
+    old: bool  # something newer should have been told long ago
+    being_checked: bool  # news of the facility is held until a person has looked at it
+
+
+def known(service: Service, offender: Offender) -> Known:
+    """With the database away, what was found can be told all the same, as older than it should be."""
+    try:
+        with service.db.connection() as conn:
+            at, old = as_of(conn, service, offender)
+            return Known(at, old, held.is_being_checked(conn, offender.agency, offender.facility))
+    except Unreachable as error:
+        log.warning("whether there is newer news is not known: %s", type(error).__name__)
+        return Known(offender.known_at, old=True, being_checked=False)
+
+
+def as_of(conn: Connection, service: Service, offender: Offender) -> tuple[datetime, bool]:
     """When the agency last told it, and whether it should have told something newer long ago.
 
     What comes by a feed says of everybody that it leaves out that they are as they were. Where an agency has several
@@ -24,10 +51,9 @@ def as_of(service: Service, offender: Offender) -> tuple[datetime, bool]:
     if not by_feed:
         return known_at, now - known_at > SILENT * agency.interval
     told: list[tuple[datetime, bool]] = []
-    with service.db.connection() as conn:
-        for feed in feeds.expected(service.settings):
-            if feed.name in by_feed:
-                came = feed_runs.came(conn, feed.name, applied=True)
-                at = max(known_at, came.fresh_at(feed.same_for)) if came else known_at
-                told.append((at, now - at > SILENT * feed.interval))
+    for feed in feeds.expected(service.settings):
+        if feed.name in by_feed:
+            came = feed_runs.came(conn, feed.name, applied=True)
+            at = max(known_at, came.fresh_at(feed.same_for)) if came else known_at
+            told.append((at, now - at > SILENT * feed.interval))
     return min(at for at, _ in told), any(old for _, old in told)

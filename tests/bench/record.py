@@ -16,6 +16,8 @@ class Call:
     answered: int | None = None
     ended: int | None = None
     hung_up_by: str = ""  # "caller" or "telephone"; empty where it was not answered
+    heard_until: int | None = None  # when the last sound came that was no click, where the network listens
+    caller: str = ""  # the address that it came from
 
     @property
     def talked(self) -> float | None:

@@ -1,14 +1,9 @@
 """How soon it rings: from the commit of an event to the INVITE on the wire."""
 
 import random
-import re
-import socket
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from queue import Empty, Queue
-from typing import Self
 
 import psycopg
 
@@ -19,64 +14,13 @@ from movans.settings import AGAIN
 from tests import people
 from tests.bench import report
 from tests.bench.load import BenchLine
-from tests.bench.wire import SO_TIMESTAMPNS, stamped
 from tests.conftest import policy_that_waits
+from tests.network import BUSY, Network
 
 AIM_MEDIAN, AIM_P99 = 50, 500  # milliseconds
 PATIENCE = 10  # seconds
 MOST = 100  # there are a hundred example numbers, 555-0100 to 555-0199
 CALL_FILE = "Channel: PJSIP/{number}@trunk-main\nApplication: Wait\nData: 1\nWaitTime: 10\nMaxRetries: 0\nArchive: no\n"
-
-
-class BusyNetwork:
-    """A trunk behind which every telephone is busy, and that knows when it was asked. Used with `with`."""
-
-    def __enter__(self) -> Self:
-        self.rang: Queue[tuple[str, int]] = Queue()  # the number, and the kernel's time in nanoseconds
-        self._seen: set[bytes] = set()
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self._socket.bind(("127.0.0.1", 0))
-        self._socket.settimeout(0.2)
-        self.port: int = self._socket.getsockname()[1]
-        self._open = True
-        self._thread = threading.Thread(target=self._listen, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._open = False
-        self._thread.join()
-        self._socket.close()
-
-    def wait(self, number: str, since: int) -> float | None:
-        """Milliseconds until the INVITE for this number; None where none comes in time."""
-        try:
-            while True:
-                called, at = self.rang.get(timeout=PATIENCE)
-                if called == number and at >= since:
-                    return (at - since) / 1e6
-        except Empty:
-            return None
-
-    def _listen(self) -> None:
-        while self._open:
-            try:
-                message, at, source = stamped(self._socket)
-            except TimeoutError:
-                continue
-            method = message.split(b" ", 1)[0]
-            if method not in (b"INVITE", b"OPTIONS", b"CANCEL"):
-                continue
-            if method == b"INVITE":
-                via, number = re.search(rb"(?m)^Via:.*", message), re.match(rb"INVITE sip:(\d+)@", message)
-                if via and via[0] not in self._seen and number:  # else it was sent again
-                    self._seen.add(via[0])
-                    self.rang.put((number[1].decode(), at))
-            same = re.findall(rb"(?m)^(?:Via|From|To|Call-ID|CSeq):.*\r\n", message)
-            status = b"486 Busy Here" if method == b"INVITE" else b"200 OK"
-            same = [line.replace(b"\r\n", b";tag=busy\r\n") if line.startswith(b"To:") else line for line in same]
-            self._socket.sendto(b"SIP/2.0 " + status + b"\r\n" + b"".join(same) + b"Content-Length: 0\r\n\r\n", source)
 
 
 def run(events: int) -> None:
@@ -85,11 +29,11 @@ def run(events: int) -> None:
     files: list[float | None] = []
     with report.progress() as progress:
         starting = progress.add_task("starting the service", total=None)
-        calls = {"ring": 10, "longest": 60}
+        calls = {"ring": 10, "longest": 60, "machine_message": "callback"}
         trunk = {"host": "127.0.0.1", "port": 0, "lines": 4, "rate": 100}
         hourly = policy_that_waits(dict.fromkeys(AGAIN, "01:00:00"))
         with (
-            BusyNetwork() as network,
+            Network(lambda _: BUSY) as network,
             BenchLine(trunks={"main": trunk | {"port": network.port}}, calls=calls, policy=hourly) as line,
             psycopg.connect(line.house.dsn) as conn,
         ):
@@ -107,11 +51,11 @@ def run(events: int) -> None:
                 before = time.time_ns()
                 conn.commit()
                 after = time.time_ns()
-                rang = network.wait(number, before)
+                rang = _wait(network, number, before)
                 _pause()
                 asked = time.time_ns()
                 _drop_call_file(line.house.spool, turn, number)
-                rang_by_file = network.wait(number, asked)
+                rang_by_file = _wait(network, number, asked)
                 _pause()
                 if turn:  # what is done at the first call only is not measured
                     ours.append(rang)
@@ -119,6 +63,17 @@ def run(events: int) -> None:
                     files.append(rang_by_file)
                     progress.advance(task)
     _print(ours, committing, files)
+
+
+def _wait(network: Network, number: str, since: int) -> float | None:
+    """Milliseconds until the INVITE for this number; None where none comes in time."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        for call in reversed(network.calls):
+            if call.number == number and call.invited >= since:
+                return (call.invited - since) / 1e6
+        time.sleep(0.01)
+    return None
 
 
 def _registered(conn: psycopg.Connection, line: BenchLine, many: int) -> list[tuple[int, str]]:

@@ -21,11 +21,11 @@ from movans.wiring import now
 from tests import people
 from tests.bench import report
 from tests.bench.load import BenchLine, Stuck
-from tests.bench.network import Behaviour, Network
 from tests.bench.people import people as made_up
 from tests.bench.record import SECOND, Call, line_use, most_at_once, most_in_a_second, waits_for_a_line
 from tests.conftest import guard_of_nothing, policy_that_waits
 from tests.live.registered import JAIL
+from tests.network import BUSY, Behaviour, Network
 
 AIM_USE, AIM_SHARE, AIM_BUSY = 0.95, 0.90, 0.5
 AIM_WAIT = 1  # second
@@ -33,7 +33,6 @@ RING = 5  # seconds
 PIN = "2580"
 # Of a hundred telephones.
 SHARES = {"confirmed": 18, "unconfirmed": 18, "machine": 10, "unanswered": 14, "busy": 20, "refused": 20}
-BUSY = Behaviour("busy", refusal="486 Busy Here")
 LINES_FULL = 4  # times at least that every line is taken: use and speed of a handful of calls mean nothing
 MOST_LINES, MOST_RATE = 10_000, 1000  # that the settings allow
 RATE = 25  # calls a second of the trunk

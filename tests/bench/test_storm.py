@@ -66,4 +66,4 @@ def test_a_script_drops_the_next_file_as_soon_as_one_is_gone_and_never_more_than
     assert list(drop(tmp_path, made, 3))[-1] == 20
     pbx.join(10)
     assert sorted(dialled) == sorted(f"PJSIP/{number}@trunk-main" for number in made)
-    assert most == 3
+    assert most <= 3

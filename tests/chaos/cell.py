@@ -47,7 +47,7 @@ def run(line: ChaosLine, point: Point, fault: Fault, people: int = 1) -> Result:
             fault_at = time.time()
             fault.strike(line)
         broken = _settles(line, numbers)
-        theirs = [call for call in line.telephones.calls() if call.number in numbers.values()]
+        theirs = [call for call in line.telephones.record() if call.number in numbers.values()]
         broken += violations(
             line.notifications(numbers),
             line.attempts(numbers),

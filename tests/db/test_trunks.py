@@ -402,6 +402,17 @@ def test_what_nobody_was_reached_by_is_still_a_first_call_and_has_waited_since_i
     assert called(shared, claim(shared, {"main": MANY}, at)) == [first, second, third]
 
 
+def test_a_telephone_that_is_lost_again_and_again_holds_up_no_other_offenders_first_call(
+    shared: psycopg.Connection, storm
+):
+    (lost_each_time,) = storm(1, at=NOON - SECOND)
+    (attempt,) = claim(shared, ONE)
+    finish(shared, attempt, "lost", "its deadline passed", settings=WITH_TWO, now=NOON)
+    others = [storm(1, at=NOON + LOST)[0] for _ in range(2)]
+    claimed = claim(shared, {"main": MANY}, NOON + LOST)
+    assert called(shared, claimed) == [*others, lost_each_time]
+
+
 @pytest.mark.parametrize(
     ("outcome", "cause"),
     [("busy", "SIP 486 Busy Here"), ("no answer", "SIP 180 Ringing"), ("failed", "SIP 603 Decline"), (None, "")],

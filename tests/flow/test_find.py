@@ -15,7 +15,7 @@ from db import custody, feed_runs, held
 from db.custody import Details, Offender
 from tests.conftest import NOON, settings_for
 from tests.flow.conftest import Clock
-from tests.flow.telephone import Caller
+from tests.flow.telephone import Caller, Sometimes
 
 Jail = Callable[..., Offender]
 
@@ -503,6 +503,16 @@ def test_a_run_that_is_refused_makes_nothing_newer(
     jail("1", "JOHN", "SMITH")
     clock.now = NOON + timedelta(hours=10)
     assert OLD in told(caller, by_feeds("refused", jail=(CHANGES, "01:00:00", 9)))
+
+
+def test_with_the_database_away_what_was_found_is_told_as_old(
+    caller: Caller, service: Service, jail: Jail, conn: psycopg.Connection
+):
+    jail("1", "JOHN", "SMITH")
+    away = Sometimes(conn)
+    by_number(caller, "1#").hears("to be called when this changes").meanwhile(away.goes).presses("*")
+    caller.hears("John Smith is in custody").hears(OLD).hears("this is what the jail told us").hangs_up()
+    caller.calls(hotline, replace(service, db=away))
 
 
 def test_of_somebody_who_is_out_old_news_is_no_older_than_it_should_be(

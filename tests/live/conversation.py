@@ -58,12 +58,6 @@ class Conversation:
                 self._fail(f"heard another number: digit {len(spoken)} is not the one expected")
         return self
 
-    def hears_nothing_more(self, seconds: float) -> Self:
-        """No sound begins for so long. The one that was heard last may still be going on."""
-        if self.heard.wait_more(self._next, seconds):
-            self._fail(f"heard {self.heard.named(self.heard.passages[self._next])!r}, and nothing was expected")
-        return self
-
     def never_heard(self, *sounds: str) -> Self:
         for sound in sounds:
             if any(self.phone.library.is_meant(fit.sound, sound) for each in self.heard.passages for fit in each.fits):

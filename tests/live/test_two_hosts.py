@@ -153,7 +153,7 @@ def _told_where_it_fails(both: Sequence[Host]) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        for call in both[0].telephones.calls():
+        for call in both[0].telephones.record():
             print(call)
         for host in both:
             print(f"\n=== {host.machine.name}\n{host.last_lines()}")
@@ -161,7 +161,7 @@ def _told_where_it_fails(both: Sequence[Host]) -> Iterator[None]:
 
 
 def called(by: Host, number: str, since: float) -> bool:
-    calls = by.telephones.calls()
+    calls = by.telephones.record()
     return any(call.number == number and call.caller == by.machine.there and call.invited > since for call in calls)
 
 
@@ -213,9 +213,9 @@ def test_a_host_that_is_cut_off_in_mid_storm_loses_nobody(both: tuple[Host, Host
         registered.register_each(other, NUMBERS)
         with cut.disarmed():
             other.release(*IN_STORM)
-            other.eventually(lambda: sum(call.answered is not None for call in other.telephones.calls()) > LINES, 30)
+            other.eventually(lambda: sum(call.answered is not None for call in other.telephones.record()) > LINES, 30)
             at, live = cut_off_in_mid_storm(cut)
-            before = [call.number for call in other.telephones.calls() if call.invited < at]
+            before = [call.number for call in other.telephones.record() if call.invited < at]
             try:
                 not_begun = [each for each in live if each.state == "claimed"]
                 begun = [each for each in live if each.state != "claimed"]
@@ -241,7 +241,7 @@ def test_a_host_that_is_cut_off_in_mid_storm_loses_nobody(both: tuple[Host, Host
         other.eventually(lambda: is_told(other), 90)
         assert not cut.in_journal
         time.sleep(PATIENCE)
-        assert broken_rules(other, other.telephones.calls(), confirmed, at) == []
+        assert broken_rules(other, other.telephones.record(), confirmed, at) == []
 
 
 def broken_rules(line: Host, calls: Sequence[Rang], in_journal: Sequence[str], at: float) -> list[str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.bench.network import Behaviour, Network
 from tests.bench.wire import KEY
+from tests.network import Behaviour, Network
 
 BEHAVIOURS = {
     "5735550101": Behaviour("busy", refusal="486 Busy Here"),
