@@ -53,6 +53,7 @@ def lift(conn: Connection, number_hashes: list[bytes], *, now: datetime) -> tupl
     ).fetchall()
     for (registrant_id,) in refusals:
         alerts.over(conn, _refused(registrant_id), now=now)
+        alerts.over(conn, _barred(registrant_id), now=now)
     wrong_pins = conn.execute(
         "update wrong_pin set locked = true where number_hash = any(%s) and not locked", [number_hashes]
     ).rowcount
@@ -68,8 +69,22 @@ def tell_of_refusal(conn: Connection, registrant_id: int, *, now: datetime) -> N
     alerts.add(conn, _refused(registrant_id), says, now=now)
 
 
+def tell_of_bar(conn: Connection, registrant_id: int, *, now: datetime) -> None:
+    """A number that this registrant left is barred from now on: only staff can let it in again."""
+    says = (
+        f"The number that registrant {registrant_id} left is barred: {REFUSALS} times somebody there said that they did"
+        " not ask for these calls. It is not called, and nobody can register it. Should who has it want calls, movans"
+        " registrant lift, which asks for the number, lets it in again"
+    )
+    alerts.add(conn, _barred(registrant_id), says, now=now)
+
+
 def _refused(registrant_id: int) -> str:
     return f"registrant {registrant_id} refused"
+
+
+def _barred(registrant_id: int) -> str:
+    return f"registrant {registrant_id} barred"
 
 
 def may_register(conn: Connection, caller_hash: bytes | None, *, now: datetime) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from agi.hotline import hotline
 from agi.service import Service
-from db import registrants
+from db import proofs, registrants
 from db.custody import Offender
 from tests import people
 from tests.conftest import KEYS, NOON
@@ -187,15 +187,71 @@ def test_another_person_is_added_with_the_telephone_and_pin_that_were_entered(
 
 
 @pytest.mark.usefixtures("registered")
-def test_the_number_is_changed_and_the_new_one_is_called_for_its_proof(
+def test_the_number_is_changed_when_the_new_one_is_proven_and_that_is_called_for_its_proof(
     caller: Caller, service: Service, conn: psycopg.Connection
 ):
     comes_back(caller).hears("change your telephone").presses("4").hears("another number, press 1").presses("1")
     caller.hears("telephone number where").presses("5735550143#").hears("if this is right").presses("1")
     caller.hears("directly").presses("1").hears("noted that number").hears("within ten minutes").hangs_up()
     caller.calls(hotline, service)
-    assert registrants.find(conn, KEYS, KEYS.hashes("5735550143"), "2580")
+    registrant = registrants.find(conn, KEYS, KEYS.hashes("5735550143"), "2580")
+    assert registrant == registrants.find(conn, KEYS, KEYS.hashes(NUMBER), "2580")
+    assert proof_calls(conn) == [timedelta(0)]
+    proofs.prove(conn, registrant or 0, KEYS.hash("5735550143"), now=NOON)
+    assert registrants.find(conn, KEYS, KEYS.hashes("5735550143"), "2580") == registrant
     assert registrants.find(conn, KEYS, KEYS.hashes(NUMBER), "2580") is None
+    assert proof_calls(conn) == []
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_number_that_is_changed_twice_is_called_beside_the_one_that_was_proven_and_no_third(
+    caller: Caller, service: Service, conn: psycopg.Connection
+):
+    comes_back(caller)
+    for number in ("5735550143", "5735550144"):
+        caller.hears("change your telephone").presses("4").hears("another number, press 1").presses("1")
+        caller.hears("telephone number where").presses(f"{number}#").hears("if this is right").presses("1")
+        caller.hears("directly").presses("1").hears("noted that number").hears("within ten minutes")
+    caller.hangs_up()
+    caller.calls(hotline, service)
+    called = conn.execute("select number_hash from telephone where ended_at is null order by place").fetchall()
+    assert called == [(KEYS.hash(NUMBER),), (KEYS.hash("5735550144"),)]
+    assert proof_calls(conn) == [timedelta(0)]
+
+
+def test_a_number_that_was_never_proven_is_not_called_any_more_when_it_is_changed(
+    caller: Caller, service: Service, conn: psycopg.Connection, smith: Offender, leave: Callable[..., None]
+):
+    leave(smith)
+    comes_back(caller).hears("change your telephone").presses("4").hears("another number, press 1").presses("1")
+    caller.hears("telephone number where").presses("5735550143#").hears("if this is right").presses("1")
+    caller.hears("directly").presses("1").hears("noted that number").hangs_up()
+    caller.calls(hotline, service)
+    called = conn.execute("select number_hash from telephone where ended_at is null").fetchall()
+    assert called == [(KEYS.hash("5735550143"),)]
+    assert proof_calls(conn) == [timedelta(0)]
+
+
+@pytest.mark.usefixtures("registered")
+def test_who_ends_their_last_registration_is_not_called_for_a_proof_either(
+    caller: Caller, service: Service, conn: psycopg.Connection
+):
+    comes_back(caller).hears("test call, press 5").presses("5").hears("within ten minutes")
+    caller.hears("end what you are registered for, press 2").presses("2").hears("to end it").presses("2")
+    caller.hears("this has ended").hears("test call").hangs_up()
+    caller.calls(hotline, service)
+    assert proof_calls(conn) == []
+
+
+@pytest.mark.usefixtures("registered")
+def test_who_keeps_a_registration_is_still_called_for_the_proof(
+    caller: Caller, service: Service, conn: psycopg.Connection, jail: Callable[..., Offender], register
+):
+    register(jail("55", "JANE", "DOE"))
+    comes_back(caller).hears("test call, press 5").presses("5").hears("within ten minutes")
+    caller.hears("end what you are registered for, press 2").presses("2").hears("to end it").presses("2")
+    caller.hears("this has ended").hears("Jane Doe").presses("1").hears("test call").hangs_up()
+    caller.calls(hotline, service)
     assert proof_calls(conn) == [timedelta(0)]
 
 

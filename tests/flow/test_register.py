@@ -168,6 +168,18 @@ def test_who_registers_a_second_time_is_told_of_more_and_never_of_less(
         assert conn.execute("select about from registration").fetchall() == [(about,)]
 
 
+@pytest.mark.parametrize(
+    ("keys", "first"), [("1", False), ("2", True), ("12", True), ("21", True)], ids=["no", "yes", "added", "kept"]
+)
+def test_who_once_wanted_the_pin_asked_for_first_is_always_asked(
+    keys: str, caller: Caller, service: Service, conn: psycopg.Connection, *, first: bool
+):
+    for key in keys:
+        press(again(caller), (*TO_THE_END[:-1], ("ask for your pin first", key))).hears("you are registered").hangs_up()
+        caller.calls(hotline, service)
+    assert conn.execute("select pin_first from registrant").fetchall() == [(first,)]
+
+
 def test_who_goes_back_in_the_middle_is_asked_for_everything_again(
     caller: Caller, service: Service, conn: psycopg.Connection, jail: Callable[..., Offender]
 ):
