@@ -87,11 +87,15 @@ def _barred(registrant_id: int) -> str:
     return f"registrant {registrant_id} barred"
 
 
-def may_register(conn: Connection, caller_hash: bytes | None, *, now: datetime) -> bool:
-    """Whether from this presented number, which proves nothing, so many may register; a withheld one always may."""
+def too_many_within(conn: Connection, caller_hash: bytes | None, *, now: datetime) -> timedelta | None:
+    """The longest time within which too many registered from this presented number, which proves nothing.
+
+    None where they may register; whose number is withheld always may.
+    """
     if caller_hash is None:
-        return True
-    return all(_registered_from(conn, caller_hash, since=now - span) < most for span, most in REGISTRATIONS)
+        return None
+    spans = (span for span, most in REGISTRATIONS if _registered_from(conn, caller_hash, since=now - span) >= most)
+    return max(spans, default=None)
 
 
 def note_registering(conn: Connection, caller_hash: bytes | None, *, now: datetime) -> None:

@@ -139,6 +139,19 @@ def telephones(conn: Connection, registrant_id: int) -> int:
     return row[0] if row else 0
 
 
+def numbers(conn: Connection, keyring: Keyring, registrant_id: int) -> list[str]:
+    """What others may know of a registrant, so that no PIN is to be part of it: telephones and offender numbers."""
+    own = conn.execute(
+        "select number_cipher, key_id from telephone where registrant_id = %s and ended_at is null", [registrant_id]
+    ).fetchall()
+    offenders = conn.execute(
+        """select number from registration r join offender o on o.id = offender_id
+           where registrant_id = %s and ended_at is null""",
+        [registrant_id],
+    ).fetchall()
+    return [keyring.open(cipher, key_id) for cipher, key_id in own] + [number for (number,) in offenders]
+
+
 def prove_again(
     conn: Connection, keyring: Keyring, registrant_id: int, *, number: str, prove_at: datetime, now: datetime
 ) -> int:
