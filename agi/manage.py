@@ -130,7 +130,6 @@ def change_number(call: Call, service: Service, visit: Visit) -> None:
         return
     new = ask_telephone(call, service)
     with service.db.connection() as conn:
-        count(conn, call, service)
         proof_id = registrants.change_number(
             conn,
             service.keyring,
@@ -141,6 +140,7 @@ def change_number(call: Call, service: Service, visit: Visit) -> None:
             prove_at=prove_at(service),
             now=service.clock(),
         )
+        count(conn, call, service)
     if proof_id:
         visit.number = new
         visit.proves(proof_id)

@@ -150,8 +150,7 @@ def keep(call: Call, service: Service, offender: Offender, about: Collection[str
 
 def register_now(call: Call, service: Service, offender: Offender, about: Collection[str], visit: Visit) -> Registered:
     with service.db.connection() as conn:
-        count(conn, call, service)
-        return registrants.register(
+        kept = registrants.register(
             conn,
             service.keyring,
             number=visit.number,
@@ -164,6 +163,8 @@ def register_now(call: Call, service: Service, offender: Offender, about: Collec
             now=service.clock(),
             known=visit.registrant_id,
         )
+        count(conn, call, service)
+    return kept
 
 
 def ask_telephone(call: Call, service: Service) -> str:

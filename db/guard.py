@@ -30,7 +30,7 @@ def locked(conn: Connection, number_hashes: list[bytes], *, now: datetime) -> bo
 
 
 def count_wrong_pin(conn: Connection, number_hash: bytes, *, locked: bool = False, now: datetime) -> None:
-    """A PIN was tried that is not the number's; while that is locked it does not count for another lock."""
+    """A PIN was tried that is not proven to be the number's; while that is locked it counts for no other lock."""
     conn.execute("insert into wrong_pin (number_hash, at, locked) values (%s, %s, %s)", [number_hash, now, locked])
 
 

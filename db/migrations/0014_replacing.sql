@@ -12,3 +12,7 @@ comment on column telephone.replaces is
     'The telephone of the same registrant that ends when this one is proven, because they asked to be called here instead.';
 comment on column telephone.ended_at is
     'When it stopped to be called: somebody who picked up said twice that they did not ask for this, or another one was proven that replaces it.';
+
+comment on table wrong_pin is
+    'A number and a PIN were entered that do not belong together, or were not proven to: to manage a registration, to register, to add a telephone or to change a PIN. So many in a day lock the management of the number for a day, whether it is registered or not, and never a call to it.';
+comment on table registering is 'From the number that their telephone presented, somebody registered, or changed their number. Empty where it presented none.';
