@@ -42,7 +42,7 @@ class Call:
         self.reach_person: Callable[[], None] = self.say_number  # what 0 leads to
         self._longest, self._clock = longest, clock
         self.begin_anew()
-        self.farewell = ["offer_operator", "goodbye"]  # said when no usable answer comes
+        self.farewell = ["cannot_go_on", "operator", "goodbye"]  # said when no usable answer comes
         self.sorry = "records_away"  # said when the database cannot be reached
         self._pressed = ""  # the key that interrupted a prompt: the first of the answer
         self._entry_was_full = False  # then a # that still comes belongs to that entry, not to the next question

@@ -3,9 +3,9 @@
 from agi import telephone
 from agi.call import UNUSABLE, Back, Call
 from agi.find import name, say_or
-from agi.language import choose_language
+from agi.language import offer
 from agi.notify import tell
-from agi.register import Visit, add_telephone, ask_pin, ask_telephone, prove_at
+from agi.register import Visit, add_telephone, ask_pin, ask_telephone, count, is_too_many, prove_at
 from agi.service import Service
 from db import custody, notifications, registrants, registrations
 from db.registrants import Registrant
@@ -63,8 +63,8 @@ def hear_news(call: Call, service: Service, visit: Visit) -> None:
             if item.event_id not in heard:
                 tell(call, service, item, call.say_all)
         with service.db.connection() as conn:
-            notifications.confirm(conn, who(visit), [item.event_id for item in news], now=service.clock())
-        call.say("confirmed")
+            confirmed = notifications.confirm(conn, who(visit), [item.event_id for item in news], now=service.clock())
+        call.say("confirmed" if confirmed else "nothing_to_confirm")
 
 
 def go_through_registrations(call: Call, service: Service, visit: Visit) -> None:
@@ -98,7 +98,7 @@ def say_registration(call: Call, spoken_name: str, registration: Registration) -
 
 
 def change(call: Call, service: Service, visit: Visit) -> None:
-    choices = {"1": change_number, "2": add_telephone, "3": change_pin}
+    choices = {"1": change_number, "2": add_another_telephone, "3": change_pin}
     if len(service.catalogues) == 1:
         call.choose("change_menu", choices)(call, service, visit)
     else:
@@ -106,15 +106,28 @@ def change(call: Call, service: Service, visit: Visit) -> None:
 
 
 def change_language(call: Call, service: Service, visit: Visit) -> None:
-    """From now on in this call, and in all calls to them."""
-    choose_language(call, service)
+    """From now on in this call, and in all calls to them. Nothing is changed by silence, as it is at the beginning."""
+    offered = service.catalogues.values()
+    call.speak(call.choose(lambda: offer(call, offered), {one.key: one for one in offered}))
     with service.db.connection() as conn:
         registrants.change_language(conn, who(visit), call.language)
     call.say("language_changed")
 
 
+def add_another_telephone(call: Call, service: Service, visit: Visit) -> None:
+    """For who has come back, and may know how many there are."""
+    with service.db.connection() as conn:
+        full = registrants.telephones(conn, who(visit)) >= registrants.MOST_TELEPHONES
+    if full:
+        call.say("no_more_telephones")
+    else:
+        add_telephone(call, service, visit)
+
+
 def change_number(call: Call, service: Service, visit: Visit) -> None:
     """Another number instead of the one that they came back with; said in the same words whether it could be or not."""
+    if is_too_many(call, service):
+        return
     new = ask_telephone(call, service)
     with service.db.connection() as conn:
         proof_id = registrants.change_number(
@@ -127,17 +140,20 @@ def change_number(call: Call, service: Service, visit: Visit) -> None:
             prove_at=prove_at(service),
             now=service.clock(),
         )
+        count(conn, call, service)
     if proof_id:
         visit.number = new
         visit.proves(proof_id)
     call.say("number_changed")
-    call.say("proof_comes")
+    call.say("call_comes")
 
 
 def change_pin(call: Call, service: Service, visit: Visit) -> None:
     """One that somebody else has at the same telephone is refused as too easy; each counts as one that was tried."""
+    with service.db.connection() as conn:
+        numbers = registrants.numbers(conn, service.keyring, who(visit))
     for _ in range(UNUSABLE):
-        pin = ask_pin(call, visit.number)
+        pin = ask_pin(call, *numbers)
         with service.db.connection() as conn:
             changed = registrants.change_pin(conn, service.keyring, who(visit), pin, now=service.clock())
         if changed:
@@ -159,7 +175,7 @@ def test_call(call: Call, service: Service, visit: Visit) -> None:
             now=service.clock(),
         )
     visit.proves(proof_id)
-    call.say("proof_comes")
+    call.say("call_comes")
 
 
 def who(visit: Visit) -> int:

@@ -8,6 +8,12 @@ from agi.channel import LONGEST_WITH_A_PERSON
 from agi.service import Service
 
 
+def farewell(service: Service) -> list[str]:
+    """What is said to who cannot go on: how to reach a person, or a crisis line while nobody is there."""
+    there = service.settings.operator.is_there(service.clock(), service.settings.service.zone)
+    return ["cannot_go_on", "operator" if there else "operator_closed", "goodbye"]
+
+
 def reach_person(call: Call, service: Service, lasts: Callable[[timedelta], None]) -> None:
     """Come back when nobody is there or nobody answers. Raises Hangup when the conversation with the person is over.
 

@@ -5,6 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from psycopg import Connection
+
 from agi import telephone
 from agi.call import UNUSABLE, Call
 from agi.find import name, say_custody, say_or
@@ -36,11 +38,13 @@ class Visit:
             self.proof_ids.add(proof_id)
 
 
-def register(call: Call, service: Service, offender: Offender, visit: Visit) -> None:
-    """Ask what for, for a telephone and a PIN, and register. Nothing is kept before all is complete."""
-    if not may_register(call, service):
-        call.say("too_many_registrations")
-        return
+def register(call: Call, service: Service, offender: Offender, visit: Visit) -> bool:
+    """Ask what for, for a telephone and a PIN, and register; False where the caller is refused and heard so.
+
+    Nothing is kept before all is complete.
+    """
+    if is_too_many(call, service):
+        return False
     service.sounds.prepare([call.catalogue.utter("registered", name=name(call, offender))])
     about = call.choose("ask_about", ABOUT)
     if not (visit.number and call.choose("ask_same_telephone", {"1": True, "2": False})):
@@ -56,6 +60,7 @@ def register(call: Call, service: Service, offender: Offender, visit: Visit) -> 
         say_custody(call, service, kept.offender)
     say_or(call, "registered_unnamed", "registered", name=name(call, offender))
     say_what_follows(call)
+    return True
 
 
 def say_what_follows(call: Call) -> None:
@@ -65,7 +70,11 @@ def say_what_follows(call: Call) -> None:
 
 
 def add_telephone(call: Call, service: Service, visit: Visit) -> None:
-    """One more telephone for who has just registered, or has come back."""
+    """One more telephone for who has just registered, or has come back.
+
+    Their PIN may be part of its number, or of another offender's whom they register for later. That is let pass: they
+    would have to give up the number, or learn another PIN for the sake of a number that few people know.
+    """
     number = ask_telephone(call, service)
     if visit.registrant_id is not None:
         with service.db.connection() as conn:
@@ -81,24 +90,36 @@ def add_telephone(call: Call, service: Service, visit: Visit) -> None:
                 )
             )
     call.say("telephone_added")
-    call.say("proof_comes")
+    call.say("call_comes")
 
 
-def may_register(call: Call, service: Service) -> bool:
-    """Count who registers from where; only a number that is presented, and often, is ever refused."""
-    presented = call.channel.caller
-    caller_hash = service.keyring.hash(presented) if presented else None
+def is_too_many(call: Call, service: Service) -> bool:
+    """Whether so many numbers were left from this telephone that the caller is refused, and hears it.
+
+    Only a number that is presented, and often, is ever refused.
+    """
     with service.db.connection() as conn:
-        if not guard.may_register(conn, caller_hash, now=service.clock()):
-            log.warning("somebody registers again and again from one number, and was refused")
-            return False
-        guard.note_registering(conn, caller_hash, now=service.clock())
-        alarms = service.settings.alarms
-        for alarm in guard.raise_alarms(
-            conn, registrations=alarms.registrations, withheld=alarms.withheld, now=service.clock()
-        ):
-            log.warning("%s", alarm)
+        within = guard.too_many_within(conn, presented(call, service), now=service.clock())
+    if within is None:
+        return False
+    log.warning("somebody registers again and again from one number, and was refused")
+    call.say("too_many_in_an_hour" if within <= timedelta(hours=1) else "too_many_in_a_day")
     return True
+
+
+def count(conn: Connection, call: Call, service: Service) -> None:
+    """A number was left from this telephone; staff are told where that is too often."""
+    guard.note_registering(conn, presented(call, service), now=service.clock())
+    alarms = service.settings.alarms
+    for alarm in guard.raise_alarms(
+        conn, registrations=alarms.registrations, withheld=alarms.withheld, now=service.clock()
+    ):
+        log.warning("%s", alarm)
+
+
+def presented(call: Call, service: Service) -> bytes | None:
+    """What the number is known by that the caller's telephone presents; None where it is withheld."""
+    return service.keyring.hash(call.channel.caller) if call.channel.caller else None
 
 
 def prove_at(service: Service) -> datetime:
@@ -134,7 +155,7 @@ def keep(call: Call, service: Service, offender: Offender, about: Collection[str
 
 def register_now(call: Call, service: Service, offender: Offender, about: Collection[str], visit: Visit) -> Registered:
     with service.db.connection() as conn:
-        return registrants.register(
+        kept = registrants.register(
             conn,
             service.keyring,
             number=visit.number,
@@ -147,6 +168,8 @@ def register_now(call: Call, service: Service, offender: Offender, about: Collec
             now=service.clock(),
             known=visit.registrant_id,
         )
+        count(conn, call, service)
+    return kept
 
 
 def ask_telephone(call: Call, service: Service) -> str:

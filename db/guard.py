@@ -30,7 +30,7 @@ def locked(conn: Connection, number_hashes: list[bytes], *, now: datetime) -> bo
 
 
 def count_wrong_pin(conn: Connection, number_hash: bytes, *, locked: bool = False, now: datetime) -> None:
-    """A PIN was tried that is not the number's; while that is locked it does not count for another lock."""
+    """A PIN was tried that is not proven to be the number's; while that is locked it counts for no other lock."""
     conn.execute("insert into wrong_pin (number_hash, at, locked) values (%s, %s, %s)", [number_hash, now, locked])
 
 
@@ -53,6 +53,7 @@ def lift(conn: Connection, number_hashes: list[bytes], *, now: datetime) -> tupl
     ).fetchall()
     for (registrant_id,) in refusals:
         alerts.over(conn, _refused(registrant_id), now=now)
+        alerts.over(conn, _barred(registrant_id), now=now)
     wrong_pins = conn.execute(
         "update wrong_pin set locked = true where number_hash = any(%s) and not locked", [number_hashes]
     ).rowcount
@@ -68,15 +69,33 @@ def tell_of_refusal(conn: Connection, registrant_id: int, *, now: datetime) -> N
     alerts.add(conn, _refused(registrant_id), says, now=now)
 
 
+def tell_of_bar(conn: Connection, registrant_id: int, *, now: datetime) -> None:
+    """A number that this registrant left is barred from now on: only staff can let it in again."""
+    says = (
+        f"The number that registrant {registrant_id} left is barred: {REFUSALS} times somebody there said that they did"
+        " not ask for these calls. It is not called, and nobody can register it. Should who has it want calls, movans"
+        " registrant lift, which asks for the number, lets it in again"
+    )
+    alerts.add(conn, _barred(registrant_id), says, now=now)
+
+
 def _refused(registrant_id: int) -> str:
     return f"registrant {registrant_id} refused"
 
 
-def may_register(conn: Connection, caller_hash: bytes | None, *, now: datetime) -> bool:
-    """Whether from this presented number, which proves nothing, so many may register; a withheld one always may."""
+def _barred(registrant_id: int) -> str:
+    return f"registrant {registrant_id} barred"
+
+
+def too_many_within(conn: Connection, caller_hash: bytes | None, *, now: datetime) -> timedelta | None:
+    """The longest time within which too many registered from this presented number, which proves nothing.
+
+    None where they may register; whose number is withheld always may.
+    """
     if caller_hash is None:
-        return True
-    return all(_registered_from(conn, caller_hash, since=now - span) < most for span, most in REGISTRATIONS)
+        return None
+    spans = (span for span, most in REGISTRATIONS if _registered_from(conn, caller_hash, since=now - span) >= most)
+    return max(spans, default=None)
 
 
 def note_registering(conn: Connection, caller_hash: bytes | None, *, now: datetime) -> None:

@@ -121,8 +121,13 @@ def clear(keyring: Keyring, cipher: bytes, key_id: str) -> str:
 
 
 def masked(keyring: Keyring, cipher: bytes, key_id: str) -> str:
+    """A sealed telephone number as it may be shown."""
+    return ending(keyring.open(cipher, key_id))
+
+
+def ending(number: str) -> str:
     """A telephone number as it may be shown: its last two digits."""
-    return "•••-•••-••" + keyring.open(cipher, key_id)[-2:]
+    return "•••-•••-••" + number[-2:]
 
 
 @dataclass(frozen=True)

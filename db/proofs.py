@@ -46,11 +46,16 @@ def prove(conn: Connection, registrant_id: int, number_hash: bytes, *, now: date
     telephones = [
         telephone_id
         for (telephone_id,) in conn.execute(
-            """update telephone set proven_at = %s
+            """update telephone set proven_at = %s, proven_once = true
                where registrant_id = %s and number_hash = %s and ended_at is null returning id""",
             [now, registrant_id, number_hash],
         )
     ]
+    replaced = conn.execute(
+        "select replaces from telephone where id = any(%s) and replaces is not null", [telephones]
+    ).fetchall()
+    conn.execute("update telephone set replaces = null where id = any(%s)", [telephones])
+    stop_calling(conn, [telephone_id for (telephone_id,) in replaced], "given up", now=now)
     return conn.execute(
         """update proof set state = 'proven', ended_at = %s, next_call_at = null
            where state = 'open' and telephone_id = any(%s)""",
@@ -69,14 +74,25 @@ def waiting(conn: Connection, number_hash: bytes) -> tuple[bool, bool]:
     return row or (False, False)
 
 
-def refuse(conn: Connection, number_hash: bytes, *, now: datetime) -> bool:
-    """Whoever picked up did not ask for this: what is not proven there ends. Returns whether that is all there is.
+def stop_calling(conn: Connection, telephone_ids: list[int], proof_state: str, *, now: datetime) -> None:
+    """These telephones are not called any more, and what was to be proven there ends."""
+    conn.execute("update telephone set ended_at = %s where id = any(%s) and ended_at is null", [now, telephone_ids])
+    conn.execute(
+        """update proof set state = %s, ended_at = %s, next_call_at = null
+           where state = 'open' and telephone_id = any(%s)""",
+        [proof_state, now, telephone_ids],
+    )
 
-    What is proven goes on, and staff are told. A registrant who has no other telephone is not called any more at all.
+
+def refuse(conn: Connection, number_hash: bytes, *, now: datetime) -> bool:
+    """Whoever picked up did not ask for this: what was never proven there ends. Returns whether that is all there is.
+
+    What was proven once goes on, also where staff have set a new PIN since, and staff are told. A registrant who has no
+    other telephone is not called any more at all.
     """
     telephones = conn.execute(
         """insert into refusal (telephone_id, number_hash, at, proven)
-           select id, number_hash, %(now)s, proven_at is not null from telephone
+           select id, number_hash, %(now)s, proven_once from telephone
            where number_hash = %(hash)s and ended_at is null
            returning telephone_id, proven, (select registrant_id from telephone where id = telephone_id)""",
         {"hash": number_hash, "now": now},
@@ -84,12 +100,9 @@ def refuse(conn: Connection, number_hash: bytes, *, now: datetime) -> bool:
     unproven = [telephone_id for telephone_id, proven, _ in telephones if not proven]
     for registrant_id in [registrant_id for _, proven, registrant_id in telephones if proven]:
         guard.tell_of_refusal(conn, registrant_id, now=now)
-    conn.execute("update telephone set ended_at = %s where id = any(%s)", [now, unproven])
-    conn.execute(
-        """update proof set state = 'not wanted', ended_at = %s, next_call_at = null
-           where state = 'open' and telephone_id = any(%s)""",
-        [now, unproven],
-    )
+    stop_calling(conn, unproven, "not wanted", now=now)
+    if unproven and guard.barred(conn, [number_hash]):
+        guard.tell_of_bar(conn, min(registrant_id for _, proven, registrant_id in telephones if not proven), now=now)
     for (registrant_id,) in conn.execute(
         """select distinct registrant_id from telephone t where id = any(%s) and not exists (
                select from telephone o where o.registrant_id = t.registrant_id and o.ended_at is null)""",

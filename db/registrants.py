@@ -58,9 +58,9 @@ def register(
 ) -> Registered:
     """Register whoever has this number and PIN for an offender; a second time only adds what they want to be told of.
 
-    A barred number is not registered; the caller is not to hear that, so it is no error. The number is called for its
-    proof at ``prove_at``, or as soon as the caller has hung up, also where it is proven: else who hears of a call or
-    not would know who is registered there.
+    A barred number is not registered, but by who has proven it; the caller is not to hear that, so it is no error. The
+    number is called for its proof at ``prove_at``, or as soon as the caller has hung up, also where it is proven: else
+    who hears of a call or not would know who is registered there.
 
     The PIN counts as one that was tried (see ``_try``), unless the caller is ``known`` to be this registrant. While the
     number is locked, all of this is the same, but the registrant is not returned: nothing of theirs can be changed.
@@ -69,10 +69,11 @@ def register(
     """
     conn.execute("select from offender where id = %s for update", [offender_id])
     found, may_go_on = _try(conn, keyring, number, pin, known=known, now=now)
-    if guard.barred(conn, keyring.hashes(number)):
+    if guard.barred(conn, keyring.hashes(number)) and not (found and found.proven):
         return Registered(custody.get(conn, offender_id))
-    if found:
+    if found:  # what they chose before is only ever changed towards the safer side: other people may listen
         registrant_id = found.id
+        conn.execute("update registrant set pin_first = pin_first or %s where id = %s", [pin_first, registrant_id])
     else:
         registrant_id = _add(conn, keyring, pin, language, pin_first=pin_first, now=now)
         _add_telephone(conn, keyring, registrant_id, number)
@@ -110,24 +111,45 @@ def change_number(
     prove_at: datetime,
     now: datetime,
 ) -> int | None:
-    """Call another number instead of an old one, in the same place; the proof to be called for. None as above."""
+    """Call another number instead of an old one; the proof to be called for. None as above.
+
+    An old one that was proven is called as well until the new one is: the new one may have been keyed in wrong.
+    """
     taken = _has_telephone(conn, keyring, registrant_id, new) is not None
     if taken or not _is_free(conn, keyring, registrant_id, new, pin, now=now):
         return None
-    telephone_id, sealed = _telephone(conn, keyring, registrant_id, old), keyring.seal(new)
-    conn.execute(
-        """update telephone set number_hash = %s, number_cipher = %s, key_id = %s, proven_at = null where id = %s""",
-        [sealed.hash, sealed.cipher, sealed.key_id, telephone_id],
-    )
-    return proofs.ask(conn, telephone_id, call_at=prove_at, now=now)
+    telephone_id = _telephone(conn, keyring, registrant_id, old)
+    row = conn.execute(
+        "select case when proven_once then id else replaces end from telephone where id = %s", [telephone_id]
+    ).fetchone()
+    stays = row[0] if row else None
+    changed_before = conn.execute("select id from telephone where replaces = %s", [stays]).fetchall()
+    given_up = {other for (other,) in changed_before} | {telephone_id} - {stays}
+    proofs.stop_calling(conn, list(given_up), "given up", now=now)
+    _add_telephone(conn, keyring, registrant_id, new, replaces=stays)
+    return proofs.ask(conn, _telephone(conn, keyring, registrant_id, new), call_at=prove_at, now=now)
 
 
 def telephones(conn: Connection, registrant_id: int) -> int:
-    """How many telephones a registrant has."""
+    """How many telephones a registrant has, once those that are to replace others do."""
     row = conn.execute(
-        "select count(*) from telephone where registrant_id = %s and ended_at is null", [registrant_id]
+        "select count(*) from telephone where registrant_id = %s and ended_at is null and replaces is null",
+        [registrant_id],
     ).fetchone()
     return row[0] if row else 0
+
+
+def numbers(conn: Connection, keyring: Keyring, registrant_id: int) -> list[str]:
+    """What others may know of a registrant, so that no PIN is to be part of it: telephones and offender numbers."""
+    own = conn.execute(
+        "select number_cipher, key_id from telephone where registrant_id = %s and ended_at is null", [registrant_id]
+    ).fetchall()
+    offenders = conn.execute(
+        """select number from registration r join offender o on o.id = offender_id
+           where registrant_id = %s and ended_at is null""",
+        [registrant_id],
+    ).fetchall()
+    return [keyring.open(cipher, key_id) for cipher, key_id in own] + [number for (number,) in offenders]
 
 
 def prove_again(
@@ -303,14 +325,22 @@ def _add(conn: Connection, keyring: Keyring, pin: str, language: str, *, pin_fir
     return registrant_id
 
 
-def _add_telephone(conn: Connection, keyring: Keyring, registrant_id: int, number: str) -> None:
+def _add_telephone(
+    conn: Connection, keyring: Keyring, registrant_id: int, number: str, *, replaces: int | None = None
+) -> None:
     """In the place after the last, ended ones counted: a place is never given twice."""
     sealed = keyring.seal(number)
     conn.execute(
-        """insert into telephone (registrant_id, place, number_hash, number_cipher, key_id)
-           select %(id)s, coalesce(max(place), 0) + 1, %(hash)s, %(cipher)s, %(key)s
+        """insert into telephone (registrant_id, place, number_hash, number_cipher, key_id, replaces)
+           select %(id)s, coalesce(max(place), 0) + 1, %(hash)s, %(cipher)s, %(key)s, %(replaces)s
            from telephone where registrant_id = %(id)s""",
-        {"id": registrant_id, "hash": sealed.hash, "cipher": sealed.cipher, "key": sealed.key_id},
+        {
+            "id": registrant_id,
+            "hash": sealed.hash,
+            "cipher": sealed.cipher,
+            "key": sealed.key_id,
+            "replaces": replaces,
+        },
     )
 
 

@@ -39,11 +39,18 @@ def of(conn: Connection, registrant_id: int) -> list[Registration]:
 
 
 def end(conn: Connection, registration_id: int, *, now: datetime) -> None:
-    """The registrant no longer wants it: nobody is called about it any more."""
+    """The registrant no longer wants it: nobody is called about it any more; after the last, not for a proof either."""
     conn.execute("update registration set ended_at = %s where id = %s and ended_at is null", [now, registration_id])
     conn.execute(
         """update notification set state = 'registration ended', ended_at = %s, next_call_at = null
            where registration_id = %s and state = 'open'""",
+        [now, registration_id],
+    )
+    conn.execute(
+        """update proof p set state = 'given up', ended_at = %s, next_call_at = null
+           from telephone t join registration ended using (registrant_id)
+           where t.id = p.telephone_id and ended.id = %s and p.state = 'open' and not exists (
+               select from registration r where r.registrant_id = t.registrant_id and r.ended_at is null)""",
         [now, registration_id],
     )
 

@@ -543,9 +543,15 @@ class Settings(_Part):
 
     @property
     def own_telephones(self) -> set[str]:
-        """Numbers that nobody can be called at: the service's own, the operator's, and the jails'."""
+        """Numbers that nobody can be called at: the service's own, those of who helps, and the jails'."""
         jails = {facility.telephone for agency in self.agencies.values() for facility in agency.facilities.values()}
-        return jails | {self.service.number, self.service.operator}
+        # What is dialled for the operator may have another digit before it, for an outside line or the country.
+        return jails | {
+            self.service.number,
+            self.service.operator,
+            self.service.crisis_line,
+            self.operator.dial[-10:],
+        }
 
 
 def load(path: Path) -> Settings:

@@ -13,10 +13,11 @@ from psycopg import Connection
 
 from agi import telephone
 from agi.pin import weakness
-from db import guard, staff
+from db import guard, overview, registrants, staff
+from db.staff import Known
 from feed.cells import with_zone
+from movans import tables
 from movans.console import out
-from movans.tables import acts, registrants
 from movans.wiring import House, now
 
 
@@ -30,20 +31,20 @@ def registrant() -> None:
 def show(context: click.Context) -> None:
     """Who is registered with a telephone number, and for whom."""
     house = House.at(context.obj)
-    hashes = house.keyring().hashes(_ask_number())
+    number = _ask_number()
+    hashes = house.keyring().hashes(number)
     with house.database() as db, db.connection() as conn:
         found = staff.known_at(conn, hashes)
         if not found:
             out.print("Nobody was ever registered with this number.")
         else:
             wanted = staff.wanted(conn, [one.id for one in found])
-            out.print(registrants(found, wanted, house.settings.service.zone))
+            out.print(tables.registrants(found, wanted, house.settings.service.zone))
         if guard.barred(conn, hashes):
             out.print("It is barred: people there said that they had not asked for calls. movans registrant lift")
         if guard.locked(conn, hashes, now=now()):
             out.print("It is locked: too many wrong PINs were tried within a day. movans registrant lift")
-        for one in found:
-            staff.record(conn, who(), "looked up by number", one.id, now=now())
+        _record(conn, "looked up by number", found, number)
 
 
 @registrant.command()
@@ -72,10 +73,11 @@ def pin(context: click.Context, registrant_id: int) -> None:
     house = House.at(context.obj)
     with house.database() as db, db.connection() as conn:
         _check(conn, registrant_id)
+        numbers = registrants.numbers(conn, house.keyring(), registrant_id)
     new = click.prompt("New PIN, four digits", hide_input=True, confirmation_prompt=True)
     if len(new) != 4 or not new.isdigit():
         raise click.ClickException("a PIN has four digits; nothing was changed")
-    if weakness(new):
+    if weakness(new, *numbers):
         raise click.ClickException("this PIN is easy to guess; let the registrant make up another. Nothing was changed")
     with house.database() as db, db.connection() as conn:
         if not staff.set_pin(conn, house.keyring(), registrant_id, new, who=who(), now=now()):
@@ -88,10 +90,12 @@ def pin(context: click.Context, registrant_id: int) -> None:
 def lift(context: click.Context) -> None:
     """Let a number be registered and managed again that is barred or locked."""
     house = House.at(context.obj)
-    hashes = house.keyring().hashes(_ask_number())
+    number = _ask_number()
+    hashes = house.keyring().hashes(number)
     with house.database() as db, db.connection() as conn:
         refusals, wrong_pins = guard.lift(conn, hashes, now=now())
-        staff.record(conn, who(), f"lifted {refusals} refusals and {wrong_pins} wrong PINs of a number", now=now())
+        what = f"lifted {refusals} refusals and {wrong_pins} wrong PINs of a number"
+        _record(conn, what, staff.known_at(conn, hashes), number)
     out.print(f"{refusals} refusals and {wrong_pins} wrong PINs no longer count.")
 
 
@@ -110,7 +114,7 @@ def audit(context: click.Context, since: str | None, whose: str | None) -> None:
     with house.database() as db, db.connection() as conn:
         done = staff.acts(conn, since=begin, who=whose)
     if done:
-        out.print(acts(done, zone))
+        out.print(tables.acts(done, zone))
     else:
         out.print("Nothing was done.")
 
@@ -120,6 +124,14 @@ def _check(conn: Connection, registrant_id: int) -> None:
         raise click.ClickException(
             f"there is no registrant {registrant_id}; movans registrant show finds them by their number"
         )
+
+
+def _record(conn: Connection, what: str, found: list[Known], number: str) -> None:
+    """Keep what was done about a telephone number: of whom, or where it is nobody's, by the end of the number."""
+    for one in found:
+        staff.record(conn, who(), what, one.id, now=now())
+    if not found:
+        staff.record(conn, who(), f"{what} {overview.ending(number)}, which is nobody's", now=now())
 
 
 def _ask_number() -> str:

@@ -188,7 +188,7 @@ def registrants(known: list[Known], wanted: list[Wanted], zone: ZoneInfo) -> Tab
     for one in known:
         state = "not proven"
         if one.ended_at:
-            state = "ended: not wanted there"
+            state = "ended: not wanted there" if one.refused else "ended: another one replaced it"
         elif one.proven_at:
             state = f"proven {_time(one.proven_at, zone)}" + (", refused" if one.refused else "")
         theirs = [item for item in wanted if item.registrant_id == one.id]

@@ -182,3 +182,35 @@ def test_the_first_language_is_the_one_that_the_settings_name_first(
     spanish_first = replace(service, catalogues={language: catalogues[language] for language in ("es", "en")})
     caller.hears("para español").hears("for English").hears("le damos la bienvenida").hangs_up()
     caller.calls(hotline, spanish_first)
+
+
+@pytest.mark.parametrize(
+    ("keys", "says", "kept"),
+    [("1", "we speak English", "en"), ("2", "le hablamos en español", "es"), ("9", "una llamada de prueba", "es")],
+)
+def test_who_has_come_back_changes_the_language_or_leaves_it(
+    keys: str, says: str, kept: str, caller: Caller, bilingual: Service, conn: psycopg.Connection, smith: Offender,
+    register: Callable[..., None],
+):  # fmt: skip
+    register(smith, language="es")
+    changes_language(caller).presses(keys).hears(says).hangs_up()
+    caller.calls(hotline, bilingual)
+    assert conn.execute("select language from registrant").fetchall() == [(kept,)]
+    assert caller.dialplan == kept
+
+
+@pytest.mark.parametrize("keys", ["", "7"])
+def test_silence_and_other_keys_change_no_language(
+    keys: str, caller: Caller, bilingual: Service, conn: psycopg.Connection, smith: Offender, register
+):
+    register(smith, language="es")
+    changes_language(caller).presses(keys).hears(ENGLISH).hears(SPANISH).presses(keys)
+    caller.hears(ENGLISH).hears(SPANISH).presses(keys).hears("adiós")
+    assert caller.calls(hotline, bilingual) == "gave up"
+    assert conn.execute("select language from registrant").fetchall() == [("es",)]
+
+
+def changes_language(caller: Caller) -> Caller:
+    caller.hears(SPANISH).presses("2").hears("oprima el 4").presses("4").hears("que nos dejó").presses("5735550142#")
+    caller.hears("su PIN de cuatro números").presses("2580").hears("oprima el 4").presses("4")
+    return caller.hears("cambiar de idioma, oprima el 4").presses("4").hears(ENGLISH).hears(SPANISH)

@@ -8,7 +8,7 @@ import pytest
 
 from agi.hotline import hotline
 from agi.service import Service
-from db import registrants
+from db import guard, proofs, registrants
 from db.custody import Offender
 from tests import people
 from tests.conftest import KEYS, NOON
@@ -127,6 +127,17 @@ def test_news_is_spelled_and_confirmed_where_no_voice_speaks(
 
 
 @pytest.mark.usefixtures("registered")
+def test_news_that_was_settled_meanwhile_is_not_said_to_be_confirmed(
+    caller: Caller, service: Service, smith: Offender, happens: Callable[..., int]
+):
+    happens(smith, "released")
+    comes_back(caller).hears("news that waits").presses("1").hears("John Smith was released").hears("to confirm")
+    caller.meanwhile(lambda: happens(smith, "returned", "in custody", hour=1)).presses("1")
+    caller.hears("something newer has happened").hangs_up()
+    caller.calls(hotline, service)
+
+
+@pytest.mark.usefixtures("registered")
 def test_without_news_they_are_told_so(caller: Caller, service: Service):
     comes_back(caller).hears("news that waits").presses("1").hears("no news that waits").hears("test call").hangs_up()
     caller.calls(hotline, service)
@@ -187,15 +198,71 @@ def test_another_person_is_added_with_the_telephone_and_pin_that_were_entered(
 
 
 @pytest.mark.usefixtures("registered")
-def test_the_number_is_changed_and_the_new_one_is_called_for_its_proof(
+def test_the_number_is_changed_when_the_new_one_is_proven_and_that_is_called_for_its_proof(
     caller: Caller, service: Service, conn: psycopg.Connection
 ):
     comes_back(caller).hears("change your telephone").presses("4").hears("another number, press 1").presses("1")
     caller.hears("telephone number where").presses("5735550143#").hears("if this is right").presses("1")
     caller.hears("directly").presses("1").hears("noted that number").hears("within ten minutes").hangs_up()
     caller.calls(hotline, service)
-    assert registrants.find(conn, KEYS, KEYS.hashes("5735550143"), "2580")
+    registrant = registrants.find(conn, KEYS, KEYS.hashes("5735550143"), "2580")
+    assert registrant == registrants.find(conn, KEYS, KEYS.hashes(NUMBER), "2580")
+    assert proof_calls(conn) == [timedelta(0)]
+    proofs.prove(conn, registrant or 0, KEYS.hash("5735550143"), now=NOON)
+    assert registrants.find(conn, KEYS, KEYS.hashes("5735550143"), "2580") == registrant
     assert registrants.find(conn, KEYS, KEYS.hashes(NUMBER), "2580") is None
+    assert proof_calls(conn) == []
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_number_that_is_changed_twice_is_called_beside_the_one_that_was_proven_and_no_third(
+    caller: Caller, service: Service, conn: psycopg.Connection
+):
+    comes_back(caller)
+    for number in ("5735550143", "5735550144"):
+        caller.hears("change your telephone").presses("4").hears("another number, press 1").presses("1")
+        caller.hears("telephone number where").presses(f"{number}#").hears("if this is right").presses("1")
+        caller.hears("directly").presses("1").hears("noted that number").hears("within ten minutes")
+    caller.hangs_up()
+    caller.calls(hotline, service)
+    called = conn.execute("select number_hash from telephone where ended_at is null order by place").fetchall()
+    assert called == [(KEYS.hash(NUMBER),), (KEYS.hash("5735550144"),)]
+    assert proof_calls(conn) == [timedelta(0)]
+
+
+def test_a_number_that_was_never_proven_is_not_called_any_more_when_it_is_changed(
+    caller: Caller, service: Service, conn: psycopg.Connection, smith: Offender, leave: Callable[..., None]
+):
+    leave(smith)
+    comes_back(caller).hears("change your telephone").presses("4").hears("another number, press 1").presses("1")
+    caller.hears("telephone number where").presses("5735550143#").hears("if this is right").presses("1")
+    caller.hears("directly").presses("1").hears("noted that number").hangs_up()
+    caller.calls(hotline, service)
+    called = conn.execute("select number_hash from telephone where ended_at is null").fetchall()
+    assert called == [(KEYS.hash("5735550143"),)]
+    assert proof_calls(conn) == [timedelta(0)]
+
+
+@pytest.mark.usefixtures("registered")
+def test_who_ends_their_last_registration_is_not_called_for_a_proof_either(
+    caller: Caller, service: Service, conn: psycopg.Connection
+):
+    comes_back(caller).hears("test call, press 5").presses("5").hears("within ten minutes")
+    caller.hears("end what you are registered for, press 2").presses("2").hears("to end it").presses("2")
+    caller.hears("this has ended").hears("test call").hangs_up()
+    caller.calls(hotline, service)
+    assert proof_calls(conn) == []
+
+
+@pytest.mark.usefixtures("registered")
+def test_who_keeps_a_registration_is_still_called_for_the_proof(
+    caller: Caller, service: Service, conn: psycopg.Connection, jail: Callable[..., Offender], register
+):
+    register(jail("55", "JANE", "DOE"))
+    comes_back(caller).hears("test call, press 5").presses("5").hears("within ten minutes")
+    caller.hears("end what you are registered for, press 2").presses("2").hears("to end it").presses("2")
+    caller.hears("this has ended").hears("Jane Doe").presses("1").hears("test call").hangs_up()
+    caller.calls(hotline, service)
     assert proof_calls(conn) == [timedelta(0)]
 
 
@@ -253,4 +320,58 @@ def test_who_is_not_proven_yet_hears_so(caller: Caller, service: Service, smith:
 def test_nine_goes_back_to_the_choices(caller: Caller, service: Service):
     comes_back(caller).hears("press 4").presses("4").hears("change your PIN").presses("9").hears("test call")
     caller.presses("9").hears("to find a person").hangs_up()
+    caller.calls(hotline, service)
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_test_call_and_another_telephone_do_not_say_that_nobody_is_registered(caller: Caller, service: Service):
+    comes_back(caller).hears("test call, press 5").presses("5").hears("three such calls a day")
+    for key in ("1", "2"):
+        caller.hears("press 4").presses("4").hears("to add a telephone").presses(key)
+        caller.hears("telephone number where").presses(f"573555014{key}#" if key == "1" else "5735550144#")
+        caller.hears("if this is right").presses("1").hears("directly").presses("1").hears("three such calls a day")
+    caller.hangs_up()
+    caller.calls(hotline, service)
+    assert "not registered" not in " ".join(caller.heard)
+
+
+@pytest.mark.usefixtures("registered")
+def test_who_has_three_telephones_is_told_so_and_one_that_is_to_replace_another_is_no_fourth(
+    caller: Caller, service: Service, conn: psycopg.Connection
+):
+    comes_back(caller)
+    for key, number in (("1", "5735550143"), ("2", "5735550144"), ("2", "5735550145")):
+        caller.hears("press 4").presses("4").hears("to add a telephone").presses(key)
+        caller.hears("telephone number where").presses(f"{number}#").hears("if this is right").presses("1")
+        caller.hears("directly").presses("1").hears("we have noted that")
+    caller.hears("press 4").presses("4").hears("to add a telephone").presses("2").hears("you have three telephones")
+    caller.hears("test call").hangs_up()
+    caller.calls(hotline, service)
+    assert conn.execute("select count(*) from telephone where ended_at is null").fetchone() == (4,)
+
+
+@pytest.mark.usefixtures("registered")
+def test_changing_the_number_counts_as_registering_from_that_telephone(
+    caller: Caller, service: Service, conn: psycopg.Connection
+):
+    for _ in range(4):
+        guard.note_registering(conn, KEYS.hash(caller.caller), now=NOON)
+    comes_back(caller).hears("press 4").presses("4").hears("another number, press 1").presses("1")
+    caller.hears("telephone number where").presses("5735550143#").hears("if this is right").presses("1")
+    caller.hears("directly").presses("1").hears("noted that number")
+    caller.hears("press 4").presses("4").hears("another number, press 1").presses("1").hears("too many numbers")
+    caller.hears("test call").hangs_up()
+    caller.calls(hotline, service)
+
+
+@pytest.mark.parametrize("pin", ["0234", "0144"], ids=["an offender's", "a second telephone's"])
+@pytest.mark.usefixtures("registered")
+def test_a_new_pin_is_no_part_of_any_number_that_is_known_of_them(
+    pin: str, caller: Caller, service: Service, conn: psycopg.Connection
+):
+    registrant = registrants.find(conn, KEYS, KEYS.hashes(NUMBER), "2580")
+    assert registrant
+    registrants.add_telephone(conn, KEYS, registrant, number="5735550144", pin="2580", prove_at=NOON, now=NOON)
+    comes_back(caller).hears("press 4").presses("4").hears("change your PIN, press 3").presses("3")
+    caller.hears("make up a PIN").presses(pin).hears("part of a number").hangs_up()
     caller.calls(hotline, service)

@@ -132,6 +132,21 @@ def test_the_call_for_a_proof_waits_while_the_caller_talks_with_a_person(
     assert proof_calls(conn) == [timedelta(minutes=20)]
 
 
+@pytest.mark.parametrize(("hour", "says"), [(18, "to reach a person"), (4, "if you need somebody to talk to now")])
+@pytest.mark.usefixtures("smith")
+def test_who_cannot_go_on_is_told_how_to_reach_a_person_or_at_night_a_crisis_line(
+    hour: int, says: str, caller: Caller, service: Service, clock: Clock
+):
+    clock.now = clock.now.replace(hour=hour)
+    caller.hears("to find a person").presses("4")
+    for _ in range(3):
+        caller.hears("number that you left").presses("5735550142#").hears("four digit PIN").presses("1470")
+        caller.hears("do not belong together")
+    caller.hears("we cannot go on with this here").hears(says).hears("goodbye")
+    assert caller.calls(hotline, with_trunk(service, hours=WEEK)) == "gave up"
+    assert "understand" not in " ".join(caller.heard)
+
+
 @pytest.mark.parametrize(
     ("hours", "day", "at", "there"),
     [

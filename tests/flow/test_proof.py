@@ -10,7 +10,7 @@ from agi.channel import KEYS as KEYPAD
 from agi.channel import MissingSound
 from agi.notify import notify
 from agi.service import Service
-from db import attempts, proofs, registrants
+from db import attempts, guard, proofs, registrants, staff
 from db.custody import Offender
 from dialer.outcome import finish
 from prompts.catalogue import Catalogue, Utterance
@@ -19,6 +19,7 @@ from tests.conftest import KEYS, NOON, TRUNKS
 from tests.flow.telephone import Caller
 
 DAY = timedelta(days=1)
+NUMBER = "5735550142"
 
 
 @pytest.fixture
@@ -174,6 +175,63 @@ def test_nine_twice_on_news_ends_the_unproven_and_leaves_the_proven_alone(
     states = [state for (state,) in conn.execute("select state from notification order by id")]
     assert sorted(states) == ["open", "registration ended"]
     assert registrations(conn) == 1
+
+
+@pytest.mark.parametrize("left_it", ["a new PIN", "a new number"])
+def test_nine_twice_never_ends_what_was_proven_before_staff_set_a_pin_or_the_number_was_changed(
+    left_it: str,
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+):
+    register(smith)
+    her = registrants.find(conn, KEYS, KEYS.hashes(NUMBER), "2580")
+    assert her
+    if left_it == "a new PIN":
+        assert staff.set_pin(conn, KEYS, her, "1470", who="ann", now=NOON)
+        number, says = NUMBER, "told our staff"
+    else:
+        number, says = "5735550143", "will not call you about this again"
+        assert registrants.change_number(conn, KEYS, her, old=NUMBER, new=number, pin="2580", prove_at=NOON, now=NOON)
+    (attempt,) = due(conn)
+    assert attempts.begin(conn, KEYS, attempt, end_within=timedelta(minutes=5), now=NOON) == number
+    caller.hears("PIN now").presses("9#").hears("press 9 again").presses("9").hears(says)
+    assert caller.calls(notify, service, attempt) == "over"
+    assert registrations(conn) == 1
+    called = conn.execute("select number_hash from telephone where ended_at is null").fetchall()
+    assert called == [(KEYS.hash(NUMBER),)]
+    told = conn.execute("select says from alert").fetchall()
+    assert len(told) == (1 if left_it == "a new PIN" else 0)
+
+
+def test_the_third_refusal_bars_a_number_which_staff_are_told_with_what_to_do(
+    conn: psycopg.Connection, smith: Offender
+):
+    for day in range(3):
+        people.leave(conn, KEYS, number=NUMBER, pin=f"147{day}", offender_id=smith.id, now=NOON)
+        assert conn.execute("select from alert").fetchall() == []
+        proofs.refuse(conn, KEYS.hash(NUMBER), now=NOON + day * DAY)
+    ((says,),) = conn.execute("select says from alert where over_at is null").fetchall()
+    assert "is barred" in says
+    assert "movans registrant lift" in says
+    assert NUMBER not in says
+    guard.lift(conn, KEYS.hashes(NUMBER), now=NOON + 3 * DAY)
+    assert conn.execute("select from alert where over_at is null").fetchall() == []
+
+
+def test_a_bar_keeps_nobody_from_registering_more_who_has_proven_the_number(
+    conn: psycopg.Connection, smith: Offender, jail: Callable[..., Offender], register: Callable[..., None]
+):
+    register(smith)
+    for day in range(3):
+        people.leave(conn, KEYS, number=NUMBER, pin=f"147{day}", offender_id=smith.id, now=NOON)
+        proofs.refuse(conn, KEYS.hash(NUMBER), now=NOON + day * DAY)
+    other = jail("55", "JANE", "DOE")
+    for pin, registered in (("1473", 1), ("2580", 2)):
+        people.leave(conn, KEYS, number=NUMBER, pin=pin, offender_id=other.id, now=NOON + 3 * DAY)
+        assert registrations(conn) == registered
 
 
 def test_who_has_another_telephone_is_called_there_instead_of_where_nobody_knows_them(

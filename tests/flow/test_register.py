@@ -63,8 +63,14 @@ def test_a_pin_that_is_easy_to_guess_is_refused_and_asked_for_again(caller: Call
     caller.calls(hotline, service)
 
 
-@pytest.mark.parametrize("number", ["5735550111", "8665550182", "5735550100"])
+@pytest.mark.parametrize("number", ["5735550111", "8665550182", "5735550100", "5735550177", "8015550199"])
 def test_a_jails_and_the_services_own_numbers_are_refused(number: str, caller: Caller, service: Service):
+    settings = service.settings
+    who_helps = {
+        "operator": settings.operator.model_copy(update={"dial": "915735550177"}),
+        "service": settings.service.model_copy(update={"crisis_line": "8015550199"}),
+    }
+    service = replace(service, settings=settings.model_copy(update=who_helps))
     press(caller, TO_THE_PIN[:4]).hears("telephone number where").presses(f"{number}#")
     caller.hears("number of a jail or of this service").hears("telephone number where").hangs_up()
     caller.calls(hotline, service)
@@ -168,6 +174,18 @@ def test_who_registers_a_second_time_is_told_of_more_and_never_of_less(
         assert conn.execute("select about from registration").fetchall() == [(about,)]
 
 
+@pytest.mark.parametrize(
+    ("keys", "first"), [("1", False), ("2", True), ("12", True), ("21", True)], ids=["no", "yes", "added", "kept"]
+)
+def test_who_once_wanted_the_pin_asked_for_first_is_always_asked(
+    keys: str, caller: Caller, service: Service, conn: psycopg.Connection, *, first: bool
+):
+    for key in keys:
+        press(again(caller), (*TO_THE_END[:-1], ("ask for your pin first", key))).hears("you are registered").hangs_up()
+        caller.calls(hotline, service)
+    assert conn.execute("select pin_first from registrant").fetchall() == [(first,)]
+
+
 def test_who_goes_back_in_the_middle_is_asked_for_everything_again(
     caller: Caller, service: Service, conn: psycopg.Connection, jail: Callable[..., Offender]
 ):
@@ -188,13 +206,49 @@ def test_a_second_telephone_is_called_after_the_first(caller: Caller, service: S
     assert proof_calls(conn) == [timedelta(0)] * 2
 
 
-def test_who_registers_again_and_again_from_one_number_is_told_to_try_tomorrow(
+@pytest.mark.parametrize(
+    ("times", "hours", "says"),
+    [(5, 0.9, "try again in an hour"), (20, 23, "try again tomorrow"), (20, 0.9, "try again tomorrow")],
+)
+def test_who_registers_again_and_again_from_one_number_is_told_until_when_they_cannot(
+    times: int, hours: float, says: str, caller: Caller, service: Service, conn: psycopg.Connection
+):
+    for _ in range(times):
+        guard.note_registering(conn, KEYS.hash(caller.caller), now=NOON - timedelta(hours=hours))
+    press(caller, TO_THE_PIN[:3]).hears("too many numbers were left").hears("to find a person").hangs_up()
+    caller.calls(hotline, service)
+    assert says in " ".join(caller.heard)
+    assert registrations(conn) == 0
+
+
+@pytest.mark.parametrize(("times", "hours"), [(4, 0.9), (19, 23), (20, 24.1)])
+def test_who_has_registered_less_often_may(
+    times: int, hours: float, caller: Caller, service: Service, conn: psycopg.Connection
+):
+    for _ in range(times):
+        guard.note_registering(conn, KEYS.hash(caller.caller), now=NOON - timedelta(hours=hours))
+    press(caller, TO_THE_END).hears("you are registered").hangs_up()
+    caller.calls(hotline, service)
+    assert conn.execute("select count(*) from registering").fetchone() == (times + 1,)
+
+
+def test_who_began_to_register_and_did_not_is_not_counted(caller: Caller, service: Service, conn: psycopg.Connection):
+    press(caller, TO_THE_END[:-1]).hears("ask for your pin first").hangs_up()
+    caller.calls(hotline, service)
+    assert conn.execute("select count(*) from registering").fetchone() == (0,)
+
+
+def test_a_fourth_telephone_sounds_as_the_others_and_is_not_called(
     caller: Caller, service: Service, conn: psycopg.Connection
 ):
-    for _ in range(5):
-        guard.note_registering(conn, KEYS.hash(caller.caller), now=NOON)
-    press(caller, TO_THE_PIN[:3]).hears("too many people were registered").hangs_up()
+    press(caller, TO_THE_END)
+    for digit in range(3, 6):
+        caller.hears("just hang up").presses("2").hears("telephone number where").presses(f"573555014{digit}#")
+        caller.hears("if this is right").presses("1").hears("answers that telephone directly").presses("1")
+        caller.hears("noted that telephone").hears("usually within ten minutes")
+    caller.hears("just hang up").hangs_up()
     caller.calls(hotline, service)
+    assert conn.execute("select count(*) from telephone").fetchone() == (3,)
 
 
 def test_an_hour_later_they_may_again_and_a_withheld_number_always_may(

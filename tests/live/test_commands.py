@@ -184,7 +184,12 @@ def test_staff_find_a_registrant_set_a_pin_end_it_and_every_act_is_kept(line: Li
     assert "ten digits" in line.movans("registrant", "show", says="555\n").stderr
     assert "0 refusals" in line.movans("registrant", "lift", says="573-555-0188\n").stdout
     acts = line.query("select what from staff_act where registrant_id = %s order by id", who.registrant_id)
-    assert [what for (what,) in acts] == ["looked up by number", "set a new PIN", f"ended registration {acts_of(line)}"]
+    assert [what for (what,) in acts] == [
+        "looked up by number",
+        "set a new PIN",
+        f"ended registration {acts_of(line)}",
+        "lifted 0 refusals and 1 wrong PINs of a number",
+    ]
 
 
 def acts_of(line: Line) -> object:
