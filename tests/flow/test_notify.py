@@ -775,17 +775,6 @@ def test_who_presses_a_key_is_a_person_though_no_pin_follows(
     assert seen(conn) == ("person", "not confirmed")
 
 
-@pytest.fixture
-def crowded(jail: Callable[..., Offender], register: Callable[..., None], happens: Callable[..., int]) -> list[str]:
-    """Somebody is registered for twelve people, who are all released; their first names in order."""
-    names = ["ANN", "BEA", "CAL", "DAN", "EVE", "FAY", "GUS", "HAL", "IDA", "JOE", "KAY", "LEE"]
-    for hour, name in enumerate(names):
-        offender = jail(f"C{hour}", name, "CROWD")
-        register(offender)
-        happens(offender, "released", hour=hour)
-    return [name.title() for name in names]
-
-
 def test_more_news_than_fits_one_call_is_told_in_part_confirmed_and_the_rest_is_called_about_soon(
     caller: Caller, service: Service, conn: psycopg.Connection, crowded: list[str], ring: Callable[[], int]
 ):
