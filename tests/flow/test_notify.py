@@ -133,6 +133,7 @@ def test_an_entry_that_is_too_short_is_no_wrong_pin(
     caller.hears("PIN now").presses("25#").hears("too short").hears("PIN now").presses("2580").hears("confirmed")
     caller.calls(notify, service, ringing)
     assert conn.execute("select wrong_pins from call_attempt").fetchall() == [(0,)]
+    assert sum("John Smith" in words for words in caller.heard) == 1
 
 
 def test_a_silent_human_hears_the_message_twice(caller: Caller, service: Service, ringing: int):
