@@ -69,7 +69,7 @@ class Explorer(Caller):
         self, catalogue: Catalogue, answers: Sequence[str], *, silent: bool = False, hangs_up_at: int = -1
     ) -> None:
         super().__init__(catalogue)
-        self.answers, self.silent, self.hangs_up_at = list(answers), silent, hangs_up_at
+        self.replies, self.silent, self.hangs_up_at = list(answers), silent, hangs_up_at
         self.place: Place | None = None  # where the answers ended
         self.options: Answers = ()  # what could have been answered there
         self.sounds = 0  # before the last answer
@@ -88,8 +88,8 @@ class Explorer(Caller):
     def wait_key(self, seconds: float) -> str:
         if self._asked and not self._keys:
             self._asked = False
-            if self.answers:
-                self._keys, self.sounds = self.answers.pop(0), len(self.heard)
+            if self.replies:
+                self._keys, self.sounds = self.replies.pop(0), len(self.heard)
             elif not self.silent and not self.place:
                 within = (frame.name for frame in traceback.extract_stack() if "/agi/" in frame.filename)
                 self.place = Place(self._prompt, tuple(within))

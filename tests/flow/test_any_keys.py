@@ -21,13 +21,12 @@ from agi.notify import notify
 from agi.service import Service
 from db.custody import Details, Offender
 from prompts.catalogue import Catalogue, Utterance
+from tests.conftest import EVERYTHING
 from tests.flow.explorer import ENTRIES, Answers, Explorer, Place, explore
 from tests.flow.test_hotline import registrations
 
 Undone = Callable[[], AbstractContextManager[None]]
 
-EVERYTHING = """select query_to_xml('select * from ' || quote_ident(table_name), true, false, '')::text
-                from information_schema.tables where table_schema = 'public'"""
 SECRET = r"573\D?555\D?01\d\d|(?:>|\b)(?:2580|1470|1111)(?:<|\b)"
 ODD = ("", "#", "*", "0#", "9#", "7", "123#", "5" * 25)
 BACK = ("1", "4", "5735550142#", "2580")
@@ -52,7 +51,7 @@ class Guesses(Explorer):
     def is_asked(self, keys: tuple[str, ...]) -> None:
         super().is_asked(keys)
         if self.entries and isinstance(self.entries[0], int):
-            self.answers.append(keys[int(self.entries.pop(0)) % len(keys)])
+            self.replies.append(keys[int(self.entries.pop(0)) % len(keys)])
 
 
 def nothing_is_half_done(conn: psycopg.Connection) -> bool:
