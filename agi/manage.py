@@ -4,7 +4,7 @@ from agi import telephone
 from agi.call import UNUSABLE, Back, Call
 from agi.find import name, say_or
 from agi.language import offer
-from agi.notify import tell
+from agi.notify import for_one_call, tell
 from agi.register import Visit, add_telephone, ask_pin, ask_telephone, count, is_too_many, prove_at
 from agi.service import Service
 from db import custody, notifications, registrants, registrations
@@ -44,12 +44,16 @@ def come_back(call: Call, service: Service, visit: Visit) -> Registrant:
 
 
 def hear_news(call: Call, service: Service, visit: Visit) -> None:
-    """What waits to be told. Number and PIN were entered, so what was heard to its end can be confirmed here."""
+    """What waits to be told. Number and PIN were entered, so what was heard to its end can be confirmed here.
+
+    It is confirmed a part at a time where it is much: a call that is over before all was told is not in vain.
+    """
     with service.db.connection() as conn:
-        news = notifications.open_for(conn, who(visit))
-    if not news:
+        waiting = notifications.open_for(conn, who(visit))
+    if not waiting:
         call.say("no_news")
         return
+    news = for_one_call(service, waiting)
     heard: set[int] = set()
 
     def question() -> None:
@@ -65,6 +69,8 @@ def hear_news(call: Call, service: Service, visit: Visit) -> None:
         with service.db.connection() as conn:
             confirmed = notifications.confirm(conn, who(visit), [item.event_id for item in news], now=service.clock())
         call.say("confirmed" if confirmed else "nothing_to_confirm")
+        if len(news) < len(waiting):
+            hear_news(call, service, visit)
 
 
 def go_through_registrations(call: Call, service: Service, visit: Visit) -> None:

@@ -28,9 +28,7 @@ from prompts.sounds import NoVoice
 log = logging.getLogger(__name__)
 
 TELLINGS = 2  # to somebody who presses nothing
-SENTENCE = timedelta(
-    seconds=30
-)  # of a call's longest time, for each sentence of news: some last 16, and are heard twice
+SENTENCE = timedelta(seconds=30)  # of the longest call, for each sentence of news: some last 16 s, and are heard twice
 LISTENINGS = 8  # of about four seconds each: what talks longer than a greeting is spoken over
 APOLOGY = timedelta(seconds=75)  # the dialplan's limit on a call in which only the apology is still heard, and a margin
 
@@ -233,11 +231,11 @@ class Telling:
         if pin == "99":
             self.nine_twice = True
             raise Back
+        self.only_pin = True
         if len(pin) < 4:
             return "too_few_digits"
         keyring = self.service.keyring
         found = registrants.whose(keyring, self.candidates, pin)
-        self.only_pin = found is None
         self.registrant_id = found.id if found else 0
         if found is None:
             self.note(lambda conn: attempts.count_wrong_pin(conn, self.attempt_id, now=self.service.clock()))

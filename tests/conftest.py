@@ -17,6 +17,9 @@ from tests.cluster import make_run, running
 
 NOON = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)  # a Friday, noon in Missouri
 TRUNKS = {"": Outbound(lines=10, rate=1000)}
+# What stands in all plain columns.
+EVERYTHING = """select query_to_xml('select * from ' || quote_ident(table_name), true, false, '')::text
+                from information_schema.tables where table_schema = 'public'"""
 KEYS = Keyring({"1": bytes(range(32))})
 
 

@@ -156,3 +156,14 @@ def ringing(
     register(smith)
     happens(smith, "released")
     return ring()
+
+
+@pytest.fixture
+def crowded(jail: Callable[..., Offender], register: Callable[..., None], happens: Callable[..., int]) -> list[str]:
+    """Somebody is registered for twelve people, who are all released; their first names in order."""
+    names = ["ANN", "BEA", "CAL", "DAN", "EVE", "FAY", "GUS", "HAL", "IDA", "JOE", "KAY", "LEE"]
+    for hour, name in enumerate(names):
+        offender = jail(f"C{hour}", name, "CROWD")
+        register(offender)
+        happens(offender, "released", hour=hour)
+    return [name.title() for name in names]

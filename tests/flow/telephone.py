@@ -32,6 +32,8 @@ class Step:
 class Caller:
     """Keys are pressed while the sound plays that was waited for, as people in a hurry do."""
 
+    makes: type[Call] = Call
+
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
         self.steps: list[Step] = []
@@ -71,7 +73,7 @@ class Caller:
     def calls(self, flow: Callable[..., Any], service: Service, *arguments: object) -> str:
         """Run the flow as the server does; return how it ended. Fails unless everything was heard that should be."""
         try:
-            flow(Call(self, self.catalogue, LONGEST, lambda: self.seconds), service, *arguments)
+            flow(self.makes(self, self.catalogue, LONGEST, lambda: self.seconds), service, *arguments)
             end = "over"
         except Hangup:
             end = "hung up"

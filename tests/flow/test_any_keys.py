@@ -1,99 +1,57 @@
-"""Calls that nobody wrote down: hung up at every single sound, and with whatever keys."""
+"""Calls that nobody wrote down: every way through the flows, hung up at every single sound, and with whatever keys."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import agi
 from agi.channel import KEYS
 from agi.hotline import hotline
 from agi.notify import notify
 from agi.service import Service
 from db.custody import Details, Offender
 from prompts.catalogue import Catalogue, Utterance
-from tests.flow.telephone import Caller, HangsUpAt
-from tests.flow.test_hotline import TO_THE_END, press, registrations
+from tests.conftest import EVERYTHING
+from tests.flow.explorer import ENTRIES, Answers, Explorer, Place, explore
+from tests.flow.test_hotline import registrations
 
 Undone = Callable[[], AbstractContextManager[None]]
 
-
-REGISTERING = TO_THE_END[2:]
-WAYS = {
-    "by number": TO_THE_END,
-    "by case": (("press 3", "3"), ("court case number", "21#"), ("is the person", "1"), *REGISTERING),
-    "by name": (
-        ("press 1", "1"), ("last name", "764#"), ("first name", "#"), ("to spell more", "1"), ("first name", "5#"),
-        ("to spell more", "2"), ("year of birth", "1988"), ("none of these", "2"), *REGISTERING,
-    ),
-}  # fmt: skip
-
-# What leads on from a question, by words of it.
-LEADS_ON = {
-    "To find a person by name": ("1", "2", "3", "4"),
-    "Enter the offender number": ("100234#", "77#"),
-    "Enter the court case number": ("21#", "77#"),
-    "Spell the last name": ("764#", "76484#", "232#"),
-    "of the first name as you know": ("#", "5#", "5646#"),
-    "Spell more of the first name": ("5646#", "56#", "2#"),
-    "To spell more": ("1", "2", "3"),
-    "Enter the year of birth": ("1988", "1990", "1955"),
-    "none of these": ("1", "2", "9"),
-    "is the person": ("1", "2"),
-    "To be called": ("1", "2", "3"),
-    "To be told of custody": ("1", "2", "3"),
-    "Enter the telephone number": ("5735550142#", "911#"),
-    "If this is right": ("1", "1", "2"),
-    "PIN of four digits": ("2580",),
-    "Enter the same four digits": ("2580", "2581"),
-    "To look up another": ("1", "2"),
-    "answers that telephone directly": ("1", "1", "2"),
-    "To have us say right away": ("1", "2"),
-    "same telephone with the same PIN": ("1", "2"),
-    "that you left with us": ("5735550142#", "5735550143#"),
-    "Enter your four digit PIN": ("2580", "2580", "1111"),
-    "To hear news that waits": ("1", "2", "3", "4", "5"),
-    "To confirm that you heard": ("1", "2"),
-    "To keep this": ("1", "2"),
-    "Those were all": ("1", "2"),
-    "To be called at another number": ("1", "2", "3"),
-    "enter your four digit PIN now": ("2580", "1111", "9#"),
-    "press 9 again": ("9", "1"),
-}
-
-COMING_BACK = (("press 4", "4"), ("you left with us", "5735550142#"), ("four digit PIN", "2580"))
-RETURNS = {
-    "news": (*COMING_BACK, ("press 1", "1"), ("To confirm that you heard", "1"), ("test call", "9")),
-    "ending": (*COMING_BACK, ("press 2", "2"), ("of John", "2"), ("test call", "9")),
-    "a number": (
-        *COMING_BACK, ("press 4", "4"), ("another number", "1"), ("number where", "5735550143#"), ("is right", "1"),
-        ("directly", "1"), ("test call", "9"),
-    ),
-    "a PIN": (
-        *COMING_BACK, ("press 4", "4"), ("change your PIN", "3"), ("make up a PIN", "1470"), ("same four", "1470"),
-        ("test call", "9"),
-    ),
-    "a test call": (*COMING_BACK, ("press 5", "5"), ("test call", "9")),
-}  # fmt: skip
+SECRET = r"573\D?555\D?01\d\d|(?:>|\b)(?:2580|1470|1111)(?:<|\b)"
 ODD = ("", "#", "*", "0#", "9#", "7", "123#", "5" * 25)
+BACK = ("1", "4", "5735550142#", "2580")
+BY_NUMBER = ("2", "100234#", "1", "3")
+REGISTERED = ("1", *BY_NUMBER, "5735550143#", "1", "1", "1470", "1470", "1")
+LATER = [(*REGISTERED, "1", *BY_NUMBER), (*BACK, "2", "1", "1")]
+"""Ways to what is asked only after something else: who registers for another person, and who has kept all there is."""
 
 
-class Guesses(Caller):
-    """Presses keys as they come, or, for a number, an answer to the next question that it knows."""
+class Guesses(Explorer):
+    """Presses keys as they come, or, for a number, one of the answers to the question that is put."""
 
     def __init__(self, catalogue: Catalogue, entries: list[str | int]) -> None:
-        super().__init__(catalogue)
+        super().__init__(catalogue, (), silent=True)
         self.entries = entries
 
     def play(self, utterance: Utterance, keys: str = KEYS) -> str:
-        answers = next((keys for words, keys in LEADS_ON.items() if words in utterance.words), None)
-        if self.entries and not self._keys and (answers or isinstance(self.entries[0], str)):
-            entry = self.entries.pop(0)
-            self._keys = entry if isinstance(entry, str) else answers[entry % len(answers)] if answers else ""
+        if self.entries and isinstance(self.entries[0], str) and not self._keys:
+            self._keys = str(self.entries.pop(0))
         return super().play(utterance, keys)
+
+    def is_asked(self, keys: tuple[str, ...]) -> None:
+        super().is_asked(keys)
+        if self.entries and isinstance(self.entries[0], int):
+            self.replies.append(keys[int(self.entries.pop(0)) % len(keys)])
 
 
 def nothing_is_half_done(conn: psycopg.Connection) -> bool:
@@ -110,16 +68,6 @@ def nothing_is_half_done(conn: psycopg.Connection) -> bool:
                select from to_call where notification_id = n.id)"""
     )
     return half.fetchone() is None
-
-
-def answers_oddly(caller: Caller, steps: tuple[tuple[str, str], ...], at: int, odd: str) -> Caller:
-    """Goes the whole way, and gives one odd answer before the right one."""
-    return press(press(press(caller, steps[:at]), ((steps[at][0], odd),)), steps[at:])
-
-
-def whole_way(caller: Caller, way: str) -> Caller:
-    """Listens to every sound before it answers, so that each can be hung up at."""
-    return press(caller, WAYS[way]).hears("just hang up").hangs_up()
 
 
 @pytest.fixture
@@ -139,23 +87,117 @@ def undone(conn: psycopg.Connection) -> Undone:
     return taken_back
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.usefixtures("crowd")
-def test_hanging_up_at_any_sound_leaves_all_or_nothing(
-    way: str, english: Catalogue, service: Service, conn: psycopg.Connection, undone: Undone
+@dataclass
+class Calls:
+    """Calls of one sort, of which each is taken back; ``after`` looks at what it did before that."""
+
+    flow: Callable[..., None]
+    arguments: tuple[int, ...]
+    catalogue: Catalogue
+    service: Service
+    undone: Undone
+
+    def run(self, answers: Sequence[str], *, after: Callable[[], object] = lambda: None, **how: Any) -> Explorer:
+        caller = Explorer(self.catalogue, answers, **how)
+        with self.undone():
+            caller.calls(self.flow, self.service, *self.arguments)
+            after()
+        return caller
+
+    def explore(self) -> tuple[dict[Place, Answers], list[Answers]]:
+        return explore(self.run, beginnings=LATER if self.flow is hotline else [])
+
+
+@pytest.fixture(params=["the hotline", "news", "news on an unproven telephone", "a proof"])
+def calls(
+    request: pytest.FixtureRequest,
+    english: Catalogue,
+    bilingual: Service,
+    crowd: list[Offender],
+    undone: Undone,
+    register: Callable[..., None],
+    leave: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+) -> Calls:
+    smith, *_, adams = crowd
+    if request.param in ("the hotline", "news"):
+        register(smith)
+        register(adams)
+    else:
+        leave(smith)
+    if request.param != "a proof":
+        happens(smith, "released")
+    flow, arguments = (hotline, ()) if request.param == "the hotline" else (notify, (ring(),))
+    return Calls(flow, arguments, english, bilingual, undone)
+
+
+@pytest.mark.parametrize("calls", ["the hotline"], indirect=True)
+def test_every_question_of_the_hotline_is_found(calls: Calls):
+    """Those that stand in the code, but for the one that is asked where there is one language only."""
+    code = "".join(file.read_text() for file in Path(agi.__file__).parent.glob("*.py") if file.name != "notify.py")
+    asked = set(re.findall(r"\.(?:ask|choose)\(\s*\"([a-z_]+)\"", code))
+    assert len(asked) >= 20
+    assert asked - {place.prompt for place in calls.explore()[0]} == {"change_menu"}
+
+
+def test_hanging_up_at_any_sound_leaves_nothing_half_done(calls: Calls, conn: psycopg.Connection):
+    for way in calls.explore()[1]:
+        whole = calls.run(way)
+        for sound in range(whole.sounds, len(whole.heard)):
+
+            def after() -> None:
+                assert nothing_is_half_done(conn), (way, whole.heard[sound])  # noqa: B023 - used at once
+
+            assert calls.run(way, hangs_up_at=sound, after=after).heard == whole.heard[:sound]
+
+
+@pytest.mark.parametrize("calls", ["the hotline"], indirect=True)
+def test_hanging_up_at_any_sound_registers_all_or_nothing(calls: Calls, conn: psycopg.Connection):
+    before, whole = registrations(conn), calls.run(REGISTERED)
+    done = next(at for at, words in enumerate(whole.heard) if words.startswith("You are registered"))
+    for sound in range(len(whole.heard)):
+
+        def after() -> None:
+            assert registrations(conn) - before == (sound >= done), whole.heard[sound]  # noqa: B023 - used at once
+
+        calls.run(REGISTERED, hangs_up_at=sound, after=after)
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_answer_to_any_question_is_answered_in_words_and_leaves_nothing_half_done(
+    odd: str, calls: Calls, conn: psycopg.Connection
 ):
-    listener = Caller(english)
-    with undone():
-        whole_way(listener, way).calls(hotline, service)
-    done = next(at for at, words in enumerate(listener.heard) if words.startswith("You are registered"))
-    assert done > 15
-    for sound in range(len(listener.heard)):
-        with undone():
-            caller = HangsUpAt(english, sound)
-            whole_way(caller, way)
-            with pytest.raises(AssertionError, match="never heard"):
-                caller.calls(hotline, service)
-            assert registrations(conn) == (1 if sound >= done else 0), listener.heard[sound]
+    for place, way in calls.explore()[0].items():
+
+        def after() -> None:
+            assert nothing_is_half_done(conn), place  # noqa: B023 - used at once
+
+        assert calls.run((*way, odd), silent=True, after=after).heard[-1] == "Goodbye.", place
+
+
+def test_no_number_and_no_pin_is_in_a_log_or_a_plain_column_whatever_way_is_gone(
+    calls: Calls, conn: psycopg.Connection, caplog: pytest.LogCaptureFixture
+):
+    """Those that callers key in: at the first and a second telephone, a changed number, a new PIN, a wrong one."""
+    caplog.set_level(logging.DEBUG)
+
+    def after() -> None:
+        for (cells,) in conn.execute(EVERYTHING):
+            assert re.findall(SECRET, cells) == []
+
+    for way in calls.explore()[1]:
+        calls.run(way, silent=True, after=after)
+    assert re.findall(SECRET, caplog.text) == []
+
+
+def test_a_menu_has_five_choices_at_most_and_names_the_key_of_each(calls: Calls):
+    for place, way in calls.explore()[0].items():
+        caller = calls.run(way)
+        if place.prompt not in ENTRIES:
+            assert len(caller.options) <= 5, place
+            said = " ".join(caller.heard[caller.sounds :])
+            assert [key for key in caller.options if not re.search(rf"(press|oprima el) {key}\b", said)] == [], place
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -195,31 +237,3 @@ def test_whatever_is_pressed_when_somebody_is_called_the_call_ends_in_words(
         assert caller.calls(notify, service, ring()) in ("over", "gave up")
         assert caller.heard[-1] == "Goodbye."
         assert nothing_is_half_done(conn)
-
-
-@pytest.mark.parametrize("odd", ODD)
-@pytest.mark.parametrize("way", WAYS | RETURNS)
-@pytest.mark.usefixtures("crowd")
-def test_an_odd_answer_to_any_question_is_answered_in_words_and_leaves_nothing_half_done(
-    way: str,
-    odd: str,
-    english: Catalogue,
-    service: Service,
-    conn: psycopg.Connection,
-    smith: Offender,
-    undone: Undone,
-    register: Callable[..., None],
-    happens: Callable[..., int],
-):
-    steps = (WAYS | RETURNS)[way]
-    with undone():
-        if way in RETURNS:
-            register(smith)
-            happens(smith, "released")
-        for at in range(len(steps)):
-            with undone():
-                caller = answers_oddly(Caller(english), steps, at, odd)
-                with suppress(AssertionError):  # the odd answer may have led elsewhere, where the rest is not asked
-                    caller.calls(hotline, service)
-                assert caller.heard[-1] == "Goodbye.", (steps[at], caller.heard[-3:])
-                assert nothing_is_half_done(conn), steps[at]

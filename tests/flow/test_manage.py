@@ -64,6 +64,15 @@ def test_they_hear_what_each_registration_is_for(
         caller.calls(hotline, service)
 
 
+@pytest.mark.usefixtures("crowded")
+def test_much_news_is_confirmed_a_part_at_a_time(caller: Caller, service: Service, conn: psycopg.Connection):
+    comes_back(caller).hears("news that waits for you, press 1").presses("1").hears("Joe Crowd").hears("to confirm")
+    caller.presses("1").hears("this is confirmed").hears("Kay Crowd").hears("to confirm").hangs_up()
+    caller.calls(hotline, service)
+    states = [state for (state,) in conn.execute("select state from notification")]
+    assert sorted(states) == ["confirmed"] * 10 + ["open"] * 2
+
+
 @pytest.mark.usefixtures("registered")
 def test_all_can_be_ended_at_once(
     caller: Caller,

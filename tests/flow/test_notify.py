@@ -133,6 +133,7 @@ def test_an_entry_that_is_too_short_is_no_wrong_pin(
     caller.hears("PIN now").presses("25#").hears("too short").hears("PIN now").presses("2580").hears("confirmed")
     caller.calls(notify, service, ringing)
     assert conn.execute("select wrong_pins from call_attempt").fetchall() == [(0,)]
+    assert sum("John Smith" in words for words in caller.heard) == 1
 
 
 def test_a_silent_human_hears_the_message_twice(caller: Caller, service: Service, ringing: int):
@@ -811,17 +812,6 @@ def test_who_presses_a_key_is_a_person_though_no_pin_follows(
     caller.calls(notify, service, ringing)
     assert outcome(conn, service, ringing) == "not confirmed"
     assert seen(conn) == ("person", "not confirmed")
-
-
-@pytest.fixture
-def crowded(jail: Callable[..., Offender], register: Callable[..., None], happens: Callable[..., int]) -> list[str]:
-    """Somebody is registered for twelve people, who are all released; their first names in order."""
-    names = ["ANN", "BEA", "CAL", "DAN", "EVE", "FAY", "GUS", "HAL", "IDA", "JOE", "KAY", "LEE"]
-    for hour, name in enumerate(names):
-        offender = jail(f"C{hour}", name, "CROWD")
-        register(offender)
-        happens(offender, "released", hour=hour)
-    return [name.title() for name in names]
 
 
 def test_more_news_than_fits_one_call_is_told_in_part_confirmed_and_the_rest_is_called_about_soon(

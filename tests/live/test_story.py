@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import EVERYTHING
 from tests.live.conversation import Telephone
 from tests.live.line import Line
 from tests.live.registered import proves, states
@@ -14,8 +15,6 @@ from tests.live.softphone import NoSuchThing
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, whose parts run as users of their own")
 
 JAIL = "Boone County Jail"
-EVERYTHING = """select query_to_xml('select * from ' || quote_ident(table_name), true, false, '')::text
-                from information_schema.tables where table_schema = 'public'"""
 LONGEST_WAIT = 6  # seconds: the settings of the tests call again after three
 
 

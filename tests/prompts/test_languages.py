@@ -1,11 +1,12 @@
 """Whatever is said in one language is said in every other: the same prompts, with the same placeholders."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from prompts import spoken
-from prompts.catalogue import HERE, Catalogue, WrongCatalogue, load_all
+from prompts.catalogue import HERE, Catalogue, WrongCatalogue, load_all, read
 
 SHIPPED = sorted(file.stem for file in HERE.glob("*.yaml"))
 ENGLISH = "thanks: Thank you.\nreturned: Now {name} is in the {facility} again.\n"
@@ -31,6 +32,22 @@ def test_every_language_has_the_prompts_and_placeholders_of_the_first(language: 
         for name in ("en", language)
     )
     assert other.unlike(first) == []
+
+
+def grade(words: str) -> float:
+    """The school grade in which English words are understood (Flesch-Kincaid); syllables are only counted roughly."""
+    words = re.sub(r"\{[a-z_]+\}", "John", words)
+    spoken_words = re.findall(r"[A-Za-z']+", words)
+    vowels = re.findall(r"[aeiouy]+", re.sub(r"(?<=[a-z]{2}[^aeiouyl])e\b|(?<=[^aeiouytd])ed\b", "", words.lower()))
+    sentences = re.findall(r"[.!?:](?:\s|$)", words)
+    return 0.39 * len(spoken_words) / len(sentences) + 11.8 * len(vowels) / len(spoken_words) - 15.59
+
+
+def test_english_is_understood_in_the_sixth_grade() -> None:
+    """All of it. A prompt alone is so short that one "registered" raises its grade by two."""
+    prompts = {prompt: words for prompt, words in read(HERE / "en.yaml").items() if len(words.split()) > 7}
+    assert {prompt for prompt, words in prompts.items() if grade(words) > 10} == set()
+    assert grade(" ".join(prompts.values())) < 6
 
 
 @pytest.mark.parametrize("language", SHIPPED)
