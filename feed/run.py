@@ -69,9 +69,14 @@ class Report:
         return sum(line.change.what == "news" and line.change.kind in OUT for line in self.lines)
 
     @property
+    def listed(self) -> int:
+        """Who is known for the first time."""
+        return sum(line.change.what == "news" and line.change.kind == "listed" for line in self.lines)
+
+    @property
     def changes(self) -> int:
         """All but who was listed for the first time."""
-        return sum(line.change.what != "news" or line.change.kind != "listed" for line in self.lines)
+        return len(self.lines) - self.listed
 
     @property
     def touched(self) -> int:
@@ -90,6 +95,18 @@ class _Known:
     offender: Offender
     history: Sequence[Event]
     withdrawn: Sequence[Event] = ()
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What there was before a run, which is measured against it; ``usual`` and ``lately`` by the names of measures."""
+
+    population: int
+    registrations: int
+    on_roster: int
+    is_first: bool  # nothing that came this way has taken effect before
+    usual: dict[str, float]
+    lately: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -185,29 +202,60 @@ def keep_counts(run: Run, report: Report) -> None:
 
 def _guarded(run: Run, file: File, name: str, progress: Callable[[int, int], None]) -> Report:
     """Let a file take effect and undo that again where it is more than the guard lets through."""
-    guard = run.settings.guard_of(run.rules.feed)
-    population, registrations = feed_runs.reach(run.conn, run.rules.agencies)
-    listed = rosters.size(run.conn, run.rules.feed)
-    usual = feed_runs.usual(run.conn, run.rules.feed, before=run.id)
+    before = _before(run, file)
     report = Report()
     with run.conn.transaction() as effect:
         report = take_effect(run, file, name, progress)
-        measures = (
-            ("releases", report.releases, guard.releases, population, "in custody"),
-            ("changes", report.changes, guard.changes, population, "in custody"),
-            ("notifications", report.notifications, guard.notifications, registrations, "registrations"),
-            ("missing", len(report.missing), guard.missing, listed, "in the last snapshot"),
-        )
-        report.held = [
-            says
-            for what, count, limit, among, of in measures
-            if (says := excess(what, count, limit, among=among, of=of, times=guard.times, usual=usual.get(what)))
-        ]
-        report.population = population
+        report.population = before.population
+        report.held = _excesses(run, report, before)
         if report.held:
             raise Rollback(effect)
     keep_counts(run, report)
     return report
+
+
+def _before(run: Run, file: File) -> _Before:
+    conn, feed = run.conn, run.rules.feed
+    # A file by hand may be of any agency, but it is measured against those of whom it speaks.
+    agencies = run.rules.agencies if feed else {record.agency for record in (*file.custody, *file.court)}
+    population, registrations = feed_runs.reach(conn, agencies)
+    return _Before(
+        population,
+        registrations,
+        on_roster=rosters.size(conn, feed),
+        is_first=feed_runs.last_applied(conn, feed, agencies=agencies, before=run.id) is None,
+        usual=feed_runs.usual(conn, feed, agencies=agencies, before=run.id),
+        lately=feed_runs.lately(conn, feed, agencies=agencies, before=run.id, now=run.now),
+    )
+
+
+def _excesses(run: Run, report: Report, before: _Before) -> Sequence[str]:
+    """Why a person must look at what a run does; empty where none needs to."""
+    guard, held_now = run.settings.guard_of(run.rules.feed), before.population
+    measures = [
+        ("releases", report.releases, guard.releases, held_now, "in custody"),
+        ("changes", report.changes, guard.changes, held_now, "in custody"),
+        ("notifications", report.notifications, guard.notifications, before.registrations, "registrations"),
+        ("missing", len(report.missing), guard.missing, before.on_roster, "in the last snapshot"),
+    ]
+    if not before.is_first:  # then they may be the people whom we know, by new numbers: nobody would hear of them again
+        measures.append(("listed", report.listed, guard.changes, held_now + report.listed, "in custody by then"))
+    return [
+        says
+        for what, count, limit, among, of in measures
+        if (
+            says := excess(
+                what,
+                count,
+                limit,
+                lately=before.lately.get(what, 0),
+                among=among,
+                of=of,
+                times=guard.times,
+                usual=before.usual.get(what),
+            )
+        )
+    ]
 
 
 def _hold(run: Run, report: Report, content: bytes, since: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import LiteralString
 
 import pytest
@@ -14,10 +15,10 @@ from feed import held as decisions
 from feed.guard import excess
 from feed.held import NotHeld
 from feed.records import Refused
-from feed.run import SNAPSHOT, Report
+from feed.run import SNAPSHOT, Report, run
 from movans.settings import Limit
-from tests.conftest import NOON
-from tests.feed.conftest import WITH_FEEDS, declared, row
+from tests.conftest import NOON, settings_for
+from tests.feed.conftest import BOONE, HEADER, WITH_FEEDS, declared, row
 
 Imports = Callable[..., Report]
 Register = Callable[..., int]
@@ -26,20 +27,25 @@ LIMIT = Limit(few=10, most=100, share=0.1)
 HOUR = timedelta(hours=1)
 
 CASES = {
-    "few, however large a share": (10, 10, None, ""),
-    "a small share": (30, 1000, None, ""),
-    "too large a share": (30, 200, None, "30 releases, which is more than a share of 0.1 of the 200 held"),
-    "more than ever": (1891, 1_000_000, None, "1,891 releases, and at most 100 are usual"),
-    "as usual": (50, 1000, 5, ""),
-    "far more than usual": (51, 1000, 5, "51 releases, which is more than 10 times the median of the last runs, 5"),
-    "few where none is usual": (10, 1000, 0, ""),
-    "some where none is usual": (11, 1000, 0, "11 releases, which is more than 10 times the median of the last runs"),
+    "few, however large a share": (10, 0, 10, None, ""),
+    "a small share": (30, 0, 1000, None, ""),
+    "too large a share": (30, 0, 200, None, "30 releases, which is more than a share of 0.1 of the 200 held"),
+    "more than ever": (1891, 0, 1_000_000, None, "1,891 releases, and at most 100 are usual"),
+    "as usual": (50, 0, 1000, 5, ""),
+    "far more than usual": (51, 0, 1000, 5, "51 releases, which is more than 10 times the median of the last runs, 5"),
+    "few where none is usual": (10, 0, 1000, 0, ""),
+    "some where none is usual": (11, 0, 1000, 0, "11 releases, which is more than 10 times the median of the last"),
+    "few, with those before": (1, 9, 10, None, ""),
+    "too large a share, with those before": (1, 10, 100, None, "11 releases within an hour, 1 by this file, which is"),
+    "more than ever, with those before": (1, 100, 10_000, None, "101 releases within an hour, 1 by this file, and at"),
+    "none, after too many": (0, 1891, 10_000, None, ""),
+    "as usual, after many of those": (1, 50, 10_000, 1, ""),
 }
 
 
-@pytest.mark.parametrize(("count", "among", "usual", "says"), CASES.values(), ids=CASES)
-def test_what_is_too_much(count: int, among: int, usual: float | None, says: str):
-    found = excess("releases", count, LIMIT, among=among, of="held", times=10, usual=usual)
+@pytest.mark.parametrize(("count", "lately", "among", "usual", "says"), CASES.values(), ids=CASES)
+def test_what_is_too_much(count: int, lately: int, among: int, usual: float | None, says: str):
+    found = excess("releases", count, LIMIT, lately=lately, among=among, of="held", times=10, usual=usual)
     assert (found or "").startswith(says)
     assert bool(found) == bool(says)
 
@@ -314,3 +320,90 @@ def test_far_more_than_a_feed_usually_changes_is_held(imports: Imports, shared: 
     moved = [row("in custody", "2026-11-20 12:30", number=f"N{n}", facility="Boone County Annex") for n in range(1, 27)]
     assert "changes" in imports(*moved, feed=feed).held[0]
     assert imports(*moved[:5], feed=feed).held == []
+
+
+def released(imports: Imports, number: int, minute: int) -> Report:
+    """One is released, so many minutes after noon."""
+    at = NOON + timedelta(minutes=minute)
+    return imports(row("released", at.isoformat(), number=f"N{number}"), feed=declared(now=at))
+
+
+@pytest.mark.usefixtures("jail")
+def test_a_flood_of_small_files_is_held_as_one_file_would_be(imports: Imports, shared: Connection):
+    floods = [released(imports, number, minute=number) for number in range(1, 31)]
+    assert [not report.held for report in floods] == [True] * 10 + [False] * 20
+    assert floods[10].held[0] == (
+        "11 releases within an hour, 1 by this file, which is more than a share of 0.1 of the 50 in custody"
+    )
+    assert effects(shared)[0] == 10
+    # What is held was not done, and is not counted: an hour after the last that was, there is room again.
+    assert released(imports, 31, minute=75).held == []
+
+
+@pytest.mark.usefixtures("jail")
+def test_a_day_of_small_files_is_no_flood(imports: Imports):
+    for number in range(1, 41):
+        assert released(imports, number, minute=30 * number).held == []
+
+
+@pytest.mark.usefixtures("jail")
+def test_what_a_person_has_approved_holds_up_no_later_file(db: ConnectionPool, imports: Imports):
+    held_one = releases(imports, many=40, hour=0, at="2026-11-20 11:30")
+    decisions.approve(db, held_one.run_id, settings=WITH_FEEDS, who="clerk", why="true", now=NOON)
+    assert released(imports, 50, minute=5).held == []
+
+
+def test_a_file_by_hand_is_measured_against_those_of_whom_it_speaks(imports: Imports, shared: Connection):
+    imports(*(row(number=f"N{number}", agency="boone") for number in range(1, MANY + 1)))
+    imports(*(row(number=f"N{number}", agency="cole") for number in range(1, 1001)))
+    shared.execute(
+        """insert into feed_run (file, sha256, started_at, outcome, rows, events, notifications, releases, changes,
+                                 agencies)
+           select 'j.csv', n, %s, 'applied', 60, 60, 1, 60, 60, '{cole}' from generate_series(1, 20) n""",
+        [NOON],
+    )
+    shared.execute(
+        """insert into feed_run (file, sha256, started_at, outcome, rows, events, notifications, releases, changes,
+                                 agencies)
+           select 'j.csv', n, %s, 'applied', 60, 1, 1, 1, 1, '{boone}' from generate_series(1, 19) n""",
+        [NOON],
+    )
+    out = [row("released", "2026-11-20 13:30", number=f"N{number}") for number in range(1, 13)]
+    assert imports(*out, now=NOON + 2 * HOUR).held == [
+        "12 releases, which is more than a share of 0.1 of the 60 in custody"
+    ]
+    moved = [row(at="2026-11-20 13:30", number=f"N{n}", facility="Annex", agency="cole") for n in range(1, 101)]
+    assert imports(*moved, now=NOON + 2 * HOUR).held == []
+
+
+@pytest.mark.usefixtures("jail")
+def test_people_who_all_have_new_numbers_are_held_where_the_feed_has_told_of_others(imports: Imports):
+    feed = declared(now=NOON + HOUR)
+    assert imports(*(row(number=f"X{number}") for number in range(1, MANY + 1)), feed=feed).held == [
+        "60 listed, which is more than a share of 0.3 of the 120 in custody by then"
+    ]
+    assert imports(*(row(number=f"X{number}") for number in range(1, 21)), feed=feed).held == []
+
+
+def test_a_run_that_calls_too_many_is_held_however_few_it_is_of(imports: Imports, register: Register):
+    imports(row(), *(row(number=f"N{number}") for number in range(1, MANY + 1)), feed=declared())
+    for number in range(30):
+        register(telephone=f"57355501{number:02}")
+    for number in range(30, 50):
+        register("N1", telephone=f"57355501{number:02}")
+    told = imports(row("released", "2026-11-20 12:30"), feed=declared(now=NOON + HOUR))
+    assert told.held == ["30 notifications, which is more than a share of 0.3 of the 50 registrations"]
+
+
+@pytest.mark.parametrize(("most", "is_held"), [(5, True), (50, False)])
+def test_a_feeds_own_guard_is_what_its_files_are_held_against(
+    *, most: int, is_held: bool, db: ConnectionPool, imports: Imports, tmp_path: Path
+):
+    imports(*(row(number=f"N{number}") for number in range(1, MANY + 1)), feed=declared())
+    own = {"releases": {"few": 2, "most": most, "share": 0.5}}
+    feeds = {"jail": {"format": "custody changes", "interval": 900, "guard": own}}
+    settings = settings_for(tmp_path, agencies={"boone": BOONE | {"feeds": feeds}})
+    file = tmp_path / "jail.csv"
+    file.write_text(HEADER + "".join(row("released", "2026-11-20 12:30", number=f"N{n}") for n in range(1, 7)))
+    says = ["6 releases, and at most 5 are usual"] if is_held else []
+    assert run(db, file, declared(now=NOON + HOUR), settings=settings).held == says
