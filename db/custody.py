@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from db.names import name_keys
 
 STAFF = "staff"  # the source of what no feed told
+AGAIN = "again"  # with how often: what is added to a key that a withdrawn event has
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,10 @@ class Event:
     effective_at: datetime
     stated_times: list[datetime]
     source_key: str
+
+    def has_id(self, event_id: str) -> bool:
+        """Whether the agency gave it this id, under which it may have said before what was withdrawn."""
+        return bool(event_id) and (self.source_key == event_id or self.source_key.startswith(f"{event_id}\t{AGAIN} "))
 
     @property
     def by_staff(self) -> bool:

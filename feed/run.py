@@ -48,6 +48,7 @@ class Report:
     rows: int = 0
     repeated: int = 0
     unchanged: int = 0
+    withdrawn: int = 0  # rows that say again what a person has withdrawn
     lines: list[Line] = field(default_factory=list)
     quarantined: Sequence[Bad] = ()
     strangers: int = 0  # court dates of people whom no jail has told us of
@@ -297,7 +298,7 @@ def _apply(run: Run, file: File, name: str, progress: Callable[[int, int], None]
         if run.only is not None and not (change.what == "news" and run.lets_through(change.kind)):
             report.passed_over += 1
         elif change.what == "withdrawn":
-            report.unchanged += 1
+            report.withdrawn += 1
         elif here is None or change.what != "unchanged":
             known[key], made = _apply_change(run, here, record, change)
             report.lines.append(Line(record, change, made))
@@ -370,7 +371,7 @@ def _apply_missing(run: Run, present_ids: Collection[int], report: Report) -> No
     withdrawn = custody.withdrawn(conn, histories)
     for one in again:
         offender = custody.get(conn, one.offender_id)
-        news = missing(offender.custody, one.since, elsewhere=one.elsewhere)
+        news = missing(offender.custody, offender.known_at, one.since, elsewhere=one.elsewhere)
         if news:
             record = CustodyRecord(0, offender.agency, offender.number, offender.person, news, "", {})
             change = Change("news", KINDS[news.status])
@@ -434,7 +435,7 @@ def _corrections(
         here = known.get((record.agency, record.number))
         if here and record.event_id:
             event = compare(record.custody, here.history, record.event_id).event
-            if event and event.source_key == record.event_id:
+            if event and event.has_id(record.event_id):
                 found.append((record, event))
     return found
 
@@ -497,7 +498,7 @@ def _apply_change(run: Run, here: _Known | None, record: CustodyRecord, change: 
             change.kind,
             record.custody,
             source=record.agency,
-            source_key=record.event_id or own_key(made_up, here.withdrawn if here else ()),
+            source_key=own_key(record.event_id or made_up, here.withdrawn if here else ()),
             feed_run_id=run.id,
             reported=run.reported,
             now=now,
