@@ -1,6 +1,6 @@
 """Offenders, and what happened to them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -207,6 +207,17 @@ def withdrawn(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[E
 def places(conn: Connection, offender_ids: Iterable[int]) -> set[tuple[str, str]]:
     """Agency and facility of each of the offenders."""
     return set(conn.execute("select agency, facility from offender where id = any(%s)", [list(offender_ids)]))
+
+
+def places_of(conn: Connection, whose: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Agency and facility of each of the offenders of these agencies and numbers, of those who are known."""
+    agencies, numbers = zip(*set(whose), strict=True) if whose else ((), ())
+    rows = conn.execute(
+        """select agency, facility from offender
+           join unnest(%s::text[], %s::text[]) as of (agency, number) using (agency, number)""",
+        [list(agencies), list(numbers)],
+    )
+    return set(rows)
 
 
 def with_source_keys(conn: Connection, source: str, keys: Iterable[str]) -> dict[str, tuple[int, str]]:

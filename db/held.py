@@ -2,22 +2,39 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
 from db import alerts
 
-_STUCK = "held run %s"  # the key of an alert
+_STUCK = "held run %s"  # the keys of alerts
+_REJECTED = "rejected: %s"
+_AGAIN = timedelta(hours=1)  # after which staff are told again of what is still held
 _HELD = """
-    select id, feed, file, sha256, started_at, because, since, touched, population, reported_at
-    from feed_run join held_run on feed_run_id = id where outcome = 'held' """
+    select id, feed, file, sha256, started_at, because, since, population, reported_at,
+           greatest(touched, (select count(distinct (agency, number)) from held_change c
+                              join feed_run other on other.id = c.feed_run_id
+                              where other.feed = f.feed and other.outcome = 'held')) as touched
+    from feed_run f join held_run on feed_run_id = id where outcome = any(%s) """
+
+
+class Changed(NamedTuple):
+    """One change: whose it is, the kind of its event, and the status since then."""
+
+    agency: str
+    number: str
+    kind: str
+    status: str
+    at: datetime | None
 
 
 @dataclass(frozen=True)
 class Held:
+    """A run that is held. ``touched``: of how many offenders all that is held of its feed has news."""
+
     id: int
     feed: str
     file: str
@@ -36,17 +53,17 @@ def hold(
     content: bytes,
     because: list[str],
     places: Iterable[tuple[str, str]],
+    changes: Iterable[Changed] = (),
     *,
     touched: int,
     population: int,
     since: datetime,
     now: datetime,
 ) -> None:
-    """Keep a run's file until a person decides, and see that one is told. ``places``: agency and facility of its news.
+    """Keep a run's file until a person decides, and see that one is told.
 
-    One alert stands for all that is held of a feed.
+    ``places``: agency and facility of those of whom it has news. ``changes``: what it would do now.
     """
-    feed, file = _named(conn, run_id)
     conn.execute("update feed_run set outcome = 'held' where id = %s", [run_id])
     conn.execute(
         "insert into held_run (feed_run_id, content, because, since, touched, population) values (%s,%s,%s,%s,%s,%s)",
@@ -54,18 +71,70 @@ def hold(
     )
     with conn.cursor() as cursor:
         cursor.executemany("insert into held_news values (%s, %s, %s)", [(run_id, *place) for place in set(places)])
-    says = f"Feed run {run_id} ({feed or file}) is held, and nobody is called of it: {because[0]}. movans feed held"
-    alerts.add(conn, _key(feed), says, now=now)
+        with cursor.copy("copy held_change (feed_run_id, agency, number, kind, status, at) from stdin") as copy:
+            for change in changes:
+                copy.write_row((run_id, *change))
+    tell(conn, _named(conn, run_id)[0], now=now)
+
+
+def tell(conn: Connection, feed: str, *, now: datetime) -> None:
+    """See that a person knows what is held of a feed: one alert for all of it, told again while anything is."""
+    row = conn.execute(
+        """select id, coalesce(nullif(feed, ''), file), because[1], count(*) over ()
+           from feed_run join held_run on feed_run_id = id where feed = %s and outcome = 'held'
+           order by id desc limit 1""",
+        [feed],
+    ).fetchone()
+    if row is None:
+        alerts.over(conn, _key(feed), now=now)
+        return
+    run_id, name, because, many = row
+    says = f"Feed run {run_id} ({name}) is held, and nobody is called of it: {because}"
+    says += f"; and {many - 1} more before it. movans feed held" if many > 1 else ". movans feed held"
+    alerts.add(conn, _key(feed), says, again_every=_AGAIN, now=now)
 
 
 def waiting(conn: Connection) -> list[Held]:
     """What waits for a person, the oldest first."""
-    return conn.cursor(row_factory=class_row(Held)).execute(_HELD + "order by id").fetchall()
+    return conn.cursor(row_factory=class_row(Held)).execute(_HELD + "order by id", [["held"]]).fetchall()
 
 
-def get(conn: Connection, run_id: int) -> Held | None:
-    """A run that is held; None where there is none, or it is decided."""
-    return conn.cursor(row_factory=class_row(Held)).execute(_HELD + "and id = %s", [run_id]).fetchone()
+def get(conn: Connection, run_id: int, *, or_rejected: bool = False) -> Held | None:
+    """A run that is held; None where there is none, or it is decided otherwise."""
+    outcomes = ["held", "rejected"] if or_rejected else ["held"]
+    return conn.cursor(row_factory=class_row(Held)).execute(_HELD + "and id = %s", [outcomes, run_id]).fetchone()
+
+
+def rejected(conn: Connection, agencies: Collection[str]) -> set[tuple[str, str, str, datetime]]:
+    """Agency, number, status and since when, of what a person has said that it shall not take effect.
+
+    Not of who was listed for the first time: nobody is called of that, and they would never be known.
+    """
+    rows = conn.execute(
+        """select agency, number, status, at from held_change
+           where agency = any(%s) and rejected_at is not null and status <> '' and kind <> all('{amended,listed}')""",
+        [list(agencies)],
+    )
+    return set(rows)
+
+
+def unreject(conn: Connection, run_id: int) -> None:
+    """What was rejected of a run shall take effect after all."""
+    conn.execute("update held_change set rejected_at = null where feed_run_id = %s", [run_id])
+
+
+def tell_of_rejected(conn: Connection, feed: str, many: int, *, now: datetime) -> None:
+    """See that a person knows how much of a file was rejected before, and so has no effect: some may be true."""
+    says = (
+        f"A file of {feed or 'by hand'} says again {many:,} changes that were rejected, and they have no effect. Where"
+        " one is true: movans custody set; where all are: movans feed approve with the run that was rejected"
+    )
+    alerts.add_anew(conn, _REJECTED % (feed or "by hand"), says, again_every=timedelta(days=1), now=now)
+
+
+def rejected_no_more(conn: Connection, feed: str, *, now: datetime) -> None:
+    """A file that has everybody says nothing again that was rejected."""
+    alerts.over(conn, _REJECTED % feed, now=now)
 
 
 def content(conn: Connection, run_id: int) -> bytes:
@@ -83,8 +152,16 @@ def decide(
     only: Collection[str] | None = None,
     now: datetime,
 ) -> None:
-    """A person has decided; what went out of it unconfirmed is confirmed where they approve: of these kinds, or all."""
+    """A person has decided; what went out of it unconfirmed is confirmed where they approve: of these kinds, or all.
+
+    The others of its changes are rejected: what says so again is no news.
+    """
     conn.execute("update feed_run set outcome = %s where id = %s", [outcome, run_id])
+    if outcome == "rejected" or only is not None:
+        conn.execute(
+            "update held_change set rejected_at = %s where feed_run_id = %s and kind <> all(%s)",
+            [now, run_id, list(only or ())],
+        )
     if outcome == "applied":
         conn.execute(
             """update custody_event set reported = false
@@ -105,8 +182,8 @@ def overtake(conn: Connection, feed: str, sha256: str, *, by: int, is_snapshot: 
            returning f.id, since""",
         [feed, by, is_snapshot, sha256],
     ).fetchall()
-    for run_id, _ in rows:
-        _settle(conn, run_id, feed, now=now)
+    for run_id, _ in rows:  # what is held of the feed is told afterwards: this run may be, too
+        alerts.over(conn, _STUCK % run_id, now=now)
     return min((since for _, since in rows), default=None)
 
 
@@ -151,8 +228,7 @@ def is_being_checked(conn: Connection, agency: str, facility: str) -> bool:
 
 def _settle(conn: Connection, run_id: int, feed: str, *, now: datetime) -> None:
     alerts.over(conn, _STUCK % run_id, now=now)
-    if not conn.execute("select from feed_run where feed = %s and outcome = 'held' limit 1", [feed]).rowcount:
-        alerts.over(conn, _key(feed), now=now)
+    tell(conn, feed, now=now)
 
 
 def _named(conn: Connection, run_id: int) -> tuple[str, str]:

@@ -23,13 +23,13 @@ ONCE = ("in custody", "deceased")  # an agency may say so again under another id
 class Change:
     """``news``: something happened, of this kind. ``late``: it happened before what is known already, which stays.
 
-    ``withdrawn``: the row says again what a person has withdrawn.
+    ``withdrawn``, ``rejected``: the row says again what a person has withdrawn, or did not let take effect.
 
     ``amended``: time or facility of an event that is known was corrected; nobody is called again. ``unchanged``: no
     news.
     """
 
-    what: Literal["news", "amended", "unchanged", "withdrawn"]
+    what: Literal["news", "amended", "unchanged", "withdrawn", "rejected"]
     kind: str = ""
     late: bool = False
     event: Event | None = None

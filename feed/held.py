@@ -32,7 +32,7 @@ def preview(db: Database, run_id: int, *, only: Collection[str] = (), settings: 
     with db.connection() as conn:
         one_at_a_time(conn)
         with conn.transaction() as effect:
-            report = _apply(conn, _get(conn, run_id), only=_kinds(only), settings=settings, now=now)
+            report = _apply(conn, _to_approve(conn, run_id), only=_kinds(only), settings=settings, now=now)
             raise Rollback(effect)
     return report
 
@@ -47,10 +47,14 @@ def approve(
     why: str,
     now: datetime,
 ) -> Report:
-    """Let a held run take effect; only these kinds of events of it, if some are given. Raises NotHeld, Refused."""
+    """Let a run take effect that is held, or was rejected; only these kinds of events of it, if some are given.
+
+    Raises NotHeld, Refused.
+    """
     with db.connection() as conn:
         one_at_a_time(conn)
-        report = _apply(conn, _get(conn, run_id), only=_kinds(only), settings=settings, keep=True, now=now)
+        this = _to_approve(conn, run_id)
+        report = _apply(conn, this, only=_kinds(only), settings=settings, keep=True, now=now)
         held.decide(conn, run_id, "applied", only=_kinds(only), now=now)
         of_it = f", only {', '.join(sorted(only))}" if only else ""
         staff.record(conn, who, f"approved feed run {run_id}{of_it}: {why}", now=now)
@@ -118,6 +122,15 @@ def _is_overdue(one: Held, settings: Settings, now: datetime) -> bool:
     guard = settings.guard_of(one.feed)
     late = guard.unanswered is not None and one.reported_at is None and now >= one.since + guard.unanswered
     return late and is_small(one.touched, one.population, guard.touches)
+
+
+def _to_approve(conn: Connection, run_id: int) -> Held:
+    """A run that can be approved: a person may change their mind, and then what was rejected of it is news."""
+    found = held.get(conn, run_id, or_rejected=True)
+    if found is None:
+        raise NotHeld(f"run {run_id} is not held, nor was it rejected; movans feed held lists those that are held")
+    held.unreject(conn, run_id)
+    return found
 
 
 def _get(conn: Connection, run_id: int) -> Held:

@@ -12,6 +12,7 @@ from psycopg import Connection, Rollback
 
 from db import custody, feed_runs, held, rosters
 from db.custody import Custody, Details, Event, Offender
+from db.held import Changed
 from db.pool import Database, take_time
 from dialer import policy
 from feed import court
@@ -48,7 +49,7 @@ class Report:
     rows: int = 0
     repeated: int = 0
     unchanged: int = 0
-    withdrawn: int = 0  # rows that say again what a person has withdrawn
+    again: Counter[str] = field(default_factory=Counter)  # rows that say again what a person has withdrawn, or rejected
     lines: list[Line] = field(default_factory=list)
     quarantined: Sequence[Bad] = ()
     strangers: int = 0  # court dates of people whom no jail has told us of
@@ -164,6 +165,9 @@ def run(
                 if report.held:
                     source.seek(0)
                     _hold(this, report, source.read(), since or this.now)
+                else:
+                    held.tell(conn, rules.feed, now=this.now)
+                _tell_of_rejected(this, report)
                 return report
         except Refused:
             with db.connection() as conn:
@@ -260,18 +264,35 @@ def _excesses(run: Run, report: Report, before: _Before) -> Sequence[str]:
 
 
 def _hold(run: Run, report: Report, content: bytes, since: datetime) -> None:
-    places = {(line.record.agency, line.record.where) for line in report.lines}
+    records = [line.record for line in report.lines]
+    places = {(record.agency, record.where) for record in records if isinstance(record, CustodyRecord)}
+    # Who is moved by it is still known to be where they were, and whose court date it is, in their jail.
+    known = custody.places_of(run.conn, {(record.agency, record.number) for record in records})
     held.hold(
         run.conn,
         run.id,
         content,
         list(report.held),
-        places | custody.places(run.conn, report.missing),
+        places | known | custody.places(run.conn, report.missing),
+        map(_changed, report.lines),
         touched=report.touched,
         population=report.population,
         since=since,
         now=run.now,
     )
+
+
+def _tell_of_rejected(run: Run, report: Report) -> None:
+    if many := report.again["rejected"]:
+        held.tell_of_rejected(run.conn, run.rules.feed, many, now=run.now)
+    elif run.is_snapshot:
+        held.rejected_no_more(run.conn, run.rules.feed, now=run.now)
+
+
+def _changed(line: Line) -> Changed:
+    status = line.record.custody.status if isinstance(line.record, CustodyRecord) else ""
+    kind = line.change.kind if line.change.what == "news" else "amended"
+    return Changed(line.record.agency, line.record.number, kind, status, line.record.when)
 
 
 def _apply(run: Run, file: File, name: str, progress: Callable[[int, int], None]) -> Report:
@@ -288,17 +309,18 @@ def _apply(run: Run, file: File, name: str, progress: Callable[[int, int], None]
     corrected = {record.row for record, _ in corrections}
     in_order = sorted(file.custody, key=lambda record: (record.row not in corrected, record.custody.since))
     as_they_were: set[int] = set()
+    rejected = held.rejected(run.conn, {record.agency for record in file.custody})
     for done, record in enumerate(in_order, start=1):
         key = (record.agency, record.number)
         here = known.get(key)
         if run.is_snapshot and here:
             record = _as_seen(run, here, record)
         _note_disagreement(run, report, record, here)
-        change = _means(record, here)
+        change = _means(record, here, rejected)
         if run.only is not None and not (change.what == "news" and run.lets_through(change.kind)):
             report.passed_over += 1
-        elif change.what == "withdrawn":
-            report.withdrawn += 1
+        elif change.what in ("withdrawn", "rejected"):
+            report.again[change.what] += 1
         elif here is None or change.what != "unchanged":
             known[key], made = _apply_change(run, here, record, change)
             report.lines.append(Line(record, change, made))
@@ -325,10 +347,12 @@ def _note_disagreement(run: Run, report: Report, record: CustodyRecord, here: _K
         report.disagreeing[key] = Disagreeing(record, here.history[-1])
 
 
-def _means(record: CustodyRecord, here: _Known | None) -> Change:
+def _means(record: CustodyRecord, here: _Known | None, rejected: Collection[tuple[str, str, str, datetime]]) -> Change:
     if here and says_again(record.custody, here.withdrawn, record.event_id):
         return Change("withdrawn")
-    return compare(record.custody, here.history if here else [], record.event_id)
+    change = compare(record.custody, here.history if here else [], record.event_id)
+    same = (record.agency, record.number, record.custody.status, record.custody.since)
+    return Change("rejected") if change.what == "news" and same in rejected else change
 
 
 def _as_seen(run: Run, here: _Known, record: CustodyRecord) -> CustodyRecord:

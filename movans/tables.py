@@ -84,7 +84,7 @@ def summary(report: Report) -> str:
     rows = "1 row" if report.rows == 1 else f"{report.rows} rows"
     strange = f", {report.strangers} of people whom no jail has told us of" if report.strangers else ""
     wrong = f"; {len(report.quarantined)} put aside" if report.quarantined else ""
-    wrong += f"; {report.withdrawn} withdrawn before" if report.withdrawn else ""
+    wrong += "".join(f"; {many} {what} before" for what, many in sorted(report.again.items()))
     wrong += f"; {report.passed_over} passed over" if report.passed_over else ""
     return (
         f"{rows}{repeated}: {kinds}; {report.unchanged} as known{strange}{wrong}. {report.notifications} to be called."

@@ -161,6 +161,60 @@ def test_a_rejected_run_never_takes_effect(db: ConnectionPool, imports: Imports,
 
 
 @pytest.mark.usefixtures("jail")
+def test_what_was_rejected_and_is_said_again_is_no_news_and_a_person_is_told(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    rows = [row("released", "2026-11-20 12:30", number=f"N{number}") for number in range(1, MANY + 1)]
+    run_id = imports(*rows, row(number="X1"), feed=declared(now=NOON + HOUR)).run_id
+    decisions.reject(db, run_id, settings=WITH_FEEDS, who="clerk", why="a test file", now=NOON + 2 * HOUR)
+    new = row("in custody", "2026-11-20 14:30", number="N60", facility="Boone County Annex")
+    again = imports(*rows, row(number="X1"), new, feed=declared(now=NOON + 3 * HOUR))
+    assert (again.held, again.kinds, again.again) == ([], {"transferred": 1, "listed": 1}, {"rejected": MANY})
+    assert decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 50 * HOUR) == []
+    assert alert(shared)[0].startswith("A file of boone/jail says again 60 changes that were rejected")
+    imports(*rows[:3], feed=declared(now=NOON + 4 * HOUR))
+    assert [says[:48] for says in alert(shared)] == ["A file of boone/jail says again 3 changes that w"]
+    later = row("released", "2026-11-20 16:00", number="N1")
+    assert imports(later, feed=declared(now=NOON + 5 * HOUR)).kinds == {"released": 1}
+
+
+@pytest.mark.usefixtures("jail")
+def test_what_was_rejected_by_mistake_can_be_approved_after_all(db: ConnectionPool, imports: Imports):
+    run_id = releases(imports).run_id
+    decisions.reject(db, run_id, settings=WITH_FEEDS, who="clerk", why="a test file", now=NOON + 2 * HOUR)
+    done = decisions.approve(db, run_id, settings=WITH_FEEDS, who="clerk", why="it was none", now=NOON + 3 * HOUR)
+    assert (done.kinds, done.notifications) == ({"released": MANY}, 2)
+
+
+@pytest.mark.usefixtures("jail")
+def test_what_was_left_out_of_an_approval_is_rejected(db: ConnectionPool, imports: Imports):
+    rows = [row("released", "2026-11-20 12:30", number=f"N{number}") for number in range(2, MANY + 1)]
+    rows.append(row("escaped", "2026-11-20 12:31", number="N1"))
+    run_id = imports(*rows, feed=declared(now=NOON + HOUR)).run_id
+    decisions.approve(db, run_id, settings=WITH_FEEDS, only=["escaped"], who="clerk", why="seen", now=NOON + 2 * HOUR)
+    again = imports(*rows, feed=declared(now=NOON + 3 * HOUR))
+    assert (again.held, again.kinds, again.again) == ([], {}, {"rejected": MANY - 1})
+
+
+@pytest.mark.usefixtures("jail")
+def test_one_alert_names_all_that_is_held_of_a_feed_and_is_told_again_every_hour(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    first = releases(imports).run_id
+    (told,) = alerts.untold(shared, most=9, now=NOON + HOUR)
+    alerts.told(shared, told.id, now=NOON + HOUR)
+    second = releases(imports, at="2026-11-20 12:45").run_id
+    assert alerts.untold(shared, most=9, now=NOON + HOUR) == []
+    (again,) = alerts.untold(shared, most=9, now=NOON + 2 * HOUR)
+    assert again.says.startswith(f"Feed run {second} (boone/jail) is held")
+    assert again.says.endswith("; and 1 more before it. movans feed held")
+    decisions.reject(db, second, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 2 * HOUR)
+    assert alert(shared)[0].startswith(f"Feed run {first} (boone/jail) is held")
+    decisions.reject(db, first, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 2 * HOUR)
+    assert alert(shared) == []
+
+
+@pytest.mark.usefixtures("jail")
 def test_the_same_file_again_is_held_once_and_waits_since_it_first_came(imports: Imports, shared: Connection):
     first, again = releases(imports, hour=1), releases(imports, hour=2)
     assert outcomes(shared) == ["applied", "overtaken", "held"]
@@ -182,6 +236,14 @@ def test_who_is_held_elsewhere_is_not_being_checked(imports: Imports, shared: Co
     assert held.is_being_checked(shared, "boone", "Boone County Jail")
     assert not held.is_being_checked(shared, "boone", "Boone County Annex")
     assert not held.is_being_checked(shared, "cole", "Boone County Jail")
+
+
+@pytest.mark.usefixtures("jail")
+def test_who_would_be_moved_is_being_checked_where_they_still_are(imports: Imports, shared: Connection):
+    moved = [row(at="2026-11-20 12:30", number=f"N{n}", facility="Boone County Annex") for n in range(1, MANY + 1)]
+    assert imports(*moved, feed=declared(now=NOON + HOUR)).held
+    for facility in ("Boone County Jail", "Boone County Annex"):
+        assert held.is_being_checked(shared, "boone", facility)
 
 
 @pytest.fixture
@@ -329,13 +391,15 @@ def released(imports: Imports, number: int, minute: int) -> Report:
 
 
 @pytest.mark.usefixtures("jail")
-def test_a_flood_of_small_files_is_held_as_one_file_would_be(imports: Imports, shared: Connection):
+def test_a_flood_of_small_files_is_held_as_one_file_would_be(db: ConnectionPool, imports: Imports, shared: Connection):
     floods = [released(imports, number, minute=number) for number in range(1, 31)]
     assert [not report.held for report in floods] == [True] * 10 + [False] * 20
     assert floods[10].held[0] == (
         "11 releases within an hour, 1 by this file, which is more than a share of 0.1 of the 50 in custody"
     )
     assert effects(shared)[0] == 10
+    assert {one.touched for one in held.waiting(shared)} == {20}  # together they are too many to go out unanswered
+    assert decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 6 * HOUR) == []
     # What is held was not done, and is not counted: an hour after the last that was, there is room again.
     assert released(imports, 31, minute=75).held == []
 
