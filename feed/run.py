@@ -48,6 +48,7 @@ class Disagreeing:
 class Report:
     rows: int = 0
     repeated: int = 0
+    other_bookings: int = 0
     unchanged: int = 0
     again: Counter[str] = field(default_factory=Counter)  # rows that say again what a person has withdrawn, or rejected
     lines: list[Line] = field(default_factory=list)
@@ -301,7 +302,7 @@ def _apply(run: Run, file: File, name: str, progress: Callable[[int, int], None]
     So what is new is compared with times that hold. Who only stayed as they were is noted at the end, at once.
     The offenders are locked meanwhile and registrations wait, so a row that is no news costs no query of its own.
     """
-    report = Report(rows=file.rows, repeated=file.repeated, quarantined=file.quarantined)
+    report = Report(file.rows, file.repeated, file.other_bookings, quarantined=file.quarantined)
     known = _lock_all(run.conn, file.custody)
     _check_event_ids(run.conn, file.custody, known, name)
     corrections = _corrections(file.custody, known)
