@@ -36,17 +36,23 @@ def add(
 ) -> bool:
     """See that a person is told; False where the same is known already and not over.
 
-    ``again_every``: it is told again, so long after it was told last, while it is not over. ``over_when_told``: it is
-    good to know, and there is nothing to be done.
+    ``again_every``: it is told again, so long after it was told last, while it is not over; in the words that were
+    added last. ``over_when_told``: it is good to know, and there is nothing to be done.
     """
-    return (
-        conn.execute(
-            """insert into alert (key, says, raised_at, again_every, over_when_told) values (%s, %s, %s, %s, %s)
-               on conflict (key) where over_at is null do nothing""",
-            [key, says, now, again_every, over_when_told],
-        ).rowcount
-        > 0
-    )
+    row = conn.execute(
+        """insert into alert (key, says, raised_at, again_every, over_when_told) values (%s, %s, %s, %s, %s)
+           on conflict (key) where over_at is null do update set says = excluded.says
+               where alert.again_every is not null and alert.says <> excluded.says
+           returning xmax = 0""",
+        [key, says, now, again_every, over_when_told],
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def add_anew(conn: Connection, key: str, says: str, *, again_every: timedelta, now: datetime) -> None:
+    """See that a person is told at once where it is other than what they know."""
+    conn.execute("update alert set over_at = %s where key = %s and over_at is null and says <> %s", [now, key, says])
+    add(conn, key, says, again_every=again_every, now=now)
 
 
 def over(conn: Connection, key: str, *, now: datetime) -> bool:

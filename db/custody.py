@@ -1,6 +1,6 @@
 """Offenders, and what happened to them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from db.names import name_keys
 
 STAFF = "staff"  # the source of what no feed told
+AGAIN = "again"  # with how often: what is added to a key that a withdrawn event has
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,10 @@ class Event:
     effective_at: datetime
     stated_times: list[datetime]
     source_key: str
+
+    def has_id(self, event_id: str) -> bool:
+        """Whether the agency gave it this id, under which it may have said before what was withdrawn."""
+        return bool(event_id) and (self.source_key == event_id or self.source_key.startswith(f"{event_id}\t{AGAIN} "))
 
     @property
     def by_staff(self) -> bool:
@@ -202,6 +207,17 @@ def withdrawn(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[E
 def places(conn: Connection, offender_ids: Iterable[int]) -> set[tuple[str, str]]:
     """Agency and facility of each of the offenders."""
     return set(conn.execute("select agency, facility from offender where id = any(%s)", [list(offender_ids)]))
+
+
+def places_of(conn: Connection, whose: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Agency and facility of each of the offenders of these agencies and numbers, of those who are known."""
+    agencies, numbers = zip(*set(whose), strict=True) if whose else ((), ())
+    rows = conn.execute(
+        """select agency, facility from offender
+           join unnest(%s::text[], %s::text[]) as of (agency, number) using (agency, number)""",
+        [list(agencies), list(numbers)],
+    )
+    return set(rows)
 
 
 def with_source_keys(conn: Connection, source: str, keys: Iterable[str]) -> dict[str, tuple[int, str]]:

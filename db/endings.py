@@ -28,7 +28,8 @@ class Due:
 def due(conn: Connection, *, after: timedelta, most: int, now: datetime) -> list[Due]:
     """Whose registrations may be told that they end, locked against imports: nothing else waits to be told to them.
 
-    Who registers later than that has the whole time from then on.
+    Who registers later than that has the whole time from then on. So has everybody where news of the offender came
+    later than that, as of a release that was long ago.
     """
     rows = conn.execute(
         """select o.id, registration_ids
@@ -37,7 +38,9 @@ def due(conn: Connection, *, after: timedelta, most: int, now: datetime) -> list
                      select from notification where registration_id = r.id and state = 'open')
                  group by offender_id) waited
            join offender o on o.id = offender_id
-           where o.since <= %(before)s and is_over(o, %(now)s)
+           where o.since <= %(before)s and is_over(o, %(now)s) and not exists (
+               select from custody_event e
+               where e.offender_id = o.id and recorded_at > %(before)s and planned_at is null)
            order by o.id limit %(most)s for update of o skip locked""",
         {"before": now - after, "now": now, "most": most},
     )

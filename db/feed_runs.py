@@ -14,6 +14,7 @@ from psycopg.types.json import Json
 
 _OF_FEED = sql.SQL("feed = %(feed)s")
 _BY_HAND = sql.SQL("feed = '' and %(feed)s = any(agencies)")
+_LIKE = sql.SQL("feed = %(feed)s and (feed <> '' or agencies && %(agencies)s)")
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Watch:
 
 
 MANY = 20  # runs of a feed, after which it is known what is usual
+LATELY = timedelta(hours=1)  # within which files that come one after the other count as one
 
 
 def add(
@@ -155,32 +157,52 @@ class Run:
     started_at: datetime
 
 
-def last_applied(conn: Connection, feed: str, *, before: int) -> Run | None:
-    """The feed's last run before that one that took effect."""
+def last_applied(conn: Connection, feed: str, *, agencies: Collection[str] = (), before: int) -> Run | None:
+    """The feed's last run before that one that took effect; of files by hand, one of any of the agencies."""
     cursor = conn.cursor(row_factory=class_row(Run))
-    return cursor.execute(
+    query = sql.SQL(
         """select id, sha256, started_at from feed_run
-           where feed = %s and id < %s and outcome = 'applied' order by id desc limit 1""",
-        [feed, before],
-    ).fetchone()
+           where {like} and id < %(before)s and outcome = 'applied' order by id desc limit 1"""
+    )
+    wanted = {"feed": feed, "agencies": list(agencies), "before": before}
+    return cursor.execute(query.format(like=_LIKE), wanted).fetchone()
 
 
-def usual(conn: Connection, feed: str, *, before: int) -> dict[str, float]:
+def usual(conn: Connection, feed: str, *, agencies: Collection[str] = (), before: int) -> dict[str, float]:
     """The medians of what the feed's last runs before that one changed, named as ``count`` does.
 
-    Empty where they are too few to tell.
+    Of files by hand, those count that held rows of any of the agencies. Empty where they are too few to tell.
     """
-    row = conn.execute(
+    query = sql.SQL(
         """select count(*), percentile_cont(0.5) within group (order by releases),
                   percentile_cont(0.5) within group (order by changes),
-                  percentile_cont(0.5) within group (order by notifications)
-           from (select * from feed_run where feed = %s and id < %s and outcome = 'applied'
-                 order by id desc limit %s) as last""",
-        [feed, before, MANY],
-    ).fetchone()
+                  percentile_cont(0.5) within group (order by notifications),
+                  percentile_cont(0.5) within group (order by events - changes)
+           from (select * from feed_run where {like} and id < %(before)s and outcome = 'applied'
+                 order by id desc limit %(many)s) as last"""
+    )
+    wanted = {"feed": feed, "agencies": list(agencies), "before": before, "many": MANY}
+    row = conn.execute(query.format(like=_LIKE), wanted).fetchone()
     if row is None or row[0] < MANY:
         return {}
-    return dict(zip(("releases", "changes", "notifications"), row[1:], strict=True))
+    return dict(zip(("releases", "changes", "notifications", "listed"), row[1:], strict=True))
+
+
+def lately(
+    conn: Connection, feed: str, *, agencies: Collection[str] = (), before: int, now: datetime
+) -> dict[str, int]:
+    """What the feed's runs of the hour before that one changed, named as ``count`` does.
+
+    Of files by hand, those count that held rows of any of the agencies. What a person has approved is not counted.
+    """
+    query = sql.SQL(
+        """select coalesce(sum(releases), 0), coalesce(sum(changes), 0), coalesce(sum(notifications), 0)
+           from feed_run where {like} and started_at > %(since)s and id < %(before)s and outcome = 'applied'
+             and not exists (select from held_run where feed_run_id = id)"""
+    )
+    wanted = {"feed": feed, "agencies": list(agencies), "before": before, "since": now - LATELY}
+    row = conn.execute(query.format(like=_LIKE), wanted).fetchone()
+    return dict(zip(("releases", "changes", "notifications"), row or (0, 0, 0), strict=True))
 
 
 def reach(conn: Connection, agencies: Iterable[str]) -> tuple[int, int]:

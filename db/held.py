@@ -2,24 +2,40 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
 from db import alerts
 
-_STUCK = "held run %s"  # the key of an alert
+_STUCK = "held run %s"  # the keys of alerts
+_REJECTED = "rejected: %s"
+_AGAIN = timedelta(hours=1)  # after which staff are told again of what is still held
 _HELD = """
-    select id, u.feed, file, sha256, started_at, because, since, touched, population, reported_at, u.outcome,
-           unconfirmed
-    from undecided u join feed_run using (id) join held_run on feed_run_id = id """
+    select f.id, f.feed, file, sha256, started_at, because, since, population, reported_at, f.outcome,
+           coalesce(unconfirmed, 0) as unconfirmed,
+           greatest(touched, (select count(distinct (agency, number)) from held_change c
+                              join feed_run other on other.id = c.feed_run_id
+                              where other.feed = f.feed and other.outcome = 'held')) as touched
+    from feed_run f join held_run on feed_run_id = f.id left join undecided u on u.id = f.id
+    where (u.id is not null or (%(or_rejected)s and f.outcome = 'rejected')) """
+
+
+class Changed(NamedTuple):
+    """One change: whose it is, the kind of its event, and the status since then."""
+
+    agency: str
+    number: str
+    kind: str
+    status: str
+    at: datetime | None
 
 
 @dataclass(frozen=True)
 class Held:
-    """A run that waits for a person.
+    """A run that waits for a person. ``touched``: of how many offenders all that is held of its feed has news.
 
     ``unconfirmed``: how many events went out of it that are not yet confirmed, of which alone is to be decided where it
     is not held any more: a newer file took its place, or only other kinds of it were approved.
@@ -49,17 +65,17 @@ def hold(
     content: bytes,
     because: list[str],
     places: Iterable[tuple[str, str]],
+    changes: Iterable[Changed] = (),
     *,
     touched: int,
     population: int,
     since: datetime,
     now: datetime,
 ) -> None:
-    """Keep a run's file until a person decides, and see that one is told. ``places``: agency and facility of its news.
+    """Keep a run's file until a person decides, and see that one is told.
 
-    One alert stands for all that is held of a feed.
+    ``places``: agency and facility of those of whom it has news. ``changes``: what it would do now.
     """
-    feed, file = _named(conn, run_id)
     conn.execute("update feed_run set outcome = 'held' where id = %s", [run_id])
     conn.execute(
         "insert into held_run (feed_run_id, content, because, since, touched, population) values (%s,%s,%s,%s,%s,%s)",
@@ -67,18 +83,80 @@ def hold(
     )
     with conn.cursor() as cursor:
         cursor.executemany("insert into held_news values (%s, %s, %s)", [(run_id, *place) for place in set(places)])
-    says = f"Feed run {run_id} ({feed or file}) is held, and nobody is called of it: {because[0]}. movans feed held"
-    alerts.add(conn, _key(feed), says, now=now)
+        with cursor.copy("copy held_change (feed_run_id, agency, number, kind, status, at) from stdin") as copy:
+            for change in changes:
+                copy.write_row((run_id, *change))
+    tell(conn, _named(conn, run_id)[0], now=now)
+
+
+def tell(conn: Connection, feed: str, *, now: datetime) -> None:
+    """See that a person knows what waits for them of a feed: one alert for all of it, told again while anything does.
+
+    That is what is held; else what went out unconfirmed and was left so.
+    """
+    row = conn.execute(
+        """select u.id, outcome = 'held', coalesce(nullif(u.feed, ''), file), because[1], unconfirmed,
+                  count(*) filter (where outcome = 'held') over ()
+           from undecided u join feed_run using (id, outcome) join held_run on feed_run_id = id where u.feed = %s
+           order by 2 desc, id * case when outcome = 'held' then -1 else 1 end limit 1""",
+        [feed],
+    ).fetchone()
+    if row is None:
+        alerts.over(conn, _key(feed), now=now)
+        return
+    run_id, is_held, name, because, unconfirmed, many = row
+    if is_held:
+        says = f"Feed run {run_id} ({name}) is held, and nobody is called of it: {because}"
+        says += f"; and {many - 1} more before it. movans feed held" if many > 1 else ". movans feed held"
+    else:
+        says = (
+            f"{unconfirmed} releases or escapes went out of feed run {run_id} as not yet confirmed, and nothing"
+            f" confirms them: movans feed approve or reject {run_id}"
+        )
+    alerts.add(conn, _key(feed), says, again_every=_AGAIN, now=now)
 
 
 def waiting(conn: Connection) -> list[Held]:
     """What waits for a person, the oldest first."""
-    return conn.cursor(row_factory=class_row(Held)).execute(_HELD + "order by id").fetchall()
+    return conn.cursor(row_factory=class_row(Held)).execute(_HELD + "order by f.id", {"or_rejected": False}).fetchall()
 
 
-def get(conn: Connection, run_id: int) -> Held | None:
-    """A run that waits for a person; None where there is none, or it is decided."""
-    return conn.cursor(row_factory=class_row(Held)).execute(_HELD + "where id = %s", [run_id]).fetchone()
+def get(conn: Connection, run_id: int, *, or_rejected: bool = False) -> Held | None:
+    """A run that waits for a person; None where there is none, or it is decided otherwise."""
+    cursor = conn.cursor(row_factory=class_row(Held))
+    return cursor.execute(_HELD + "and f.id = %(id)s", {"id": run_id, "or_rejected": or_rejected}).fetchone()
+
+
+def rejected(conn: Connection, agencies: Collection[str]) -> set[tuple[str, str, str, datetime]]:
+    """Agency, number, status and since when, of what a person has said that it shall not take effect.
+
+    Not of who was listed for the first time: nobody is called of that, and they would never be known.
+    """
+    rows = conn.execute(
+        """select agency, number, status, at from held_change
+           where agency = any(%s) and rejected_at is not null and status <> '' and kind <> all('{amended,listed}')""",
+        [list(agencies)],
+    )
+    return set(rows)
+
+
+def unreject(conn: Connection, run_id: int) -> None:
+    """What was rejected of a run shall take effect after all."""
+    conn.execute("update held_change set rejected_at = null where feed_run_id = %s", [run_id])
+
+
+def tell_of_rejected(conn: Connection, feed: str, many: int, *, now: datetime) -> None:
+    """See that a person knows how much of a file was rejected before, and so has no effect: some may be true."""
+    says = (
+        f"A file of {feed or 'by hand'} says again {many:,} changes that were rejected, and they have no effect. Where"
+        " one is true: movans custody set; where all are: movans feed approve with the run that was rejected"
+    )
+    alerts.add_anew(conn, _REJECTED % (feed or "by hand"), says, again_every=timedelta(days=1), now=now)
+
+
+def rejected_no_more(conn: Connection, feed: str, *, now: datetime) -> None:
+    """A file that has everybody says nothing again that was rejected."""
+    alerts.over(conn, _REJECTED % feed, now=now)
 
 
 def content(conn: Connection, run_id: int) -> bytes:
@@ -98,20 +176,26 @@ def decide(
 ) -> None:
     """A person has decided; what went out of it unconfirmed is confirmed where they approve: of these kinds, or all.
 
-    Where it was not held any more, its outcome stays.
+    The others of its changes are rejected: what says so again is no news. Where it was not held any more, its outcome
+    stays.
     """
     went_out = reported(conn, run_id)
-    conn.execute("update feed_run set outcome = %s where id = %s and outcome = 'held'", [outcome, run_id])
+    of_all = conn.execute(
+        "update feed_run set outcome = %s where id = %s and outcome in ('held', 'rejected')", [outcome, run_id]
+    ).rowcount
+    if of_all and (outcome == "rejected" or only is not None):
+        conn.execute(
+            "update held_change set rejected_at = %s where feed_run_id = %s and kind <> all(%s)",
+            [now, run_id, list(only or ())],
+        )
     if outcome == "applied":
         conn.execute(
             """update custody_event set reported = false
                where id = any(%s) and kind = any(coalesce(%s::text[], array[kind]))""",
             [went_out, None if only is None else list(only)],
         )
-    feed, _ = _named(conn, run_id)
     alerts.over(conn, _STUCK % run_id, now=now)
-    _settle(conn, feed, now=now)
-    tell_of_left(conn, feed, now=now)
+    tell(conn, _named(conn, run_id)[0], now=now)
 
 
 def confirm(conn: Connection, event_ids: Collection[int]) -> None:
@@ -141,10 +225,8 @@ def overtake(conn: Connection, feed: str, sha256: str, *, by: int, is_snapshot: 
            returning f.id, since""",
         [feed, by, is_snapshot, sha256],
     ).fetchall()
-    for run_id, _ in rows:
+    for run_id, _ in rows:  # what waits of the feed is told afterwards: this run may be held, too
         alerts.over(conn, _STUCK % run_id, now=now)
-    if rows:
-        _settle(conn, feed, now=now)
     return min((since for _, since in rows), default=None)
 
 
@@ -196,26 +278,7 @@ def settle_those_of(conn: Connection, event_ids: Collection[int], *, now: dateti
         [list(event_ids)],
     )
     for (feed,) in rows.fetchall():
-        _settle(conn, feed, now=now)
-        tell_of_left(conn, feed, now=now)
-
-
-def tell_of_left(conn: Connection, feed: str, *, now: datetime) -> None:
-    """See that a person is told of what went out unconfirmed and was left so, where no run of the feed is held."""
-    left = conn.execute(
-        "select id, unconfirmed from undecided where feed = %s and outcome <> 'held' order by id limit 1", [feed]
-    ).fetchone()
-    if left:
-        says = (
-            f"{left[1]} releases or escapes went out of feed run {left[0]} as not yet confirmed, and nothing confirms"
-            f" them: movans feed approve or reject {left[0]}"
-        )
-        alerts.add(conn, _key(feed), says, now=now)
-
-
-def _settle(conn: Connection, feed: str, *, now: datetime) -> None:
-    if not conn.execute("select from feed_run where feed = %s and outcome = 'held' limit 1", [feed]).rowcount:
-        alerts.over(conn, _key(feed), now=now)
+        tell(conn, feed, now=now)
 
 
 def _named(conn: Connection, run_id: int) -> tuple[str, str]:

@@ -102,13 +102,14 @@ def rows_aside(conn: Connection, *, before: datetime, most: int) -> int:
 
 
 def held_runs(conn: Connection, *, before: datetime, most: int) -> int:
-    """Files of runs that were held, once a person or a newer file has decided; the run itself stays."""
+    """Files of runs that were held, once a person or a newer file has decided; the run stays, and what was rejected."""
     return conn.execute(
         """with old as (
                select feed_run_id as id from held_run join feed_run r on r.id = feed_run_id
                where feed_run_id not in (select id from undecided) and started_at < %s
                order by feed_run_id limit %s),
-           news as (delete from held_news where feed_run_id in (select id from old))
+           news as (delete from held_news where feed_run_id in (select id from old)),
+           changes as (delete from held_change where rejected_at is null and feed_run_id in (select id from old))
            delete from held_run where feed_run_id in (select id from old)""",
         [before, most],
     ).rowcount

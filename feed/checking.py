@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
+from feed.bookings import other_releases, together
 from feed.formats import FORMATS
 from feed.records import Bad, Checked, CourtRecord, CustodyRecord, File, Record, Refused, Rules
 
@@ -39,7 +40,7 @@ class _Seen:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._rows = self._repeated = self._unkept = 0
+        self._rows = self._repeated = self._other_bookings = self._unkept = 0
         self._records: dict[tuple[object, ...], Record] = {}
         self._identified: dict[tuple[str, str], Record] = {}
         self._bad: list[Bad] = []
@@ -60,10 +61,13 @@ class _Seen:
         if self._unkept or len(aside) > min(share * self._rows, MOST_ASIDE):
             raise Refused(self._mistakes(len(aside) + self._unkept, share))
         right = [record for record in self._records.values() if record.row not in aside]
+        custody = [record for record in right if isinstance(record, CustodyRecord)]
+        held_on = other_releases(custody)
         return File(
-            custody=[record for record in right if isinstance(record, CustodyRecord)],
+            custody=[record for record in custody if record.row not in held_on],
             court=[record for record in right if isinstance(record, CourtRecord)],
             repeated=self._repeated,
+            other_bookings=self._other_bookings + len(held_on),
             quarantined=[aside[row] for row in sorted(aside)],
             rows=self._rows,
         )
@@ -84,6 +88,9 @@ class _Seen:
         earlier = self._records.setdefault((record.about, record.at), record)
         if earlier is not record and replace(earlier, row=record.row) == record:
             self._repeated += 1
+        elif earlier is not record and (both := _together(earlier, record)):
+            self._records[(record.about, record.at)] = both
+            self._other_bookings += 1
         elif earlier is not record:
             when = " at the same time" if record.at else ""
             says = f"contradicts row {{}} about {record.about}{when}; correct or remove one of them"
@@ -106,3 +113,9 @@ class _Seen:
             self._bad.append(bad)
         else:
             self._unkept += 1
+
+
+def _together(one: Record, other: Record) -> Record | None:
+    if isinstance(one, CustodyRecord) and isinstance(other, CustodyRecord):
+        return together(one, other)
+    return None

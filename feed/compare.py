@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import chain, count
 from typing import Literal
 
-from db.custody import Custody, Event
+from db.custody import AGAIN, Custody, Event
 
 MISSING = "no longer listed"  # no file says so: it follows from two snapshots
 KINDS = {
@@ -23,13 +23,13 @@ ONCE = ("in custody", "deceased")  # an agency may say so again under another id
 class Change:
     """``news``: something happened, of this kind. ``late``: it happened before what is known already, which stays.
 
-    ``withdrawn``: the row says again what a person has withdrawn.
+    ``withdrawn``, ``rejected``: the row says again what a person has withdrawn, or did not let take effect.
 
     ``amended``: time or facility of an event that is known was corrected; nobody is called again. ``unchanged``: no
     news.
     """
 
-    what: Literal["news", "amended", "unchanged", "withdrawn"]
+    what: Literal["news", "amended", "unchanged", "withdrawn", "rejected"]
     kind: str = ""
     late: bool = False
     event: Event | None = None
@@ -45,7 +45,7 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
     3. Anything else happened, after the event before it in time. The same kind at the same time is the same event.
     """
     for event in history:
-        if event_id and event.source_key == event_id:
+        if event.has_id(event_id):
             return _about(event, told)
     for event in history:
         if _same(event, told) and told.since in event.stated_times:
@@ -69,32 +69,32 @@ def disagrees(told: Custody, history: Sequence[Event]) -> bool:
 
 
 def says_again(told: Custody, withdrawn: Sequence[Event], event_id: str = "") -> bool:
-    """Whether a row says what a person has withdrawn, by its id or at a time that was ever given for it."""
+    """Whether a row says what a person has withdrawn, at a time that was ever given for it: another time is news."""
     return any(
-        (event_id and event.source_key == event_id) or (_same(event, told) and told.since in event.stated_times)
-        for event in withdrawn
+        told.since in event.stated_times and (event.has_id(event_id) or _same(event, told)) for event in withdrawn
     )
 
 
-def own_key(made_up: str, withdrawn: Sequence[Event]) -> str:
-    """The key that was made up for an event, told from those of what was withdrawn of the same offender."""
+def own_key(key: str, withdrawn: Sequence[Event]) -> str:
+    """The key of an event, told from those of what was withdrawn of the same offender."""
     taken = {event.source_key for event in withdrawn}
-    keys = chain([made_up], (f"{made_up}\tagain {times}" for times in count(1)))
+    keys = chain([key], (f"{key}\t{AGAIN} {times}" for times in count(1)))
     return next(key for key in keys if key not in taken)
 
 
-def missing(known: Custody, since: datetime | None, *, elsewhere: bool) -> Custody | None:
+def missing(known: Custody, known_at: datetime, since: datetime | None, *, elsewhere: bool) -> Custody | None:
     """What it means that a snapshot has not somebody whom one of the same feed had before; None where it is no news.
 
     1. Who is known to be out was told of already. Of who is missing for the first time, ``since`` none, nothing is
        said yet: jails lose a row, and find it again. Whom another feed's last snapshot has is held there.
-       And where something newer is known than the last snapshot that had them, as a move, that says where they are.
+       And where something newer became known since, ``known_at``, than the last snapshot that had them, as a move, that
+       says where they are. A time that is newer than the snapshot that gave it is a clock's that is ahead.
     2. Who is missing for the second time running is no longer listed, from when the last snapshot had them. A release
        that explains it happened after that, and is the newer news whenever it comes.
     """
-    if since is None or elsewhere or known.status != "in custody" or known.since > since:
+    if since is None or elsewhere or known.status != "in custody" or since < min(known.since, known_at):
         return None
-    return Custody(MISSING, known.facility, since)
+    return Custody(MISSING, known.facility, max(since, known.since))
 
 
 def present(told: Custody, history: Sequence[Event], seen_at: datetime) -> Custody:

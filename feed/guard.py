@@ -19,21 +19,31 @@ class Limit(Protocol):
 
 
 def excess(
-    what: str, count: int, limit: Limit, *, among: int, of: str, times: float, usual: float | None = None
+    what: str,
+    count: int,
+    limit: Limit,
+    *,
+    lately: int = 0,
+    among: int,
+    of: str,
+    times: float,
+    usual: float | None = None,
 ) -> str | None:
     """Why so many of something are too many, in one sentence; None where they are not.
 
-    ``among``: how many there are in all, by the words ``of``. ``usual``: the median of the feed's last runs, None where
-    there are too few of those; more than so many ``times`` as many are too many.
+    ``lately``: how many there were just before, by other runs: what comes in pieces counts as a whole. ``among``: how
+    many there are in all, by the words ``of``. ``usual``: the median of the feed's last runs, None where there are too
+    few of those; more than so many ``times`` as many by this run are too many.
     """
-    if count <= limit.few:
+    total = count + lately
+    if not count or total <= limit.few:
         return None
-    said = f"{count:,} {what}"
-    if count > limit.most:
+    said = f"{total:,} {what}" + (f" within an hour, {count:,} by this file" if lately else "")
+    if total > limit.most:
         return f"{said}, and at most {limit.most:,} are usual"
-    if count > limit.share * among:
+    if total > limit.share * among:
         return f"{said}, which is more than a share of {limit.share:g} of the {among:,} {of}"
-    if usual is not None and count > times * usual:
+    if usual is not None and count > limit.few and count > times * usual:
         return f"{said}, which is more than {times:g} times the median of the last runs, {usual:g}"
     return None
 

@@ -32,7 +32,7 @@ def preview(db: Database, run_id: int, *, only: Collection[str] = (), settings: 
     with db.connection() as conn:
         one_at_a_time(conn)
         with conn.transaction() as effect:
-            report = _apply(conn, _get(conn, run_id), only=_kinds(only), settings=settings, now=now)
+            report = _apply(conn, _to_approve(conn, run_id), only=_kinds(only), settings=settings, now=now)
             raise Rollback(effect)
     return report
 
@@ -47,14 +47,15 @@ def approve(
     why: str,
     now: datetime,
 ) -> Report:
-    """Let a held run take effect; only these kinds of events of it, if some are given.
+    """Let a run take effect that is held, or was rejected; only these kinds of events of it, if some are given.
 
-    What went out of it unconfirmed is confirmed; nothing else is done where it is not held any more. Raises NotHeld,
+    What went out of it unconfirmed is confirmed; nothing else is done where a newer one took its place. Raises NotHeld,
     Refused, WrongSettings.
     """
     with db.connection() as conn:
         one_at_a_time(conn)
-        report = _apply(conn, _get(conn, run_id), only=_kinds(only), settings=settings, keep=True, now=now)
+        this = _to_approve(conn, run_id)
+        report = _apply(conn, this, only=_kinds(only), settings=settings, keep=True, now=now)
         held.decide(conn, run_id, "applied", only=_kinds(only), now=now)
         of_it = f", only {', '.join(sorted(only))}" if only else ""
         staff.record(conn, who, f"approved feed run {run_id}{of_it}: {why}", now=now)
@@ -125,6 +126,15 @@ def _is_overdue(one: Held, settings: Settings, now: datetime) -> bool:
     return late and is_small(one.touched, one.population, guard.touches)
 
 
+def _to_approve(conn: Connection, run_id: int) -> Held:
+    """A run that can be approved: a person may change their mind, and then what was rejected of it is news."""
+    found = held.get(conn, run_id, or_rejected=True)
+    if found is None:
+        raise NotHeld(f"run {run_id} is not held, nor was it rejected; movans feed held lists those that are held")
+    held.unreject(conn, run_id)
+    return found
+
+
 def _get(conn: Connection, run_id: int) -> Held:
     found = held.get(conn, run_id)
     if found is None:
@@ -144,9 +154,9 @@ def _apply(
 ) -> Report:
     """Read the file again, as it came, and compare it with what is known by now.
 
-    Of a run that is not held any more nothing takes effect.
+    Of a run whose place another has taken nothing takes effect.
     """
-    if not this.is_held:
+    if this.outcome not in ("held", "rejected"):
         return Report(run_id=this.id)
     rules = feeds.rules(settings, this.feed, now)
     file = read(this.file, BytesIO(held.content(conn, this.id)), rules)

@@ -197,6 +197,8 @@ class Reader(Protocol):
 class File:
     """What was read of a file and holds no mistake. ``repeated`` rows said what another row had said.
 
+    ``other_bookings``: rows of which nothing is left but details, as they are of another booking of the same person.
+
     ``quarantined`` rows had mistakes and were put aside, so few that the rest may be believed. ``rows`` counts all.
     """
 
@@ -205,3 +207,4 @@ class File:
     repeated: int
     quarantined: list[Bad]
     rows: int
+    other_bookings: int = 0

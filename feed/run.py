@@ -12,6 +12,7 @@ from psycopg import Connection, Rollback
 
 from db import custody, feed_runs, held, rosters
 from db.custody import Custody, Details, Event, Offender
+from db.held import Changed
 from db.pool import Database, take_time
 from dialer import policy
 from feed import court
@@ -47,7 +48,9 @@ class Disagreeing:
 class Report:
     rows: int = 0
     repeated: int = 0
+    other_bookings: int = 0
     unchanged: int = 0
+    again: Counter[str] = field(default_factory=Counter)  # rows that say again what a person has withdrawn, or rejected
     lines: list[Line] = field(default_factory=list)
     quarantined: Sequence[Bad] = ()
     strangers: int = 0  # court dates of people whom no jail has told us of
@@ -72,10 +75,14 @@ class Report:
         return made + len(self.said_again)
 
     @property
+    def listed(self) -> int:
+        """Who is known for the first time."""
+        return sum(line.change.what == "news" and line.change.kind == "listed" for line in self.lines)
+
+    @property
     def changes(self) -> int:
         """All but who was listed for the first time."""
-        made = sum(line.change.what != "news" or line.change.kind != "listed" for line in self.lines)
-        return made + len(self.said_again)
+        return len(self.lines) - self.listed + len(self.said_again)
 
     @property
     def touched(self) -> int:
@@ -94,6 +101,18 @@ class _Known:
     offender: Offender
     history: Sequence[Event]
     withdrawn: Sequence[Event] = ()
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What there was before a run, which is measured against it; ``usual`` and ``lately`` by the names of measures."""
+
+    population: int
+    registrations: int
+    on_roster: int
+    is_first: bool  # nothing that came this way has taken effect before
+    usual: dict[str, float]
+    lately: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -155,8 +174,9 @@ def run(
                 if report.held:
                     source.seek(0)
                     _hold(this, report, source.read(), since or this.now)
-                elif since:
-                    held.tell_of_left(conn, rules.feed, now=this.now)
+                else:
+                    held.tell(conn, rules.feed, now=this.now)
+                _tell_of_rejected(this, report)
                 return report
         except Refused:
             with db.connection() as conn:
@@ -196,44 +216,92 @@ def keep_counts(run: Run, report: Report) -> None:
 
 def _guarded(run: Run, file: File, name: str, progress: Callable[[int, int], None]) -> Report:
     """Let a file take effect and undo that again where it is more than the guard lets through."""
-    guard = run.settings.guard_of(run.rules.feed)
-    population, registrations = feed_runs.reach(run.conn, run.rules.agencies)
-    listed = rosters.size(run.conn, run.rules.feed)
-    usual = feed_runs.usual(run.conn, run.rules.feed, before=run.id)
+    before = _before(run, file)
     report = Report()
     with run.conn.transaction() as effect:
         report = take_effect(run, file, name, progress)
-        measures = (
-            ("releases", report.releases, guard.releases, population, "in custody"),
-            ("changes", report.changes, guard.changes, population, "in custody"),
-            ("notifications", report.notifications, guard.notifications, registrations, "registrations"),
-            ("missing", len(report.missing), guard.missing, listed, "in the last snapshot"),
-        )
-        report.held = [
-            says
-            for what, count, limit, among, of in measures
-            if (says := excess(what, count, limit, among=among, of=of, times=guard.times, usual=usual.get(what)))
-        ]
-        report.population = population
+        report.population = before.population
+        report.held = _excesses(run, report, before)
         if report.held:
             raise Rollback(effect)
     keep_counts(run, report)
     return report
 
 
+def _before(run: Run, file: File) -> _Before:
+    conn, feed = run.conn, run.rules.feed
+    # A file by hand may be of any agency, but it is measured against those of whom it speaks.
+    agencies = run.rules.agencies if feed else {record.agency for record in (*file.custody, *file.court)}
+    population, registrations = feed_runs.reach(conn, agencies)
+    return _Before(
+        population,
+        registrations,
+        on_roster=rosters.size(conn, feed),
+        is_first=feed_runs.last_applied(conn, feed, agencies=agencies, before=run.id) is None,
+        usual=feed_runs.usual(conn, feed, agencies=agencies, before=run.id),
+        lately=feed_runs.lately(conn, feed, agencies=agencies, before=run.id, now=run.now),
+    )
+
+
+def _excesses(run: Run, report: Report, before: _Before) -> Sequence[str]:
+    """Why a person must look at what a run does; empty where none needs to."""
+    guard, held_now = run.settings.guard_of(run.rules.feed), before.population
+    measures = [
+        ("releases", report.releases, guard.releases, held_now, "in custody"),
+        ("changes", report.changes, guard.changes, held_now, "in custody"),
+        ("notifications", report.notifications, guard.notifications, before.registrations, "registrations"),
+        ("missing", len(report.missing), guard.missing, before.on_roster, "in the last snapshot"),
+    ]
+    if not before.is_first:  # then they may be the people whom we know, by new numbers: nobody would hear of them again
+        measures.append(("listed", report.listed, guard.changes, held_now + report.listed, "in custody by then"))
+    return [
+        says
+        for what, count, limit, among, of in measures
+        if (
+            says := excess(
+                what,
+                count,
+                limit,
+                lately=before.lately.get(what, 0),
+                among=among,
+                of=of,
+                times=guard.times,
+                usual=before.usual.get(what),
+            )
+        )
+    ]
+
+
 def _hold(run: Run, report: Report, content: bytes, since: datetime) -> None:
-    places = {(line.record.agency, line.record.where) for line in report.lines}
+    records = [line.record for line in report.lines]
+    places = {(record.agency, record.where) for record in records if isinstance(record, CustodyRecord)}
+    # Who is moved by it is still known to be where they were, and whose court date it is, in their jail.
+    known = custody.places_of(run.conn, {(record.agency, record.number) for record in records})
     held.hold(
         run.conn,
         run.id,
         content,
         list(report.held),
-        places | custody.places(run.conn, report.missing),
+        places | known | custody.places(run.conn, report.missing),
+        map(_changed, report.lines),
         touched=report.touched,
         population=report.population,
         since=since,
         now=run.now,
     )
+
+
+def _tell_of_rejected(run: Run, report: Report) -> None:
+    if many := report.again["rejected"]:
+        held.tell_of_rejected(run.conn, run.rules.feed, many, now=run.now)
+    elif run.is_snapshot:
+        held.rejected_no_more(run.conn, run.rules.feed, now=run.now)
+
+
+def _changed(line: Line) -> Changed:
+    status = line.record.custody.status if isinstance(line.record, CustodyRecord) else ""
+    kind = line.change.kind if line.change.what == "news" else "amended"
+    return Changed(line.record.agency, line.record.number, kind, status, line.record.when)
 
 
 def _apply(run: Run, file: File, name: str, progress: Callable[[int, int], None]) -> Report:
@@ -242,7 +310,7 @@ def _apply(run: Run, file: File, name: str, progress: Callable[[int, int], None]
     So what is new is compared with times that hold. Who only stayed as they were is noted at the end, at once.
     The offenders are locked meanwhile and registrations wait, so a row that is no news costs no query of its own.
     """
-    report = Report(rows=file.rows, repeated=file.repeated, quarantined=file.quarantined)
+    report = Report(file.rows, file.repeated, file.other_bookings, quarantined=file.quarantined)
     known = _lock_all(run.conn, file.custody)
     _check_event_ids(run.conn, file.custody, known, name)
     corrections = _corrections(file.custody, known)
@@ -250,18 +318,19 @@ def _apply(run: Run, file: File, name: str, progress: Callable[[int, int], None]
     corrected = {record.row for record, _ in corrections}
     in_order = sorted(file.custody, key=lambda record: (record.row not in corrected, record.custody.since))
     as_they_were: set[int] = set()
+    rejected = held.rejected(run.conn, {record.agency for record in file.custody})
     for done, record in enumerate(in_order, start=1):
         key = (record.agency, record.number)
         here = known.get(key)
         if run.is_snapshot and here:
             record = _as_seen(run, here, record)
         _note_disagreement(run, report, record, here)
-        change = _means(record, here)
+        change = _means(record, here, rejected)
         _note_said_again(run, report, record, here, change)
         if run.only is not None and not (change.what == "news" and run.lets_through(change.kind)):
             report.passed_over += 1
-        elif change.what == "withdrawn":
-            report.unchanged += 1
+        elif change.what in ("withdrawn", "rejected"):
+            report.again[change.what] += 1
         elif here is None or change.what != "unchanged":
             known[key], made = _apply_change(run, here, record, change)
             report.lines.append(Line(record, change, made))
@@ -296,10 +365,12 @@ def _note_said_again(run: Run, report: Report, record: CustodyRecord, here: _Kno
             report.said_again.add(event.id)
 
 
-def _means(record: CustodyRecord, here: _Known | None) -> Change:
+def _means(record: CustodyRecord, here: _Known | None, rejected: Collection[tuple[str, str, str, datetime]]) -> Change:
     if here and says_again(record.custody, here.withdrawn, record.event_id):
         return Change("withdrawn")
-    return compare(record.custody, here.history if here else [], record.event_id)
+    change = compare(record.custody, here.history if here else [], record.event_id)
+    same = (record.agency, record.number, record.custody.status, record.custody.since)
+    return Change("rejected") if change.what == "news" and same in rejected else change
 
 
 def _as_seen(run: Run, here: _Known, record: CustodyRecord) -> CustodyRecord:
@@ -342,7 +413,7 @@ def _apply_missing(run: Run, present_ids: Collection[int], report: Report) -> No
     withdrawn = custody.withdrawn(conn, histories)
     for one in again:
         offender = custody.get(conn, one.offender_id)
-        news = missing(offender.custody, one.since, elsewhere=one.elsewhere)
+        news = missing(offender.custody, offender.known_at, one.since, elsewhere=one.elsewhere)
         if news:
             record = CustodyRecord(0, offender.agency, offender.number, offender.person, news, "", {})
             change = Change("news", KINDS[news.status])
@@ -406,7 +477,7 @@ def _corrections(
         here = known.get((record.agency, record.number))
         if here and record.event_id:
             event = compare(record.custody, here.history, record.event_id).event
-            if event and event.source_key == record.event_id:
+            if event and event.has_id(record.event_id):
                 found.append((record, event))
     return found
 
@@ -469,7 +540,7 @@ def _apply_change(run: Run, here: _Known | None, record: CustodyRecord, change: 
             change.kind,
             record.custody,
             source=record.agency,
-            source_key=record.event_id or own_key(made_up, here.withdrawn if here else ()),
+            source_key=own_key(record.event_id or made_up, here.withdrawn if here else ()),
             feed_run_id=run.id,
             reported=run.reported,
             now=now,

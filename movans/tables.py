@@ -81,9 +81,11 @@ def disagreements(report: Report, zone: ZoneInfo) -> list[str]:
 def summary(report: Report) -> str:
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items())) or "nothing changed"
     repeated = f" ({report.repeated} repeated)" if report.repeated else ""
+    repeated += f" ({report.other_bookings} of other bookings)" if report.other_bookings else ""
     rows = "1 row" if report.rows == 1 else f"{report.rows} rows"
     strange = f", {report.strangers} of people whom no jail has told us of" if report.strangers else ""
     wrong = f"; {len(report.quarantined)} put aside" if report.quarantined else ""
+    wrong += "".join(f"; {many} {what} before" for what, many in sorted(report.again.items()))
     wrong += f"; {report.passed_over} passed over" if report.passed_over else ""
     return (
         f"{rows}{repeated}: {kinds}; {report.unchanged} as known{strange}{wrong}. {report.notifications} to be called."

@@ -138,6 +138,12 @@ def test_another_event_id_moves_nobody_to_where_they_are_and_lets_nobody_die_twi
     assert compare(told(DEAD, 13), [LISTED, died], "E9").what == "amended"
 
 
+def test_an_event_id_that_was_withdrawn_is_that_of_what_was_said_under_it_since():
+    again = event("released", OUT, 18, key="E7\tagain 1")
+    assert compare(told(OUT, 19), [LISTED, again], "E7") == Change("amended", "released", event=again)
+    assert compare(told(OUT, 19), [LISTED, again], "E") == Change("news", "released")
+
+
 TWINS = [
     LISTED,
     Event(1, "released", OUT, JAIL, at(12), [at(12)], "E1"),
@@ -169,22 +175,26 @@ def test_times_that_are_corrected_may_make_another_event_the_latest(
 
 
 ABSENT = {
-    "for the first time": (told(IN, 9), None, False, None),
-    "for the second time running, from when they were last there": (told(IN, 9), 12, False, told(MISSING, 12)),
-    "but moved after that, as another file says": (told(IN, 14), 12, False, None),
-    "but in another feed's last snapshot": (told(IN, 9), 12, True, None),
-    "and released": (told(OUT, 11), 12, False, None),
-    "and escaped": (told(GONE, 11), 12, False, None),
-    "and out for a time": (told(LEAVE, 11), 12, False, None),
-    "and dead": (told(DEAD, 11), 12, False, None),
-    "and no longer listed already": (told(MISSING, 11), 12, False, None),
+    "for the first time": (told(IN, 9), 12, None, False, None),
+    "for the second time running, from when they were last there": (told(IN, 9), 12, 12, False, told(MISSING, 12)),
+    "but moved after that, as another file says": (told(IN, 14), 15, 12, False, None),
+    "by the last snapshot that had them, whose clock was ahead": (told(IN, 13), 12, 12, False, told(MISSING, 13)),
+    "and moved before that, as another file says late": (told(IN, 11), 15, 12, False, told(MISSING, 12)),
+    "but in another feed's last snapshot": (told(IN, 9), 12, 12, True, None),
+    "and released": (told(OUT, 11), 12, 12, False, None),
+    "and escaped": (told(GONE, 11), 12, 12, False, None),
+    "and out for a time": (told(LEAVE, 11), 12, 12, False, None),
+    "and dead": (told(DEAD, 11), 12, 12, False, None),
+    "and no longer listed already": (told(MISSING, 11), 12, 12, False, None),
 }
 
 
-@pytest.mark.parametrize(("known", "last", "elsewhere", "means"), ABSENT.values(), ids=ABSENT)
-def test_who_is_missing_in_a_snapshot(*, known: Custody, last: int | None, elsewhere: bool, means: Custody | None):
+@pytest.mark.parametrize(("known", "known_at", "last", "elsewhere", "means"), ABSENT.values(), ids=ABSENT)
+def test_who_is_missing_in_a_snapshot(
+    *, known: Custody, known_at: int, last: int | None, elsewhere: bool, means: Custody | None
+):
     since = None if last is None else at(last)
-    assert missing(known, since, elsewhere=elsewhere) == means
+    assert missing(known, at(known_at), since, elsewhere=elsewhere) == means
 
 
 PRESENT = {
@@ -204,7 +214,8 @@ def test_who_stands_in_a_snapshot(history: list[Event], row: Custody, says: Cust
 AGAIN = {
     "as it was said": (told(OUT, 12), "", True),
     "at a time that was given for it before": (told(OUT, 11), "", True),
-    "by its id, at another time": (told(OUT, 18), "E7", True),
+    "by its id, at a time that was given for it": (told(OUT, 11, ANNEX), "E7", True),
+    "by its id, at another time": (told(OUT, 18), "E7", False),
     "at another time": (told(OUT, 18), "", False),
     "another status at that time": (told(GONE, 12), "", False),
 }

@@ -338,7 +338,8 @@ def test_a_wrong_detail_is_named_with_what_is_wrong_and_what_to_do(column: str, 
     assert sentence in mistake
 
 
-def test_rows_of_one_time_must_agree_in_their_details():
+def test_a_row_for_each_case_is_one_row_with_all_cases():
     good = detailed(case_numbers="C1")
     assert len(reading(good + good.split("\n")[1]).custody) == 1
-    assert "row 3: contradicts row 2" in mistakes(good + good.split("\n")[1].replace("C1", "C2"))[0]
+    (record,) = reading(good + good.split("\n")[1].replace("C1", "C2")).custody
+    assert record.details["case_numbers"] == ("C1", "C2")

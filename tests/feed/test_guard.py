@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import LiteralString
 
 import pytest
@@ -15,10 +16,10 @@ from feed.guard import excess
 from feed.held import NotHeld
 from feed.records import Refused
 from feed.retraction import retract
-from feed.run import SNAPSHOT, Report
+from feed.run import SNAPSHOT, Report, run
 from movans.settings import Limit
-from tests.conftest import NOON
-from tests.feed.conftest import WITH_FEEDS, declared, row
+from tests.conftest import NOON, settings_for
+from tests.feed.conftest import BOONE, HEADER, WITH_FEEDS, declared, row
 
 Imports = Callable[..., Report]
 Register = Callable[..., int]
@@ -27,20 +28,25 @@ LIMIT = Limit(few=10, most=100, share=0.1)
 HOUR = timedelta(hours=1)
 
 CASES = {
-    "few, however large a share": (10, 10, None, ""),
-    "a small share": (30, 1000, None, ""),
-    "too large a share": (30, 200, None, "30 releases, which is more than a share of 0.1 of the 200 held"),
-    "more than ever": (1891, 1_000_000, None, "1,891 releases, and at most 100 are usual"),
-    "as usual": (50, 1000, 5, ""),
-    "far more than usual": (51, 1000, 5, "51 releases, which is more than 10 times the median of the last runs, 5"),
-    "few where none is usual": (10, 1000, 0, ""),
-    "some where none is usual": (11, 1000, 0, "11 releases, which is more than 10 times the median of the last runs"),
+    "few, however large a share": (10, 0, 10, None, ""),
+    "a small share": (30, 0, 1000, None, ""),
+    "too large a share": (30, 0, 200, None, "30 releases, which is more than a share of 0.1 of the 200 held"),
+    "more than ever": (1891, 0, 1_000_000, None, "1,891 releases, and at most 100 are usual"),
+    "as usual": (50, 0, 1000, 5, ""),
+    "far more than usual": (51, 0, 1000, 5, "51 releases, which is more than 10 times the median of the last runs, 5"),
+    "few where none is usual": (10, 0, 1000, 0, ""),
+    "some where none is usual": (11, 0, 1000, 0, "11 releases, which is more than 10 times the median of the last"),
+    "few, with those before": (1, 9, 10, None, ""),
+    "too large a share, with those before": (1, 10, 100, None, "11 releases within an hour, 1 by this file, which is"),
+    "more than ever, with those before": (1, 100, 10_000, None, "101 releases within an hour, 1 by this file, and at"),
+    "none, after too many": (0, 1891, 10_000, None, ""),
+    "as usual, after many of those": (1, 50, 10_000, 1, ""),
 }
 
 
-@pytest.mark.parametrize(("count", "among", "usual", "says"), CASES.values(), ids=CASES)
-def test_what_is_too_much(count: int, among: int, usual: float | None, says: str):
-    found = excess("releases", count, LIMIT, among=among, of="held", times=10, usual=usual)
+@pytest.mark.parametrize(("count", "lately", "among", "usual", "says"), CASES.values(), ids=CASES)
+def test_what_is_too_much(count: int, lately: int, among: int, usual: float | None, says: str):
+    found = excess("releases", count, LIMIT, lately=lately, among=among, of="held", times=10, usual=usual)
     assert (found or "").startswith(says)
     assert bool(found) == bool(says)
 
@@ -156,6 +162,60 @@ def test_a_rejected_run_never_takes_effect(db: ConnectionPool, imports: Imports,
 
 
 @pytest.mark.usefixtures("jail")
+def test_what_was_rejected_and_is_said_again_is_no_news_and_a_person_is_told(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    rows = [row("released", "2026-11-20 12:30", number=f"N{number}") for number in range(1, MANY + 1)]
+    run_id = imports(*rows, row(number="X1"), feed=declared(now=NOON + HOUR)).run_id
+    decisions.reject(db, run_id, settings=WITH_FEEDS, who="clerk", why="a test file", now=NOON + 2 * HOUR)
+    new = row("in custody", "2026-11-20 14:30", number="N60", facility="Boone County Annex")
+    again = imports(*rows, row(number="X1"), new, feed=declared(now=NOON + 3 * HOUR))
+    assert (again.held, again.kinds, again.again) == ([], {"transferred": 1, "listed": 1}, {"rejected": MANY})
+    assert decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 50 * HOUR) == []
+    assert alert(shared)[0].startswith("A file of boone/jail says again 60 changes that were rejected")
+    imports(*rows[:3], feed=declared(now=NOON + 4 * HOUR))
+    assert [says[:48] for says in alert(shared)] == ["A file of boone/jail says again 3 changes that w"]
+    later = row("released", "2026-11-20 16:00", number="N1")
+    assert imports(later, feed=declared(now=NOON + 5 * HOUR)).kinds == {"released": 1}
+
+
+@pytest.mark.usefixtures("jail")
+def test_what_was_rejected_by_mistake_can_be_approved_after_all(db: ConnectionPool, imports: Imports):
+    run_id = releases(imports).run_id
+    decisions.reject(db, run_id, settings=WITH_FEEDS, who="clerk", why="a test file", now=NOON + 2 * HOUR)
+    done = decisions.approve(db, run_id, settings=WITH_FEEDS, who="clerk", why="it was none", now=NOON + 3 * HOUR)
+    assert (done.kinds, done.notifications) == ({"released": MANY}, 2)
+
+
+@pytest.mark.usefixtures("jail")
+def test_what_was_left_out_of_an_approval_is_rejected(db: ConnectionPool, imports: Imports):
+    rows = [row("released", "2026-11-20 12:30", number=f"N{number}") for number in range(2, MANY + 1)]
+    rows.append(row("escaped", "2026-11-20 12:31", number="N1"))
+    run_id = imports(*rows, feed=declared(now=NOON + HOUR)).run_id
+    decisions.approve(db, run_id, settings=WITH_FEEDS, only=["escaped"], who="clerk", why="seen", now=NOON + 2 * HOUR)
+    again = imports(*rows, feed=declared(now=NOON + 3 * HOUR))
+    assert (again.held, again.kinds, again.again) == ([], {}, {"rejected": MANY - 1})
+
+
+@pytest.mark.usefixtures("jail")
+def test_one_alert_names_all_that_is_held_of_a_feed_and_is_told_again_every_hour(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    first = releases(imports).run_id
+    (told,) = alerts.untold(shared, most=9, now=NOON + HOUR)
+    alerts.told(shared, told.id, now=NOON + HOUR)
+    second = releases(imports, at="2026-11-20 12:45").run_id
+    assert alerts.untold(shared, most=9, now=NOON + HOUR) == []
+    (again,) = alerts.untold(shared, most=9, now=NOON + 2 * HOUR)
+    assert again.says.startswith(f"Feed run {second} (boone/jail) is held")
+    assert again.says.endswith("; and 1 more before it. movans feed held")
+    decisions.reject(db, second, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 2 * HOUR)
+    assert alert(shared)[0].startswith(f"Feed run {first} (boone/jail) is held")
+    decisions.reject(db, first, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 2 * HOUR)
+    assert alert(shared) == []
+
+
+@pytest.mark.usefixtures("jail")
 def test_the_same_file_again_is_held_once_and_waits_since_it_first_came(imports: Imports, shared: Connection):
     first, again = releases(imports, hour=1), releases(imports, hour=2)
     assert outcomes(shared) == ["applied", "overtaken", "held"]
@@ -177,6 +237,14 @@ def test_who_is_held_elsewhere_is_not_being_checked(imports: Imports, shared: Co
     assert held.is_being_checked(shared, "boone", "Boone County Jail")
     assert not held.is_being_checked(shared, "boone", "Boone County Annex")
     assert not held.is_being_checked(shared, "cole", "Boone County Jail")
+
+
+@pytest.mark.usefixtures("jail")
+def test_who_would_be_moved_is_being_checked_where_they_still_are(imports: Imports, shared: Connection):
+    moved = [row(at="2026-11-20 12:30", number=f"N{n}", facility="Boone County Annex") for n in range(1, MANY + 1)]
+    assert imports(*moved, feed=declared(now=NOON + HOUR)).held
+    for facility in ("Boone County Jail", "Boone County Annex"):
+        assert held.is_being_checked(shared, "boone", facility)
 
 
 @pytest.fixture
@@ -380,3 +448,92 @@ def test_far_more_than_a_feed_usually_changes_is_held(imports: Imports, shared: 
     moved = [row("in custody", "2026-11-20 12:30", number=f"N{n}", facility="Boone County Annex") for n in range(1, 27)]
     assert "changes" in imports(*moved, feed=feed).held[0]
     assert imports(*moved[:5], feed=feed).held == []
+
+
+def lets_one_go(imports: Imports, number: int, minute: int) -> Report:
+    """One is released, so many minutes after noon."""
+    at = NOON + timedelta(minutes=minute)
+    return imports(row("released", at.isoformat(), number=f"N{number}"), feed=declared(now=at))
+
+
+@pytest.mark.usefixtures("jail")
+def test_a_flood_of_small_files_is_held_as_one_file_would_be(db: ConnectionPool, imports: Imports, shared: Connection):
+    floods = [lets_one_go(imports, number, minute=number) for number in range(1, 31)]
+    assert [not report.held for report in floods] == [True] * 10 + [False] * 20
+    assert floods[10].held[0] == (
+        "11 releases within an hour, 1 by this file, which is more than a share of 0.1 of the 50 in custody"
+    )
+    assert effects(shared)[0] == 10
+    assert {one.touched for one in held.waiting(shared)} == {20}  # together they are too many to go out unanswered
+    assert decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 6 * HOUR) == []
+    # What is held was not done, and is not counted: an hour after the last that was, there is room again.
+    assert lets_one_go(imports, 31, minute=75).held == []
+
+
+@pytest.mark.usefixtures("jail")
+def test_a_day_of_small_files_is_no_flood(imports: Imports):
+    for number in range(1, 41):
+        assert lets_one_go(imports, number, minute=30 * number).held == []
+
+
+@pytest.mark.usefixtures("jail")
+def test_what_a_person_has_approved_holds_up_no_later_file(db: ConnectionPool, imports: Imports):
+    held_one = releases(imports, many=40, hour=0, at="2026-11-20 11:30")
+    decisions.approve(db, held_one.run_id, settings=WITH_FEEDS, who="clerk", why="true", now=NOON)
+    assert lets_one_go(imports, 50, minute=5).held == []
+
+
+def test_a_file_by_hand_is_measured_against_those_of_whom_it_speaks(imports: Imports, shared: Connection):
+    imports(*(row(number=f"N{number}", agency="boone") for number in range(1, MANY + 1)))
+    imports(*(row(number=f"N{number}", agency="cole") for number in range(1, 1001)))
+    shared.execute(
+        """insert into feed_run (file, sha256, started_at, outcome, rows, events, notifications, releases, changes,
+                                 agencies)
+           select 'j.csv', n, %s, 'applied', 60, 60, 1, 60, 60, '{cole}' from generate_series(1, 20) n""",
+        [NOON],
+    )
+    shared.execute(
+        """insert into feed_run (file, sha256, started_at, outcome, rows, events, notifications, releases, changes,
+                                 agencies)
+           select 'j.csv', n, %s, 'applied', 60, 1, 1, 1, 1, '{boone}' from generate_series(1, 19) n""",
+        [NOON],
+    )
+    out = [row("released", "2026-11-20 13:30", number=f"N{number}") for number in range(1, 13)]
+    assert imports(*out, now=NOON + 2 * HOUR).held == [
+        "12 releases, which is more than a share of 0.1 of the 60 in custody"
+    ]
+    moved = [row(at="2026-11-20 13:30", number=f"N{n}", facility="Annex", agency="cole") for n in range(1, 101)]
+    assert imports(*moved, now=NOON + 2 * HOUR).held == []
+
+
+@pytest.mark.usefixtures("jail")
+def test_people_who_all_have_new_numbers_are_held_where_the_feed_has_told_of_others(imports: Imports):
+    feed = declared(now=NOON + HOUR)
+    assert imports(*(row(number=f"X{number}") for number in range(1, MANY + 1)), feed=feed).held == [
+        "60 listed, which is more than a share of 0.3 of the 120 in custody by then"
+    ]
+    assert imports(*(row(number=f"X{number}") for number in range(1, 21)), feed=feed).held == []
+
+
+def test_a_run_that_calls_too_many_is_held_however_few_it_is_of(imports: Imports, register: Register):
+    imports(row(), *(row(number=f"N{number}") for number in range(1, MANY + 1)), feed=declared())
+    for number in range(30):
+        register(telephone=f"57355501{number:02}")
+    for number in range(30, 50):
+        register("N1", telephone=f"57355501{number:02}")
+    told = imports(row("released", "2026-11-20 12:30"), feed=declared(now=NOON + HOUR))
+    assert told.held == ["30 notifications, which is more than a share of 0.3 of the 50 registrations"]
+
+
+@pytest.mark.parametrize(("most", "is_held"), [(5, True), (50, False)])
+def test_a_feeds_own_guard_is_what_its_files_are_held_against(
+    *, most: int, is_held: bool, db: ConnectionPool, imports: Imports, tmp_path: Path
+):
+    imports(*(row(number=f"N{number}") for number in range(1, MANY + 1)), feed=declared())
+    own = {"releases": {"few": 2, "most": most, "share": 0.5}}
+    feeds = {"jail": {"format": "custody changes", "interval": 900, "guard": own}}
+    settings = settings_for(tmp_path, agencies={"boone": BOONE | {"feeds": feeds}})
+    file = tmp_path / "jail.csv"
+    file.write_text(HEADER + "".join(row("released", "2026-11-20 12:30", number=f"N{n}") for n in range(1, 7)))
+    says = ["6 releases, and at most 5 are usual"] if is_held else []
+    assert run(db, file, declared(now=NOON + HOUR), settings=settings).held == says

@@ -15,6 +15,7 @@ from db import attempts, notifications, retractions
 from db.journal import Journal
 from feed.retraction import retract
 from feed.run import Report
+from movans import tables
 from prompts.catalogue import Catalogue
 from tests.conftest import KEYS, NOON, SETTINGS, TRUNKS
 from tests.feed.conftest import row
@@ -174,9 +175,24 @@ def test_what_was_withdrawn_and_is_said_again_is_no_news(
     register()
     withdraw(imports(RELEASED, now=NOON + HOUR).run_id)
     again = imports(RELEASED, now=NOON + 6 * HOUR)
-    assert (again.lines, again.unchanged, status(shared)) == ([], 1, "in custody")
+    assert (again.lines, again.unchanged, status(shared)) == ([], 0, "in custody")
+    assert "1 withdrawn before" in tables.summary(again)
     assert imports(row("released", "2026-11-20 14:00"), now=NOON + 7 * HOUR).kinds == {"released": 1}
     assert status(shared) == "released"
+
+
+def test_an_event_id_that_was_withdrawn_tells_what_happens_later(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(row())
+    register()
+    withdraw(imports(row("released", "2026-11-20 12:30", event_id="E7"), now=NOON + HOUR).run_id)
+    assert imports(row("released", "2026-11-20 12:30", event_id="E7"), now=NOON + 6 * HOUR).again == {"withdrawn": 1}
+    later = row("released", "2026-11-20 18:00", event_id="E7")
+    assert imports(later, now=NOON + 7 * HOUR).kinds == {"released": 1}
+    assert imports(later, now=NOON + 8 * HOUR).unchanged == 1
+    assert imports(row("released", "2026-11-20 18:05", event_id="E7"), now=NOON + 9 * HOUR).kinds == {"amended": 1}
+    assert [(kind, state) for _, kind, state in told(shared)] == [("released", "retracted"), ("released", "open")]
 
 
 def test_what_is_said_instead_of_the_withdrawn_at_its_time_is_news(

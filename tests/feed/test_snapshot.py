@@ -85,6 +85,14 @@ def test_who_stands_in_a_row_that_is_put_aside_is_not_missing_and_nobody_is_wher
     assert status(shared, "100888") == ("in custody" if anybodys else "no longer listed")
 
 
+def test_a_jails_clock_that_is_ahead_loses_no_absence(snapshot: Snapshot, register: Register, shared: Connection):
+    snapshot(0, "100234", "100561", at="2026-11-20 12:05")
+    register()
+    snapshot(1, "100561")
+    assert snapshot(2, "100561", "100777").kinds == {"listed": 1, "no_longer_listed": 1}
+    assert status(shared) == "no longer listed"
+
+
 def test_who_is_missing_once_and_back_was_never_missing(snapshot: Snapshot, register: Register, shared: Connection):
     snapshot(0, "100234", "100561")
     register()

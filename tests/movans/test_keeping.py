@@ -90,6 +90,16 @@ def test_who_was_released_is_told_of_once_more_after_fourteen_days_and_then_it_e
     assert live(shared) == []
 
 
+def test_a_release_of_long_ago_that_becomes_known_now_leaves_fourteen_days(
+    shared: psycopg.Connection, released: int, ends: Callable[[datetime], bool]
+):
+    shared.execute("update custody_event set recorded_at = %s", [NOON + 20 * DAY])
+    ends(NOON + 20 * DAY)
+    assert notices(shared) == []
+    ends(NOON + 34 * DAY)
+    assert [registration for registration, _, _ in notices(shared)] == [released]
+
+
 @pytest.mark.usefixtures("released")
 def test_it_ends_too_when_the_time_for_calling_is_up(shared: psycopg.Connection, ends: Callable[[datetime], bool]):
     ends(OUT)
