@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from itertools import count
 from pathlib import Path
 from random import Random
+from threading import Barrier, Thread
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -20,7 +23,7 @@ from feed.run import run
 from tests import people
 from tests.conftest import KEYS, SETTINGS
 from tests.feed.conftest import rules
-from tests.feed.traffic import JURISDICTIONS, MORNING, Day, Sent, day, key, suffered
+from tests.feed.traffic import HEADER, IN, JURISDICTIONS, MORNING, Day, Sent, day, key, suffered
 
 TELEPHONE = "5735550142"
 OUT = ("released", "escaped", "furloughed", "died", "no_longer_listed")
@@ -125,6 +128,44 @@ def assert_the_same(clean: Came, suffered: Came) -> None:
     assert suffered.open - clean.open <= suffered.late
 
 
+def test_who_registers_at_the_moment_of_the_run_hears_of_the_release_or_is_called(
+    database: str, db: ConnectionPool, shared: Connection, tmp_path: Path
+):
+    """Each of many registers on a connection of their own while one file releases all of them."""
+    numbers = range(101, 113)
+    rows = tuple(f"{number},SMITH,JOHN,1990-07-31,Boone County Jail,2026-11-19 05:00,,{{}}\n" for number in numbers)
+    _import(db, tmp_path, "boone", Sent("custody changes", MORNING, HEADER, tuple(row.format(IN) for row in rows)))
+    later = tuple(row.replace("05:00", "06:00").format("released") for row in rows[:10])
+    ready, heard = Barrier(len(numbers) + 1), dict[int, str]()
+    offenders = dict(shared.execute("select number::int, id from offender").fetchall())
+
+    def release() -> None:
+        ready.wait()
+        _import(db, tmp_path, "boone", Sent("custody changes", MORNING + timedelta(hours=1), HEADER, later))
+
+    def register(number: int) -> None:
+        with psycopg.connect(database) as conn:
+            ready.wait()
+            telephone = f"57355501{number % 100:02}"
+            done = people.register(conn, KEYS, number=telephone, offender_id=offenders[number], now=MORNING)
+            heard[number] = done.offender.status
+
+    racers = [Thread(target=release), *(Thread(target=register, args=[number]) for number in numbers)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    called = {
+        number
+        for (number,) in shared.execute(
+            """select number::int from notification n join registration r on r.id = registration_id
+               join offender o on o.id = offender_id where n.state = 'open'"""
+        )
+    }
+    assert called == {number for number in numbers[:10] if heard[number] == IN}
+    assert {heard[number] for number in numbers[10:]} == {IN}
+
+
 def test_there_are_114_counties_and_a_city():
     assert len(JURISDICTIONS) == len(set(map(key, JURISDICTIONS))) == 115
 
@@ -139,7 +180,7 @@ def test_however_files_are_disturbed_the_day_comes_to_the_same(send: Send):
     clean = cache(lambda jurisdiction: send(day(jurisdiction), day(jurisdiction).files))
 
     # Of what fails the jurisdiction tells enough: to shrink it would take minutes.
-    @settings(max_examples=30, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+    @settings(max_examples=20, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
     @given(jurisdiction=st.sampled_from(JURISDICTIONS), random=st.randoms(use_true_random=False))
     def comes_to_the_same(jurisdiction: str, random: Random) -> None:
         one = day(jurisdiction)
