@@ -84,7 +84,10 @@ class Offender:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened; ``stated_times`` are all the times that were ever given for it."""
+    """Something that happened; ``stated_times`` are all the times that were ever given for it.
+
+    ``own_times``: those of them that its agency gave under the event's own id.
+    """
 
     id: int
     kind: str
@@ -93,6 +96,7 @@ class Event:
     effective_at: datetime
     stated_times: list[datetime]
     source_key: str
+    own_times: Collection[datetime] = ()
 
     def has_id(self, event_id: str) -> bool:
         """Whether the agency gave it this id, under which it may have said before what was withdrawn."""
@@ -133,7 +137,7 @@ OFFENDER = """
     select id, agency, number, first_name, middle_name, last_name, birth_date, status, facility, since, known_at,
            booking_number, aliases, case_numbers, release_date, court_at, court_place
     from offender """
-_EVENT = "select id, kind, status, facility, effective_at, stated_times, source_key from happened "
+_EVENT = "select id, kind, status, facility, effective_at, stated_times, source_key, own_times from happened "
 
 
 def get(conn: Connection, offender_id: int) -> Offender:
@@ -183,7 +187,7 @@ def histories(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[E
     """What happened to each of the offenders, as ``history`` has it, in one query."""
     found: dict[int, list[Event]] = {offender_id: [] for offender_id in offender_ids}
     rows = conn.execute(
-        """select offender_id, id, kind, status, facility, effective_at, stated_times, source_key
+        """select offender_id, id, kind, status, facility, effective_at, stated_times, source_key, own_times
            from happened where offender_id = any(%s) order by effective_at, id""",
         [list(found)],
     )
@@ -196,7 +200,7 @@ def withdrawn(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[E
     """What was said to have happened to some of the offenders, and was withdrawn."""
     found: dict[int, list[Event]] = {}
     for offender_id, *event in conn.execute(
-        """select offender_id, id, kind, status, facility, effective_at, stated_times, source_key
+        """select offender_id, id, kind, status, facility, effective_at, stated_times, source_key, own_times
            from custody_event where offender_id = any(%s) and retracted_at is not null order by effective_at, id""",
         [list(offender_ids)],
     ):
@@ -319,10 +323,11 @@ def record(
     ``planned_at`` and ``place`` are of what is to come, where the event is about that: a release, a court date.
     """
     row = conn.execute(
-        """insert into custody_event (offender_id, kind, status, facility, effective_at, stated_times,
+        """insert into custody_event (offender_id, kind, status, facility, effective_at, stated_times, own_times,
                                       source, source_key, feed_run_id, who, planned_at, place, reported, recorded_at)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id""",
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id""",
         [offender_id, kind, custody.status, custody.facility, custody.since, [custody.since],
+         [] if "\t" in source_key else [custody.since],
          source, source_key, feed_run_id, who, planned_at, place, reported, now],
     ).fetchone()  # fmt: skip
     if row is None:
@@ -330,13 +335,25 @@ def record(
     return row[0]
 
 
-def amend(conn: Connection, event_id: int, custody: Custody) -> None:
-    """Correct an event's time and facility; the times that were stated before stay known."""
+def amend(conn: Connection, event_id: int, custody: Custody, *, by_id: bool) -> None:
+    """Correct an event's time and facility; the times that were stated before stay known. ``by_id``: by its own id."""
     conn.execute(
         """update custody_event set effective_at = %(since)s, facility = %(facility)s, stated_times =
-               case when %(since)s = any(stated_times) then stated_times else stated_times || %(since)s end
+               case when %(since)s = any(stated_times) then stated_times else stated_times || %(since)s end,
+               own_times = case when %(by_id)s then own_times || %(since)s else own_times end
            where id = %(id)s""",
-        {"since": custody.since, "facility": custody.facility, "id": event_id},
+        {"since": custody.since, "facility": custody.facility, "id": event_id, "by_id": by_id},
+    )
+
+
+def set_apart(conn: Connection, event_id: int, at: datetime) -> None:
+    """Of an event that was two, leave what was said of it up to that time."""
+    conn.execute(
+        """update custody_event e set effective_at = up_to.latest, stated_times = up_to.times
+           from (select max(time) as latest, array_agg(time) as times
+                 from custody_event, unnest(stated_times) as time where id = %(id)s and time <= %(at)s) up_to
+           where id = %(id)s""",
+        {"id": event_id, "at": at},
     )
 
 

@@ -27,12 +27,15 @@ class Change:
 
     ``amended``: time or facility of an event that is known was corrected; nobody is called again. ``unchanged``: no
     news.
+
+    ``apart``: an event that was taken for one thing said at two times, and was two, one before this and one after it.
     """
 
     what: Literal["news", "amended", "unchanged", "withdrawn", "rejected"]
     kind: str = ""
     late: bool = False
     event: Event | None = None
+    apart: Event | None = None
 
 
 def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Change:
@@ -43,6 +46,8 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
     2. A row that says the same as the event before or after it in time corrects that one's time, unless it has an
        event id of its own and that event is an agency's: what staff said first, the agency confirms.
     3. Anything else happened, after the event before it in time. The same kind at the same time is the same event.
+    4. Where a row stands between two times that were given for an event, and says something else, that was no
+       correction: it was two events, and what was in between comes late.
     """
     for event in history:
         if event.has_id(event_id):
@@ -52,6 +57,8 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
             return _about(event, told)
     before = [event for event in history if event.effective_at <= told.since]
     after = history[len(before) :]
+    if after and _was_two(after[0], told, before[-1] if before else None):
+        return Change("news", _kind(after[0], told), late=True, apart=after[0])
     for event in [*before[-1:], *after[:1]]:
         if _same(event, told) and (not event_id or event.by_staff or told.status in ONCE):
             return _about(event, told)
@@ -60,6 +67,11 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
         if not event_id and event.kind == kind and told.since in event.stated_times:
             return _about(event, told)
     return Change("news", kind, late=bool(after))
+
+
+def apart(event: Event, told: Custody) -> tuple[Custody, str]:
+    """What is left after a row of an event that was two, and of what kind that is."""
+    return Custody(event.status, event.facility, event.effective_at), _kind(told, event)
 
 
 def disagrees(told: Custody, history: Sequence[Event]) -> bool:
@@ -124,7 +136,18 @@ def _same(event: Event, told: Custody) -> bool:
     return event.status == told.status and (event.facility == told.facility or told.status != "in custody")
 
 
-def _kind(before: Event | None, told: Custody) -> str:
+def _was_two(event: Event, told: Custody, before: Event | None) -> bool:
+    """Whether a row says something else between the times that were given for an event, which then was no correction.
+
+    A time that the agency gave under the event's own id is one, whatever stands in between.
+    """
+    earlier = [at for at in event.stated_times if at <= told.since]
+    if not earlier or _same(event, told) or event.effective_at in event.own_times:
+        return False
+    return before is None or max(earlier) >= before.effective_at
+
+
+def _kind(before: Event | Custody | None, told: Event | Custody) -> str:
     if told.status != "in custody":
         return KINDS[told.status]
     if before is None:

@@ -41,10 +41,15 @@ def says_again(told: CourtRecord, withdrawn: Said | None) -> bool:
 
 
 def after(told: CourtRecord, known: CourtEvent | None) -> CourtEvent | None:
-    """What holds of the court date after a record; None where it says so of one that nobody has heard of."""
+    """What holds of the court date after a record; None where it says so of one that nobody has heard of.
+
+    But where it says when it became so, that is kept: an older record, which has its time and place, may come late.
+    """
     since = told.changed_at or (known.changed_at if known else None)
     if told.planned_at is not None:
         return CourtEvent(told.event_id, told.case_number, told.planned_at, told.place, told.says, since)
+    if known is None and since is not None:
+        return CourtEvent(told.event_id, told.case_number, since, told.place, told.says, since)
     return replace(known, state=told.says, changed_at=since) if known else None
 
 

@@ -40,7 +40,7 @@ def say(
     )
     made = 0
     if change.event:
-        custody.amend(conn, change.event.id, record.custody)
+        custody.amend(conn, change.event.id, record.custody, by_id=False)
     else:
         made_up = "\t".join([STAFF, record.agency, record.number, change.kind, record.custody.since.isoformat()])
         withdrawn = custody.withdrawn(conn, [offender.id]).get(offender.id, [])

@@ -17,7 +17,19 @@ from db.pool import Database, take_time
 from dialer import policy
 from feed import court
 from feed.checking import opened, read
-from feed.compare import KINDS, MISSING, Change, compare, disagrees, missing, overtaking, own_key, present, says_again
+from feed.compare import (
+    KINDS,
+    MISSING,
+    Change,
+    apart,
+    compare,
+    disagrees,
+    missing,
+    overtaking,
+    own_key,
+    present,
+    says_again,
+)
 from feed.guard import OUT, excess
 from feed.records import Bad, CustodyRecord, File, Record, Refused, Rules
 from movans.settings import Settings
@@ -332,8 +344,8 @@ def _apply(run: Run, file: File, name: str, progress: Callable[[int, int], None]
         elif change.what in ("withdrawn", "rejected"):
             report.again[change.what] += 1
         elif here is None or change.what != "unchanged":
-            known[key], made = _apply_change(run, here, record, change)
-            report.lines.append(Line(record, change, made))
+            known[key], lines = _apply_change(run, here, record, change)
+            report.lines += lines
         else:
             report.unchanged += 1
             if record.custody.since >= here.offender.since or (run.is_snapshot and _is_now(record, here.offender)):
@@ -418,8 +430,7 @@ def _apply_missing(run: Run, present_ids: Collection[int], report: Report) -> No
             record = CustodyRecord(0, offender.agency, offender.number, offender.person, news, "", {})
             change = Change("news", KINDS[news.status])
             here = _Known(offender, histories[offender.id], withdrawn.get(offender.id, ()))
-            _, made = _apply_change(run, here, record, change)
-            report.lines.append(Line(record, change, made))
+            report.lines += _apply_change(run, here, record, change)[1]
     rosters.leave(conn, feed, [one.offender_id for one in again if not one.elsewhere])
 
 
@@ -517,8 +528,8 @@ def _local(at: datetime, zone: ZoneInfo) -> str:
     return at.astimezone(zone).isoformat(" ", "seconds")
 
 
-def _apply_change(run: Run, here: _Known | None, record: CustodyRecord, change: Change) -> tuple[_Known, int]:
-    """Keep what a row changed; return what is known from now on, and how many will be called.
+def _apply_change(run: Run, here: _Known | None, record: CustodyRecord, change: Change) -> tuple[_Known, list[Line]]:
+    """Keep what a row changed; return what is known from now on, and what to say of it.
 
     What is known of an offender is always what the latest event says, whatever came late or was corrected.
     """
@@ -530,7 +541,8 @@ def _apply_change(run: Run, here: _Known | None, record: CustodyRecord, change: 
         details = record.details_after(Details())
         offender = custody.add(conn, record.agency, record.number, record.person, record.custody, details, now=known_at)
     if change.event:
-        custody.amend(conn, change.event.id, record.custody)
+        by_id = record.event_id == change.event.source_key
+        custody.amend(conn, change.event.id, record.custody, by_id=by_id)
     else:
         # A tab is in no agency's own event ids, so that these cannot be mistaken for one.
         made_up = f"{record.number}\t{change.kind}\t{record.custody.since.isoformat()}"
@@ -557,7 +569,33 @@ def _apply_change(run: Run, here: _Known | None, record: CustodyRecord, change: 
         else:
             custody.update(conn, offender.id, offender.person, state, now=offender.known_at)
         offender = custody.get(conn, offender.id)
-    return _Known(offender, history, here.withdrawn if here else ()), made
+    known, lines = _Known(offender, history, here.withdrawn if here else ()), [Line(record, change, made)]
+    if change.apart:
+        known, later = _set_apart(run, known, record, change.apart)
+        lines.append(later)
+    return known, lines
+
+
+def _set_apart(run: Run, here: _Known, record: CustodyRecord, event: Event) -> tuple[_Known, Line]:
+    """Make two events of one, between whose times a row says something else: the later one is news by now."""
+    conn = run.conn
+    after, kind = apart(event, record.custody)
+    custody.set_apart(conn, event.id, record.custody.since)
+    made_up = f"{record.number}\t{kind}\t{after.since.isoformat()}"
+    event_id = custody.record(
+        conn,
+        here.offender.id,
+        kind,
+        after,
+        source=record.agency,
+        source_key=own_key(made_up, [*here.history, *here.withdrawn]),
+        feed_run_id=run.id,
+        now=run.now,
+    )
+    late = here.history[-1].effective_at > after.since
+    made = policy.notify(conn, event_id, late=late, settings=run.settings, now=run.now)
+    later = Line(replace(record, custody=after, event_id=""), Change("news", kind, late=late), made)
+    return replace(here, history=custody.history(conn, here.offender.id)), later
 
 
 def _apply_person(run: Run, offender: Offender, record: CustodyRecord) -> Offender:

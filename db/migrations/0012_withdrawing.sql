@@ -64,3 +64,9 @@ create or replace function is_over(o offender, at timestamptz) returns boolean s
         select from court_event_of l join court_event c on c.id = court_event_id
         where offender_id = o.id and l.retracted_at is null and state = 'scheduled' and planned_at > at)
 $$;
+
+-- Whether a later time of an event was its correction, or the event was two and what was in between comes late.
+alter table custody_event add column own_times timestamptz[] not null default '{}';
+comment on column custody_event.own_times is 'Of its stated times, those that the agency gave under the event''s own id. Empty: it has none.';
+create or replace view happened as
+    select * from custody_event where planned_at is null and retracted_at is null and kind <> 'corrected';

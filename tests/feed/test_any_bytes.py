@@ -24,6 +24,7 @@ from tests.feed.conftest import CALENDAR, HEADER, JAIL, NIEM, SAMPLES, declared,
 from tests.feed.test_run import everything, runs
 
 FEEDS: dict[str, tuple[str, Rules]] = {
+    "custody by hand": ("by hand.csv", rules()),
     "custody": ("jail.csv", declared(**JAIL)),
     "custody in UTF-16": ("jail.csv", declared(**(JAIL | {"encoding": "utf-16"}))),
     "custody with quarantine": ("jail.csv", declared(**JAIL, quarantine=0.5)),
@@ -58,6 +59,14 @@ def read_or_refused(name: str, content: bytes, how: Rules) -> File | None:
         assert refused.mistakes
         assert all(mistake.startswith(name) for mistake in refused.mistakes)
         return None
+
+
+def sample(name: str, how: Rules) -> bytes:
+    """A file of the feed that has no mistake."""
+    if name == "by hand.csv":
+        return (HEADER + row(number="11") + row("released", number="12") + row("escaped", event_id="E7")).encode()
+    content = (SAMPLES / name).read_bytes()
+    return content.decode("windows-1252").encode("utf-16") if how.encoding == "utf-16" else content
 
 
 @st.composite
@@ -95,10 +104,7 @@ def test_any_bytes_are_read_or_refused(name: str, how: Rules, content: bytes):
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_a_damaged_file_is_read_or_refused(name: str, how: Rules, data: st.DataObject):
-    sample = (SAMPLES / name).read_bytes()
-    if how.encoding == "utf-16":
-        sample = sample.decode("windows-1252").encode("utf-16")
-    file = read_or_refused(name, data.draw(damaged(sample)), how)
+    file = read_or_refused(name, data.draw(damaged(sample(name, how))), how)
     if file:
         taken = len(file.custody) + len(file.court) + file.repeated + len(file.quarantined)
         assert taken <= file.rows
@@ -126,20 +132,22 @@ def test_any_cells_are_a_record_or_mistakes(cells: dict[str, str], forms: tuple[
         assert wrong.mistakes
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(content=damaged((HEADER + row(number="11") + row("released", number="12")).encode()))
+@pytest.mark.parametrize(("name", "how"), FEEDS.values(), ids=FEEDS)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
 def test_a_damaged_file_is_applied_as_a_whole_or_leaves_no_trace(
-    content: bytes, db: ConnectionPool, shared: Connection, tmp_path: Path
+    name: str, how: Rules, data: st.DataObject, db: ConnectionPool, shared: Connection, tmp_path: Path
 ):
-    path = tmp_path / "jail.csv"
-    path.write_bytes(content)
+    path = tmp_path / name
+    path.write_bytes(data.draw(damaged(sample(name, how))))
     before, seen = everything(shared), len(runs(shared))
     try:
-        report = run(db, path, declared(quarantine=0.5), settings=SETTINGS)
+        report = run(db, path, how, settings=SETTINGS)
     except Refused:
         assert everything(shared) == before
         assert runs(shared)[seen:] == [("refused", 0, 0, 0)]
     else:
+        assert not report.held
         assert runs(shared)[seen:] == [("applied", report.rows, len(report.lines), 0)]
 
 
@@ -227,6 +235,10 @@ ENDLESS = {
     "a comment": (without_end(b"x", b"<a><!--"), declared(**NIEM)),
     "elements beside each other": (without_end(b"<b/>", b"<a>"), declared(**NIEM)),
     "elements within each other": (without_end(b"<a>"), declared(**NIEM)),
+    "an entity": (without_end(b"<!ENTITY a 'aaaaaaaaaa'>", b"<!DOCTYPE x ["), declared(**NIEM)),
+    "attributes": (without_end(b" b='x'", b"<a"), declared(**NIEM)),
+    "a header": (without_end(b"name,"), declared(**JAIL)),
+    "a snapshot's line": (without_end(b"x,"), declared(format="custody snapshot")),
     "a message": (without_end(b"<b>x</b>", b"<BookingReport>"), declared(**NIEM)),
 }
 
@@ -240,6 +252,17 @@ def test_what_has_no_end_is_refused_before_it_fills_the_memory(pieces: Iterator[
             read("endless", source, how)
 
     assert peak(refuse) < 60_000_000
+
+
+def test_entities_within_entities_are_refused_and_not_made():
+    bomb = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 20}">' for n in range(1, 30))
+    file = f'<!DOCTYPE a [<!ENTITY e0 "lol">{bomb}]><BookingReport>&e29;</BookingReport>'.encode()
+
+    def refuse() -> None:
+        with pytest.raises(Refused, match="document type"):
+            read("bomb.xml", io.BytesIO(file), declared(**NIEM))
+
+    assert peak(refuse) < 2_000_000
 
 
 def test_of_a_file_of_bad_rows_only_so_many_are_kept():

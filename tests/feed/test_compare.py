@@ -1,11 +1,12 @@
 """What a row means, case by case."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from db.custody import Custody, Event
-from feed.compare import MISSING, Change, compare, missing, overtaking, present, says_again
+from feed.compare import MISSING, Change, apart, compare, missing, overtaking, present, says_again
 
 MIDNIGHT = datetime(2026, 11, 3, tzinfo=UTC)
 JAIL, ANNEX = "Boone County Jail", "Boone County Annex"
@@ -88,6 +89,30 @@ AMENDED = {
 @pytest.mark.parametrize(("history", "row", "corrected"), AMENDED.values(), ids=AMENDED)
 def test_a_corrected_time_or_facility_amends_the_event(history: list[Event], row: Custody, corrected: Event):
     assert compare(row, history) == Change("amended", corrected.kind, event=corrected)
+
+
+STILL_IN = event("listed", IN, 15, stated=(9,))
+OUT_AGAIN = event("released", OUT, 18, stated=(12,))
+
+APART = {
+    "a release between two times of being in": ([STILL_IN], told(OUT, 12), STILL_IN, "released", "returned"),
+    "a move between two times of being in": ([STILL_IN], told(IN, 12, ANNEX), STILL_IN, "transferred", "transferred"),
+    "a return between two releases": ([LISTED, OUT_AGAIN], told(IN, 15), OUT_AGAIN, "returned", "released"),
+}
+
+
+@pytest.mark.parametrize(("history", "row", "was_two", "kind", "again"), APART.values(), ids=APART)
+def test_what_is_said_between_two_times_of_an_event_shows_that_it_was_two(
+    history: list[Event], row: Custody, was_two: Event, kind: str, again: str
+):
+    assert compare(row, history) == Change("news", kind, late=True, apart=was_two)
+    left, kind_of_left = apart(was_two, row)
+    assert (left, kind_of_left) == (Custody(was_two.status, was_two.facility, was_two.effective_at), again)
+
+
+def test_an_event_that_was_corrected_by_its_id_stays_one():
+    by_id = replace(event("released", OUT, 18, key="E7", stated=(12,)), own_times=(at(12), at(18)))
+    assert compare(told(IN, 15), [LISTED, by_id], "E9").what == "amended"
 
 
 MOVED_TO_13 = event("released", OUT, 13, stated=(12,))

@@ -208,6 +208,17 @@ def test_an_older_calendar_after_a_newer_one_changes_nothing(
     assert shared.execute("select state from court_event").fetchall() == [("scheduled",)]
 
 
+def test_a_date_that_was_taken_out_before_it_was_heard_of_is_not_set_by_an_older_calendar_but_by_a_newer(
+    holds: Holds, wants_court: Callable[..., int], imports: Imports, shared: Connection
+):
+    holds()
+    wants_court()
+    for lines in ([timed(OUT, 9)], [CASE, timed(SET, 8)]):
+        imports(*lines, header=TIMED)
+    assert (told_of(shared), shared.execute("select state from court_event").fetchall()) == ([], [("deleted",)])
+    assert imports(CASE, timed(SET, 10), header=TIMED).kinds == {"court_scheduled": 1}
+
+
 def test_what_became_of_a_date_within_one_file_is_told_in_the_order_of_its_times(
     holds: Holds, wants_court: Callable[..., int], imports: Imports, shared: Connection
 ):

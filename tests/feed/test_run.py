@@ -47,7 +47,7 @@ def runs(shared: Connection) -> list[tuple[str, int, int, int]]:
 
 
 def everything(shared: Connection) -> list[object]:
-    tables = ("offender", "custody_event", "notification")
+    tables = ("offender", "custody_event", "notification", "court_event", "court_said")
     return [shared.execute(f"select * from {table} order by id").fetchall() for table in tables]  # noqa: S608
 
 
