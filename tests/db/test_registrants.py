@@ -1,17 +1,15 @@
-"""Registering, alone and against a feed run that changes the same offender."""
+"""Registering, and the numbers and keys of who did."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from threading import Barrier, Thread
 
 import psycopg
 
-from db import custody, feed_runs, guard, registrants
-from db.custody import Custody, Offender
+from db import custody, guard, registrants
+from db.custody import Offender
 from db.keys import Keyring
-from dialer import policy
 from tests import people
-from tests.conftest import KEYS, NOON, SETTINGS
+from tests.conftest import KEYS, NOON
 
 
 def test_only_the_right_pin_finds_the_registrant(shared: psycopg.Connection, register: Callable[..., int]):
@@ -33,50 +31,6 @@ def test_after_the_keys_are_turned_over_the_old_still_work_and_the_pin_moves_to_
     assert row
     assert row[1] == "2"
     assert only_new.pin_matches("2", found, "2580", row[0])
-
-
-def test_a_registration_races_a_feed_run_and_nothing_falls_between(
-    database: str, shared: psycopg.Connection, offender: Offender
-):
-    """Whoever comes second waits: either the caller hears the new status, or the event notifies who registered."""
-    released = Custody("released", "Boone County Jail", NOON + timedelta(hours=1))
-
-    def feed(number: int) -> None:
-        with psycopg.connect(database) as conn:
-            custody.lock(conn, "boone", [offender.number])
-            run = feed_runs.add(conn, "race.csv", "", "applied", now=NOON)
-            custody.update(conn, offender.id, offender.person, released, now=NOON)
-            event = custody.record(
-                conn, offender.id, "released", released,
-                source="boone", source_key=str(number), feed_run_id=run, now=NOON,
-            )  # fmt: skip
-            policy.notify(conn, event, late=False, settings=SETTINGS, now=NOON)
-
-    heard: list[Custody] = []
-
-    def register(number: int) -> None:
-        with psycopg.connect(database) as conn:
-            done = people.register(conn, KEYS, number=f"57355501{number:02}", offender_id=offender.id, now=NOON)
-            heard.append(done.offender.custody)
-
-    missed = 0
-    for number in range(20):
-        custody.update(shared, offender.id, offender.person, offender.custody, now=NOON)
-        heard.clear()
-        racers = [Thread(target=feed, args=[number]), Thread(target=register, args=[number])]
-        for racer in racers[:: 1 if number % 2 else -1]:
-            racer.start()
-        for racer in racers:
-            racer.join()
-        told = shared.execute(
-            """select count(*) from notification join registration r on r.id = registration_id
-               join telephone t using (registrant_id) join custody_event e on e.id = event_id
-               where number_hash = %s and source_key = %s""",
-            [KEYS.hashes(f"57355501{number:02}")[0], str(number)],
-        ).fetchone()
-        assert told
-        missed += told[0] != (1 if heard == [offender.custody] else 0)
-    assert missed == 0
 
 
 def test_the_same_number_and_pin_in_two_calls_at_once_is_one_registrant(

@@ -19,7 +19,7 @@ from feed.retraction import retract
 from feed.run import SNAPSHOT, Report, run
 from movans.settings import Limit
 from tests.conftest import NOON, settings_for
-from tests.feed.conftest import BOONE, HEADER, WITH_FEEDS, declared, row
+from tests.feed.conftest import BOONE, CALENDAR, HEADER, SAMPLES, WITH_FEEDS, declared, row
 
 Imports = Callable[..., Report]
 Register = Callable[..., int]
@@ -537,3 +537,19 @@ def test_a_feeds_own_guard_is_what_its_files_are_held_against(
     file.write_text(HEADER + "".join(row("released", "2026-11-20 12:30", number=f"N{n}") for n in range(1, 7)))
     says = ["6 releases, and at most 5 are usual"] if is_held else []
     assert run(db, file, declared(now=NOON + HOUR), settings=settings).held == says
+
+
+def test_a_court_calendar_that_moves_too_much_is_held_and_its_people_are_being_checked_where_they_are(
+    db: ConnectionPool, imports: Imports, shared: Connection, tmp_path: Path
+):
+    imports(*(row(number=f"N{number}", at="2026-11-03 14:05") for number in range(1, MANY + 1)), feed=declared())
+    file = tmp_path / "calendar.tsv"
+    header = (SAMPLES / "calendar.tsv").read_text(encoding="utf-8").split("Case\t26BA", 1)[0]
+    cases = "".join(f"Case\tC{n}\tSMITH\tJOHN\t\t1990-07-31\tN{n}\n" for n in range(1, MANY + 1))
+    dates = "".join(f"CourtEvent\tC{n}\tE{n}\t2026-12-04 09:30\tDivision 3\tscheduled\n" for n in range(1, MANY + 1))
+    file.write_text(header + cases + dates, encoding="utf-8")
+    court = run(db, file, declared(**CALENDAR, feed="boone/court", now=NOON + HOUR), settings=WITH_FEEDS)
+    assert court.held == ["60 changes, which is more than a share of 0.3 of the 60 in custody"]
+    assert shared.execute("select from court_event").fetchall() == []
+    assert held.is_being_checked(shared, "boone", "Boone County Jail")
+    assert not held.is_being_checked(shared, "boone", "Division 3")

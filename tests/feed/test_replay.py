@@ -11,7 +11,7 @@ from psycopg_pool import ConnectionPool
 from db import held, retractions
 from feed import held as decisions
 from feed.retraction import retract
-from feed.run import run
+from feed.run import Report, run
 from tests.conftest import NOON
 from tests.feed.conftest import HEADER, WITH_FEEDS, declared, row
 from tests.feed.test_retraction import call
@@ -102,3 +102,30 @@ def test_false_releases_in_a_bulk_refresh_call_nobody_and_approved_by_mistake_th
     assert effects(shared)[0] == 0
     again = run(db, file, declared(now=NOON + 5 * HOUR), settings=WITH_FEEDS)
     assert (again.lines, again.held) == ([], [])
+
+
+def test_a_feed_that_was_cut_off_for_three_days_tells_each_event_once_with_its_own_time(
+    imports: Callable[..., Report], register: Callable[..., int], shared: Connection
+):
+    imports(row(number="N1"), row(number="N2"), feed=declared())
+    register("N1", telephone="5735550142")
+    register("N2", telephone="5735550143")
+    meanwhile = [
+        row("released", "2026-11-21 08:00", number="N1"),
+        row("in custody", "2026-11-22 21:00", number="N1"),
+        row("released", "2026-11-23 07:00", number="N1"),
+        row("escaped", "2026-11-22 03:00", number="N2"),
+    ]
+    for hour in (72, 73):  # the second time it is no news
+        imports(*meanwhile, feed=declared(now=NOON + hour * HOUR))
+    told = shared.execute(
+        """select number, kind, to_char(effective_at at time zone 'America/Chicago', 'DD HH24:MI'), n.state
+           from notification n join custody_event e on e.id = event_id join offender o on o.id = offender_id
+           order by number, effective_at"""
+    ).fetchall()
+    assert told == [
+        ("N1", "released", "21 08:00", "superseded"),
+        ("N1", "returned", "22 21:00", "superseded"),
+        ("N1", "released", "23 07:00", "open"),
+        ("N2", "escaped", "22 03:00", "open"),
+    ]
