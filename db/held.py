@@ -78,14 +78,17 @@ def content(conn: Connection, run_id: int) -> bytes:
 def decide(
     conn: Connection,
     run_id: int,
-    outcome: Literal["applied", "rejected"],
+    outcome: Literal["applied", "rejected", "held"],
     *,
     only: Collection[str] | None = None,
     now: datetime,
 ) -> None:
-    """A person has decided; what went out of it unconfirmed is confirmed where they approve: of these kinds, or all."""
+    """A person has decided; what went out of it unconfirmed is confirmed where they approve: of these kinds, or all.
+
+    It stays held where they approve some kinds of it and the rest waits.
+    """
     conn.execute("update feed_run set outcome = %s where id = %s", [outcome, run_id])
-    if outcome == "applied":
+    if outcome != "rejected":
         conn.execute(
             """update custody_event set reported = false
                where id = any(%s) and kind = any(coalesce(%s::text[], array[kind]))""",
@@ -135,6 +138,12 @@ def reported(conn: Connection, run_id: int) -> list[int]:
         [run_id],
     )
     return [event_id for (event_id,) in rows]
+
+
+def reported_kinds(conn: Connection, run_id: int) -> set[str]:
+    """The kinds of what ``reported`` has."""
+    rows = conn.execute("select distinct kind from custody_event where id = any(%s)", [reported(conn, run_id)])
+    return {kind for (kind,) in rows}
 
 
 def is_being_checked(conn: Connection, agency: str, facility: str) -> bool:

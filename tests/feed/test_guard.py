@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import LiteralString
 
 import pytest
@@ -9,21 +10,23 @@ from psycopg import Connection
 from psycopg.errors import CheckViolation
 from psycopg_pool import ConnectionPool
 
-from db import alerts, held
+from db import alerts, held, retractions
 from feed import held as decisions
 from feed.guard import excess
 from feed.held import NotHeld
 from feed.records import Refused
+from feed.retraction import retract
 from feed.run import SNAPSHOT, Report
 from movans.settings import Limit
-from tests.conftest import NOON
-from tests.feed.conftest import WITH_FEEDS, declared, row
+from tests.conftest import NOON, settings_for
+from tests.feed.conftest import BOONE, WITH_FEEDS, declared, row
 
 Imports = Callable[..., Report]
 Register = Callable[..., int]
 
 LIMIT = Limit(few=10, most=100, share=0.1)
 HOUR = timedelta(hours=1)
+SNAPSHOTS = {"format": SNAPSHOT, "interval": 900}
 
 CASES = {
     "few, however large a share": (10, 10, None, ""),
@@ -130,6 +133,10 @@ def test_some_kinds_of_a_run_can_be_approved_alone(db: ConnectionPool, imports: 
     )
     assert (done.kinds, done.passed_over) == ({"escaped": 1}, MANY - 1)
     assert effects(shared) == (1, 1, 1)
+    assert (outcomes(shared), len(alert(shared))) == (["applied", "held"], 1)
+    done = decisions.approve(db, run_id, settings=WITH_FEEDS, who="clerk", why="all", now=NOON + 3 * HOUR)
+    assert (done.kinds, done.people) == ({"released": MANY - 1}, 1)
+    assert (outcomes(shared), alert(shared)) == (["applied", "applied"], [])
 
 
 @pytest.mark.usefixtures("jail")
@@ -217,6 +224,42 @@ def test_what_went_out_unanswered_of_other_kinds_than_the_approved_stays_unconfi
     decisions.approve(db, run_id, settings=WITH_FEEDS, only=["escaped"], who="clerk", why="seen", now=NOON + 6 * HOUR)
     unconfirmed = shared.execute("select kind, count(*) from custody_event where reported group by kind").fetchall()
     assert unconfirmed == [("released", 101)]
+    assert outcomes(shared) == ["applied", "held"]  # until somebody says what is true of those
+    decisions.approve(db, run_id, settings=WITH_FEEDS, who="clerk", why="true", now=NOON + 7 * HOUR)
+    assert (outcomes(shared), effects(shared)[1]) == (["applied", "applied"], 102)
+
+
+def test_what_went_out_unanswered_and_was_retracted_is_not_told_again_where_the_run_is_approved(
+    prison: int, db: ConnectionPool, shared: Connection
+):
+    decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 5 * HOUR)
+    out = retractions.of_run(shared, prison)
+    retract(db, out, "it", settings=WITH_FEEDS, who="clerk", why="not so", now=NOON + 6 * HOUR)
+    assert shared.execute("select from offender where status <> 'in custody'").fetchall() == []
+    assert outcomes(shared) == ["applied", "held"]
+    done = decisions.approve(db, prison, settings=WITH_FEEDS, who="clerk", why="the move", now=NOON + 7 * HOUR)
+    assert (done.kinds, done.people) == ({"transferred": 1}, 1)
+    assert shared.execute("select from offender where status <> 'in custody'").fetchall() == []
+
+
+def test_who_is_first_missing_in_a_snapshot_of_which_some_kinds_are_approved_is_so_once(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    def snapshot(hour: int, numbers: range, **how: str) -> Report:
+        feed = declared(format=SNAPSHOT, now=NOON + hour * HOUR)
+        return imports(*(row(number=f"N{number}", **how) for number in numbers), feed=feed)
+
+    snapshot(0, range(1, 101))
+    run_id = snapshot(1, range(6, 101), facility="Boone County Annex", at="2026-11-20 12:30").run_id
+    settings = settings_for(Path("/nowhere"), agencies={"boone": BOONE | {"feeds": {"jail": SNAPSHOTS}}})
+    for kinds in (["no_longer_listed"], ["transferred"]):
+        decisions.approve(db, run_id, settings=settings, only=kinds, who="clerk", why="seen", now=NOON + 2 * HOUR)
+    assert outcomes(shared) == ["applied", "applied"]
+    assert shared.execute("select count(*) from roster where missing_since = %s", [NOON]).fetchone() == (5,)
+    gone = "select count(*) from custody_event where kind = 'no_longer_listed'"
+    assert shared.execute(gone).fetchone() == (0,)
+    assert snapshot(3, range(6, 102), facility="Boone County Annex", at="2026-11-20 12:30").held == []
+    assert shared.execute(gone).fetchone() == (5,)
 
 
 def test_a_run_that_cannot_go_out_does_not_stop_the_later_ones(
