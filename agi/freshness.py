@@ -37,7 +37,7 @@ def known(service: Service, offender: Offender) -> Known:
 
 
 def as_of(conn: Connection, service: Service, offender: Offender) -> tuple[datetime, bool]:
-    """When the agency last told it, and whether it should have told something newer long ago.
+    """When it was last told, by the agency or by staff, and whether something newer should have come long ago.
 
     What comes by a feed says of everybody that it leaves out that they are as they were. Where an agency has several
     feeds, nobody knows by which of them the news would come: what the one that is most behind has told, holds. Who is

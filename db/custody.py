@@ -111,6 +111,10 @@ class Event:
 class Told:
     """An event as it is shown: what happened, who told it, and how many were to be called."""
 
+    id: int
+    run_id: int | None
+    is_withdrawn: bool
+    is_confirmed: bool  # else it went out of a run that is held
     kind: str
     status: str
     facility: str
@@ -169,7 +173,8 @@ def told(conn: Connection, offender_id: int) -> list[Told]:
     """All that was ever told of the offender, oldest first, and by whom."""
     cursor = conn.cursor(row_factory=class_row(Told))
     return cursor.execute(
-        """select kind, status, facility, effective_at, planned_at, place, who, coalesce(feed, '') as feed,
+        """select e.id, feed_run_id as run_id, retracted_at is not null as is_withdrawn, not reported as is_confirmed,
+                  kind, status, facility, effective_at, planned_at, place, who, coalesce(feed, '') as feed,
                   coalesce(file, '') as file, recorded_at,
                   (select count(*) from notification where event_id = e.id) as notifications
            from custody_event e left join feed_run r on r.id = feed_run_id
@@ -181,6 +186,12 @@ def told(conn: Connection, offender_id: int) -> list[Told]:
 def find(conn: Connection, agency: str, number: str) -> Offender | None:
     cursor = conn.cursor(row_factory=class_row(Offender))
     return cursor.execute(OFFENDER + "where agency = %s and number = %s", [agency, number]).fetchone()
+
+
+def is_anybody_at(conn: Connection, agency: str, facility: str) -> bool:
+    """Whether any of the agency's offenders is, or was last, at a facility of that name."""
+    query = "select from offender where agency = %s and facility = %s limit 1"
+    return conn.execute(query, [agency, facility]).rowcount > 0
 
 
 def histories(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[Event]]:

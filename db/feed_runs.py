@@ -21,6 +21,7 @@ _LIKE = sql.SQL("feed = %(feed)s and (feed <> '' or agencies && %(agencies)s)")
 class Came:
     """What came by a feed last. A held run shows that the feed is alive; a refused one tells nobody anything."""
 
+    id: int
     started_at: datetime
     outcome: str
     rows: int
@@ -31,6 +32,17 @@ class Came:
     def fresh_at(self, same_for: timedelta) -> datetime:
         """When it was last alive: a file that is the same for so long is none that anybody still writes."""
         return self.same_since if self.started_at - self.same_since > same_for else self.started_at
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What came by a feed in a time, all files together."""
+
+    files: int
+    rows: int
+    events: int
+    notifications: int
+    held: int  # files
 
 
 @dataclass(frozen=True)
@@ -110,11 +122,28 @@ def came(conn: Connection, feed: str, *, applied: bool = False) -> Came | None:
                where {mine} and (outcome = 'applied' or outcome <> 'refused' and not %(applied)s)),
            last as (select * from mine order by id desc limit 1),
            other as (select id from mine where sha256 <> (select sha256 from last) order by id desc limit 1)
-           select started_at, outcome, rows, events, notifications,
+           select id, started_at, outcome, rows, events, notifications,
                   (select min(started_at) from mine where id > coalesce((select id from other), 0)) as same_since
            from last"""
     )
     return cursor.execute(query.format(mine=_runs_of(feed)), {"feed": feed, "applied": applied}).fetchone()
+
+
+def arrived(conn: Connection, feed: str, *, after: datetime) -> Arrived:
+    """What came by the feed after then and was not the same file again, byte for byte, as the last that came by then.
+
+    Of what was held and overtaken by a newer file, only that counts.
+    """
+    cursor = conn.cursor(row_factory=class_row(Arrived))
+    query = sql.SQL(
+        """with mine as (select * from feed_run where {mine} and outcome <> 'refused')
+           select count(*) as files, coalesce(sum(rows), 0) as rows, coalesce(sum(events), 0) as events,
+                  coalesce(sum(notifications), 0) as notifications, count(*) filter (where outcome = 'held') as held
+           from mine where started_at > %(after)s and outcome <> 'overtaken' and sha256 is distinct from (
+               select sha256 from mine where started_at <= %(after)s order by id desc limit 1)"""
+    )
+    found = cursor.execute(query.format(mine=_runs_of(feed)), {"feed": feed, "after": after}).fetchone()
+    return found or Arrived(0, 0, 0, 0, 0)
 
 
 def counts(conn: Connection, feed: str) -> Counts:
@@ -216,11 +245,11 @@ def reach(conn: Connection, agencies: Iterable[str]) -> tuple[int, int]:
     return row or (0, 0)
 
 
-def people(conn: Connection, run_id: int) -> int:
-    """How many registrants the run's events are to be told to."""
+def people(conn: Connection, run_id: int, *, now: datetime) -> int:
+    """How many registrants are to be told of what has just come of the run: not what took effect of it before."""
     row = conn.execute(
         """select count(distinct registrant_id) from notification n join registration r on r.id = registration_id
-           join custody_event e on e.id = event_id where feed_run_id = %s""",
-        [run_id],
+           join custody_event e on e.id = event_id where feed_run_id = %s and recorded_at = %s""",
+        [run_id, now],
     ).fetchone()
     return row[0] if row else 0

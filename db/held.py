@@ -169,26 +169,23 @@ def content(conn: Connection, run_id: int) -> bytes:
 def decide(
     conn: Connection,
     run_id: int,
-    outcome: Literal["applied", "rejected"],
+    outcome: Literal["applied", "rejected", "held"],
     *,
     only: Collection[str] | None = None,
     now: datetime,
 ) -> None:
     """A person has decided; what went out of it unconfirmed is confirmed where they approve: of these kinds, or all.
 
-    The others of its changes are rejected: what says so again is no news. Where it was not held any more, its outcome
-    stays.
+    The others of its changes are rejected, or wait with it where it stays held: what is rejected is no news in a later
+    file either. Where it was not held any more, its outcome stays.
     """
     went_out = reported(conn, run_id)
     of_all = conn.execute(
         "update feed_run set outcome = %s where id = %s and outcome in ('held', 'rejected')", [outcome, run_id]
     ).rowcount
-    if of_all and (outcome == "rejected" or only is not None):
-        conn.execute(
-            "update held_change set rejected_at = %s where feed_run_id = %s and kind <> all(%s)",
-            [now, run_id, list(only or ())],
-        )
-    if outcome == "applied":
+    if of_all and outcome == "rejected":
+        conn.execute("update held_change set rejected_at = %s where feed_run_id = %s", [now, run_id])
+    if outcome != "rejected":
         conn.execute(
             """update custody_event set reported = false
                where id = any(%s) and kind = any(coalesce(%s::text[], array[kind]))""",
@@ -256,6 +253,12 @@ def reported(conn: Connection, run_id: int) -> list[int]:
         [run_id],
     )
     return [event_id for (event_id,) in rows]
+
+
+def reported_kinds(conn: Connection, run_id: int) -> set[str]:
+    """The kinds of what ``reported`` has."""
+    rows = conn.execute("select distinct kind from custody_event where id = any(%s)", [reported(conn, run_id)])
+    return {kind for (kind,) in rows}
 
 
 def is_being_checked(conn: Connection, agency: str, facility: str) -> bool:

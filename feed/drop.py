@@ -1,16 +1,26 @@
 """The directory in which a feed's files appear, and what is taken from it: only whole files, each once."""
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
 STILL = timedelta(seconds=60)  # nobody writes to a file that has not changed for so long
 BEING_WRITTEN = (".part", ".partial", ".filepart", ".tmp", ".temp")  # and what begins with a dot
 Aside = Literal["done", "refused", "held"]
+REMEDIES = {  # of a file that cannot be moved aside; else the directory's rights are looked at
+    errno.ENOTDIR: "{where} is no directory: move it away",
+    errno.EEXIST: "{where} is no directory: move it away",
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room on the disk",
+    errno.EXDEV: "let {where} be on the same file system",
+    errno.ENAMETOOLONG: "let the file have a shorter name",
+    errno.ENOENT: "somebody else takes files away from there: let them not",
+}
 
 _Form = tuple[int, int, int]  # inode, size, time of the last change
 
@@ -19,9 +29,17 @@ class CannotMove(Exception):
     """A file cannot be moved aside; the text says which, and what to do."""
 
 
+class WrittenTo(Exception):
+    """A file was written to while it was read, and is to be read again."""
+
+
 @dataclass
 class Drop:
-    """A feed's directory. A file that is renamed in, from a name of those being written, is whole at once."""
+    """A feed's directory. A file that is renamed in, from a name of those being written, is whole at once.
+
+    Of any other it counts for how long we have seen it unchanged, not when it was changed: the clock of who writes it
+    may be slow, and a file that grows would seem to be old.
+    """
 
     feed: str
     path: Path
@@ -30,22 +48,21 @@ class Drop:
     _left: set[_Form] = field(default_factory=set)  # what could not be moved aside, and shall not be taken again
 
     def whole(self, now: datetime) -> Path | None:
-        """The whole file that was changed first; None where there is none. Raises OSError."""
+        """The file that was changed first, once it is whole; None where it is not yet. Raises OSError."""
         found = dict(self._files())
         self._seen = {
             name: self._seen[name] if name in self._seen and self._seen[name][0] == form else (form, now)
             for name, form in found.items()
         }
         hidden = {form[0] for name, form in found.items() if is_being_written(name)}
-        ready = [
-            (form[2], name)
+        waiting = [
+            (form[2], name, form[0] in self._being_written or now >= since + STILL)
             for name, (form, since) in self._seen.items()
-            if not is_being_written(name)
-            and form not in self._left
-            and (form[0] in self._being_written or now >= since + STILL or _changed_at(form) + STILL <= now)
+            if not is_being_written(name) and form not in self._left
         ]
         self._being_written = hidden | (self._being_written & {form[0] for form in found.values()})
-        return self.path / min(ready)[1] if ready else None
+        _, first, is_whole = min(waiting, default=(0, "", False))  # what came later waits for it
+        return self.path / first if is_whole else None
 
     def is_as_taken(self, file: Path) -> bool:
         """Whether a file still is what it was when it was found whole: else somebody wrote to it meanwhile."""
@@ -54,23 +71,27 @@ class Drop:
         except (OSError, KeyError):
             return False
 
+    def place(self, file: Path, where: Aside, now: datetime) -> Path:
+        """Where ``move_aside`` moves a file."""
+        return self.path / where / f"{now:%Y%m%dT%H%M%S.%fZ}-{file.name}"
+
     def move_aside(self, file: Path, where: Aside, report: str, now: datetime) -> Path:
         """Move a file away, with a report beside it. Raises CannotMove, after which it is not taken again."""
-        target = self.path / where / f"{now:%Y%m%dT%H%M%S.%fZ}-{file.name}"
+        target = self.place(file, where, now)
         try:
             target.parent.mkdir(exist_ok=True)
             target.with_name(f"{target.name}.txt").write_text(f"{report}\n", encoding="utf-8")
             file.rename(target)
         except OSError as error:
-            self.leave(file)
-            raise CannotMove(
-                f"{file}: cannot be moved to {where}/ ({error.strerror}); let the service's user write to {self.path}"
-            ) from None
+            self._left.add(self._seen[file.name][0])
+            otherwise = "let the service's user write to {path} and {where}"
+            remedy = REMEDIES.get(error.errno or 0, otherwise).format(path=self.path, where=target.parent)
+            raise CannotMove(f"{file}: cannot be moved to {where}/ ({error.strerror}); {remedy}") from None
         return target
 
-    def leave(self, file: Path) -> None:
-        """Do not take this file again, as it is."""
-        self._left.add(self._seen[file.name][0])
+    def left(self) -> list[str]:
+        """The names of the files that could not be moved aside and are still there."""
+        return [name for name, (form, _) in self._seen.items() if form in self._left]
 
     def _files(self) -> Iterator[tuple[str, _Form]]:
         with os.scandir(self.path) as entries:
@@ -89,7 +110,3 @@ def is_being_written(name: str) -> bool:
 
 def _form(found: os.stat_result) -> _Form:
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _changed_at(form: _Form) -> datetime:
-    return datetime.fromtimestamp(form[2] / 1e9, UTC)

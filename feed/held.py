@@ -1,15 +1,16 @@
 """What becomes of a run that is held: it is approved or rejected; unanswered, what is urgent in it goes out."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime
 from io import BytesIO
 
 from psycopg import Connection, OperationalError, Rollback
 
-from db import held, staff
+from db import held, retractions, staff
 from db.held import Held
 from db.pool import Database
+from db.retractions import Extent
 from feed.checking import read
 from feed.guard import is_small
 from feed.retraction import retract
@@ -21,18 +22,33 @@ log = logging.getLogger(__name__)
 
 URGENT = frozenset({"released", "escaped"})  # what is told unconfirmed, where a record says so outright
 
+Progress = Callable[[int, int], None]
+
+
+def _unseen(_done: int, _rows: int) -> None:
+    pass
+
 
 class NotHeld(Exception):
     """There is no such run, or it is decided already."""
 
 
-def preview(db: Database, run_id: int, *, only: Collection[str] = (), settings: Settings, now: datetime) -> Report:
-    """What a held run would do now; nothing of it takes effect. Raises NotHeld, Refused, WrongSettings."""
+def preview(
+    db: Database,
+    run_id: int,
+    *,
+    only: Collection[str] = (),
+    settings: Settings,
+    progress: Progress = _unseen,
+    now: datetime,
+) -> Report:
+    """What a run would do now; nothing of it takes effect. Raises NotHeld, Refused, WrongSettings."""
     report = Report()
     with db.connection() as conn:
         one_at_a_time(conn)
         with conn.transaction() as effect:
-            report = _apply(conn, _to_approve(conn, run_id), only=_kinds(only), settings=settings, now=now)
+            this = _to_approve(conn, run_id)
+            report = _apply(conn, this, only=_kinds(only), settings=settings, progress=progress, now=now)
             raise Rollback(effect)
     return report
 
@@ -45,21 +61,46 @@ def approve(
     only: Collection[str] = (),
     who: str,
     why: str,
+    progress: Progress = _unseen,
     now: datetime,
 ) -> Report:
-    """Let a run take effect that is held, or was rejected; only these kinds of events of it, if some are given.
+    """Let a run take effect that is held, or was rejected; only some kinds of it, if given, and the rest stays held.
 
     What went out of it unconfirmed is confirmed; nothing else is done where a newer one took its place. Raises NotHeld,
     Refused, WrongSettings.
     """
+    kinds = _kinds(only)
     with db.connection() as conn:
         one_at_a_time(conn)
         this = _to_approve(conn, run_id)
-        report = _apply(conn, this, only=_kinds(only), settings=settings, keep=True, now=now)
-        held.decide(conn, run_id, "applied", only=_kinds(only), now=now)
+        report = _apply(conn, this, only=kinds, settings=settings, keep=not only, progress=progress, now=now)
+        held.decide(conn, run_id, "held" if only else "applied", only=kinds, now=now)
+        if only and not _is_left(conn, this, settings=settings, now=now):
+            held.decide(conn, run_id, "applied", now=now)
         of_it = f", only {', '.join(sorted(only))}" if only else ""
         staff.record(conn, who, f"approved feed run {run_id}{of_it}: {why}", now=now)
     return report
+
+
+def _is_left(conn: Connection, this: Held, *, settings: Settings, now: datetime) -> bool:
+    """Whether more of a run could be told, or went out of it unconfirmed, than was approved by now.
+
+    Where nothing is, the rest takes effect: that the agency has said it, and who is missing for the first time.
+    """
+    is_left = False
+    with conn.transaction() as effect:
+        rest = _apply(conn, this, settings=settings, now=now)
+        is_left = bool(rest.lines or held.reported(conn, this.id))
+        if is_left:
+            raise Rollback(effect)
+    return is_left
+
+
+def would_withdraw(db: Database, run_id: int) -> Extent:
+    """What went out of a held run unanswered, and is withdrawn where it is rejected. Raises NotHeld."""
+    with db.connection() as conn:
+        _get(conn, run_id)
+        return retractions.extent(conn, held.reported(conn, run_id))
 
 
 def reject(db: Database, run_id: int, *, settings: Settings, who: str, why: str, now: datetime) -> None:
@@ -150,6 +191,7 @@ def _apply(
     only: frozenset[str] | None = None,
     reported: bool = False,
     keep: bool = False,
+    progress: Progress = _unseen,
     now: datetime,
 ) -> Report:
     """Read the file again, as it came, and compare it with what is known by now.
@@ -161,7 +203,7 @@ def _apply(
     rules = feeds.rules(settings, this.feed, now)
     file = read(this.file, BytesIO(held.content(conn, this.id)), rules)
     run = Run(conn, this.id, this.sha256, rules, this.started_at, now, settings, only, reported)
-    report = take_effect(run, file, this.file)
+    report = take_effect(run, file, this.file, progress)
     if keep:
         keep_counts(run, report)
     return report

@@ -161,11 +161,15 @@ def run(
     *,
     settings: Settings,
     progress: Callable[[int, int], None] = lambda _done, _rows: None,
+    last: Callable[[Connection, str], None] = lambda _conn, _outcome: None,
 ) -> Report:
     """Import a file in the format of its feed. Raises Refused where it has mistakes; then nothing of it took effect.
 
     Nothing of it takes effect either where it changes more than the guard lets through: it is held, until a person
     decides.
+
+    ``last`` is called at the end of the transaction, with what became of the file: applied, held or refused. Where it
+    raises, nothing became of it.
     """
     with opened(path) as source:
         sha256 = hashlib.file_digest(source, "sha256").hexdigest()
@@ -189,10 +193,12 @@ def run(
                 else:
                     held.tell(conn, rules.feed, now=this.now)
                 _tell_of_rejected(this, report)
+                last(conn, "held" if report.held else "applied")
                 return report
         except Refused:
             with db.connection() as conn:
                 feed_runs.add(conn, path.name, sha256, "refused", feed=rules.feed, now=rules.now)
+                last(conn, "refused")
             raise
 
 
@@ -206,11 +212,11 @@ def take_effect(
     run: Run, file: File, name: str, progress: Callable[[int, int], None] = lambda _done, _rows: None
 ) -> Report:
     """Apply what was read of a file, as far as the run lets it through."""
-    if not run.reported:
+    if run.only is None:  # else the rest is to come, or not
         feed_runs.put_aside(run.conn, run.id, [(bad.row, bad.mistakes, bad.given) for bad in file.quarantined])
     report = _apply(run, file, name, progress)
     _apply_court(run, file, report)
-    report.run_id, report.people = run.id, feed_runs.people(run.conn, run.id)
+    report.run_id, report.people = run.id, feed_runs.people(run.conn, run.id, now=run.now)
     return report
 
 
@@ -420,7 +426,8 @@ def _apply_missing(run: Run, present_ids: Collection[int], report: Report) -> No
     report.missing = [one.offender_id for one in gone if one.since is None or not one.elsewhere]
     first = [one.offender_id for one in gone if one.since is None]
     rosters.first_missing(conn, feed, first, since=before.started_at)
-    again = [one for one in gone if one.since]
+    # Who was first missing in this very snapshot, of which only some kinds took effect until now, is so once.
+    again = [one for one in gone if one.since and one.since != before.started_at]
     histories = custody.histories(conn, [one.offender_id for one in again])
     withdrawn = custody.withdrawn(conn, histories)
     for one in again:

@@ -6,6 +6,7 @@ import pwd
 import shutil
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -201,24 +202,23 @@ def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
     from movans import feeds
     from movans.tables import aside, changes, disagreements, summary
 
+    def record(conn: psycopg.Connection, outcome: str) -> None:
+        if tell:
+            staff.record(conn, who(), _act(file, feed, outcome), now=rules.now)
+
     rules = feeds.rules(house.settings, feed, now())
     with house.database() as db, Bar("importing") as progress:
         with db.connection() as conn:
             silent_since = feeds.silent_since(conn, house.settings, feed, now=rules.now)
         try:
-            done = run(db, file, rules, settings=house.settings, progress=progress)
+            done = run(db, file, rules, settings=house.settings, progress=progress, last=record)
         except Refused as refused:
-            for mistake in refused.mistakes:
-                err.print(mistake, markup=False, soft_wrap=True)
-            many = len(refused.mistakes)
-            raise click.ClickException(
-                f"the file was refused and nothing was changed: {many} mistake{'s' if many > 1 else ''}. "
-                "Correct what is named above and import it again."
-            ) from None
+            raise _refused(refused.mistakes) from None
         with db.connection() as conn:
-            if tell:
-                staff.record(conn, who(), f"imported {file.name}{f' by the feed {feed}' if feed else ''}", now=now())
             is_back = silent_since and not feeds.silent_since(conn, house.settings, feed, now=rules.now)
+    if tell:
+        for line in [*aside(done, is_held=bool(done.held)), *disagreements(done, house.settings.service.zone)]:
+            err.print(line, markup=False, soft_wrap=True)
     if done.held:
         raise click.ClickException(
             f"the file is held as run {done.run_id} and nothing was changed: {'; '.join(done.held)}."
@@ -227,11 +227,24 @@ def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
     if tell:
         if done.lines:
             out.print(changes(done, house.settings.service.zone))
-        for line in [*aside(done), *disagreements(done, house.settings.service.zone)]:
-            err.print(line, markup=False, soft_wrap=True)
         out.print(summary(done), markup=False, soft_wrap=True)
         if silent_since and is_back:
             out.print(feeds.was_gone(feed, silent_since, rules.now), markup=False, soft_wrap=True)
+
+
+def _refused(mistakes: Sequence[str]) -> click.ClickException:
+    for mistake in mistakes:
+        err.print(mistake, markup=False, soft_wrap=True)
+    many = len(mistakes)
+    return click.ClickException(
+        f"the file was refused and nothing was changed: {many} mistake{'s' if many > 1 else ''}. "
+        "Correct what is named above and import it again."
+    )
+
+
+def _act(file: Path, feed: str, outcome: str) -> str:
+    by, became = f" by the feed {feed}" if feed else "", "" if outcome == "applied" else f": {outcome}"
+    return f"imported {file.name}{by}{became}"
 
 
 @commands.command()

@@ -4,6 +4,7 @@ Times are read by the agency's clock, and what is said is checked as a row of a 
 """
 
 import click
+from psycopg import Connection
 
 from db import custody as offenders
 from db.custody import Offender
@@ -13,7 +14,7 @@ from feed.cells import Wrong, one_line
 from feed.override import Said
 from feed.records import CustodyRecord, Rules
 from movans import tables
-from movans.console import out
+from movans.console import err, out
 from movans.staff import who
 from movans.wiring import House, now
 
@@ -148,6 +149,7 @@ def _say(house: House, record: CustodyRecord, known: Offender | None, *, quiet: 
             return override.say(conn, record, who=who(), quiet=quiet, settings=house.settings, now=now())
 
         with db.connection() as conn, conn.transaction(force_rollback=True):
+            _warn_of_facility(conn, house, record)
             would = say()
         if would.change.what == "unchanged":
             raise click.ClickException(f"that is known already: {_state(known, house) if known else ''}")
@@ -156,6 +158,19 @@ def _say(house: House, record: CustodyRecord, known: Offender | None, *, quiet: 
         with db.connection() as conn:
             done = say()
     out.print(f"Done. {_calls(done.notifications)}", markup=False)
+
+
+def _warn_of_facility(conn: Connection, house: House, record: CustodyRecord) -> None:
+    agency, facility = record.agency, record.custody.facility
+    if facility not in house.settings.agencies[agency].facilities and not offenders.is_anybody_at(
+        conn, agency, facility
+    ):
+        err.print(
+            f"Nothing is known of a facility {facility!r} of {agency}, neither in the settings nor by its feeds: is it"
+            " spelled as they do? Callers hear it as it stands here.",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def _question(record: CustodyRecord, known: Offender | None, would: Said, house: House, *, quiet: bool) -> str:

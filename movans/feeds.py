@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from psycopg import Connection
 
 from db import alerts, feed_runs
-from db.feed_runs import Came, Counts, Watch
+from db.feed_runs import Arrived, Came, Counts, Watch
 from db.pool import Database
 from feed.records import Rules
 from movans.settings import Settings, WrongSettings
@@ -133,16 +133,20 @@ def _tell_of_silence(
 def _tell_of_return(conn: Connection, watched: Watch, came: Came, *, now: datetime) -> None:
     feed_runs.silent(conn, watched.feed, None)
     if alerts.over(conn, _KEY % watched.feed, now=now) and watched.silent_since:
-        says = back(watched.feed, watched.silent_since, came)
+        arrived = feed_runs.arrived(conn, watched.feed, after=watched.silent_since)
+        says = f"{was_gone(watched.feed, watched.silent_since, came.started_at)} {came_with(arrived)}"
         log.warning("%s", says)
         alerts.add(conn, _GONE % watched.feed, says, over_when_told=True, now=now)
 
 
-def back(feed: str, gone_since: datetime, came: Came) -> str:
-    """That a feed is back, how long it was gone, and what came with it."""
-    held = "; the run is held" if came.outcome == "held" else ""
-    many = f"{came.rows} rows with {came.events} changes, {came.notifications} to be called"
-    return f"{was_gone(feed, gone_since, came.started_at)} With it came {many}{held}."
+def came_with(arrived: Arrived) -> str:
+    """What a feed that is back has brought by now, held or not."""
+    if not arrived.files:
+        return "With it came the same file as before."
+    files = "" if arrived.files == 1 else f"{arrived.files} files, "
+    many = f"{arrived.rows} rows with {arrived.events} changes, {arrived.notifications} to be called"
+    held = "the run is held" if arrived.files == 1 else f"{arrived.held} of the runs held"
+    return f"With it came {files}{many}{f'; {held}' if arrived.held else ''}."
 
 
 def was_gone(feed: str, since: datetime, until: datetime) -> str:

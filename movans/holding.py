@@ -1,20 +1,24 @@
 """``movans feed held``, ``approve``, ``reject``, ``retract``: what a person decides of files that may be wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 import click
 
 from db import court_events, held, retractions
+from db.pool import Database
 from feed import held as decisions
 from feed import retraction
 from feed.held import NotHeld
 from feed.records import Refused
-from movans.console import err, out
+from feed.run import Report
+from movans.console import Bar, err, out
 from movans.settings import WrongSettings
-from movans.staff import who
-from movans.tables import ROWS, held_changes, held_run, summary
+from movans.staff import in_words, who
+from movans.tables import ROWS, aside, held_changes, held_run, summary
 from movans.wiring import House, now
+
+SUCH_AS = "the jail confirmed it by telephone"
 
 RUN = click.argument("run_id", metavar="RUN", type=int)
 WHY = click.option("--why", required=True, help="Why; it is kept, with who said it.")
@@ -37,12 +41,14 @@ def list_held(context: click.Context) -> None:
             if not one.is_held:
                 continue
             try:
-                would = decisions.preview(db, one.id, settings=house.settings, now=now())
+                would = _preview(db, house, one.id)
             except NotHeld:
                 out.print("It was decided just now.")
             except (Refused, WrongSettings) as error:
                 out.print("\n".join(_in_the_way(one.id, error)), markup=False, soft_wrap=True)
             else:
+                for line in aside(would, is_held=True):
+                    out.print(line, markup=False, soft_wrap=True)
                 out.print(held_changes(would, zone))
     if waiting:
         out.print(
@@ -61,34 +67,66 @@ def list_held(context: click.Context) -> None:
 def approve(context: click.Context, run_id: int, only: tuple[str, ...], why: str, *, yes: bool) -> None:
     """Let a held RUN take effect: everybody whom it concerns is called."""
     house = House.at(context.obj)
+    because, rest = in_words("why", why, SUCH_AS), ""
     with house.database() as db, _explained(run_id):
         with db.connection() as conn:
             this = held.get(conn, run_id)
         if this and not this.is_held:
             if not yes:
                 click.confirm(f"Confirm {this.unconfirmed:,} releases and escapes that went out of it?", abort=True)
-            decisions.approve(db, run_id, settings=house.settings, only=only, who=who(), why=reason(why), now=now())
+            decisions.approve(db, run_id, settings=house.settings, only=only, who=who(), why=because, now=now())
             out.print(f"What went out of run {run_id} is confirmed.")
             return
-        would = decisions.preview(db, run_id, only=only, settings=house.settings, now=now())
-        if only and not would.lines:
-            kinds = decisions.preview(db, run_id, settings=house.settings, now=now()).kinds
-            raise click.ClickException(f"run {run_id} has none of these; it has {', '.join(sorted(kinds))}")
+        would = _preview(db, house, run_id)
+        if only:
+            _check_kinds(db, only, would)
+            all_of_it, would = len(would.lines), _preview(db, house, run_id, only)
+            others = all_of_it - len(would.lines)
+            rest = f" The other {others:,} changes stay held." if others else ""
+        for line in aside(would, is_held=True):
+            err.print(line, markup=False, soft_wrap=True)
         if not yes:
-            click.confirm(f"{summary(would)} Call {_people(would.people)} of it?", abort=True)
-        done = decisions.approve(db, run_id, settings=house.settings, only=only, who=who(), why=reason(why), now=now())
-    out.print(f"Run {run_id} has taken effect. {summary(done)}", markup=False, soft_wrap=True)
+            click.confirm(f"{summary(would)}{rest} Call {_people(would.people)} of it?", abort=True)
+        with Bar("taking effect") as progress:
+            done = decisions.approve(
+                db, run_id, settings=house.settings, only=only, who=who(), why=because, progress=progress, now=now()
+            )
+    out.print(f"It has taken effect. {summary(done)}{rest}", markup=False, soft_wrap=True)
+
+
+def _preview(db: Database, house: House, run_id: int, only: Collection[str] = ()) -> Report:
+    with Bar("comparing") as progress:
+        return decisions.preview(db, run_id, only=only, settings=house.settings, progress=progress, now=now())
+
+
+def _check_kinds(db: Database, only: Collection[str], would: Report) -> None:
+    """Raises ClickException where there is not news of all of these kinds in the run, or went out of it unconfirmed."""
+    with db.connection() as conn:
+        kinds = held.reported_kinds(conn, would.run_id)
+    kinds |= {line.change.kind for line in would.lines if line.change.what == "news"}
+    if unknown := set(only) - kinds:
+        says = f"run {would.run_id} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(kinds)) or 'nothing'}"
+        raise click.ClickException(f"{says}. Nothing was approved.")
 
 
 @click.command()
 @RUN
 @WHY
+@YES
 @click.pass_context
-def reject(context: click.Context, run_id: int, why: str) -> None:
-    """Drop a held RUN: nothing of it takes effect."""
+def reject(context: click.Context, run_id: int, why: str, *, yes: bool) -> None:
+    """Drop a held RUN: no more of it takes effect, and what went out of it as not confirmed is withdrawn."""
     house = House.at(context.obj)
+    because = in_words("why", why, SUCH_AS)
     with house.database() as db, _explained(run_id):
-        decisions.reject(db, run_id, settings=house.settings, who=who(), why=reason(why), now=now())
+        out_of_it = decisions.would_withdraw(db, run_id)
+        if not yes:
+            says = f"Reject run {run_id}, so that no more of it takes effect? Nobody is called."
+            if out_of_it.events:
+                gone = f"{out_of_it.events:,} events went out of run {run_id} as not yet confirmed"
+                says = f"{gone}. Reject it, and call {_people(out_of_it.people)} with a correction?"
+            click.confirm(says, abort=True)
+        decisions.reject(db, run_id, settings=house.settings, who=who(), why=because, now=now())
     out.print(f"Run {run_id} is rejected.")
 
 
@@ -101,6 +139,7 @@ def reject(context: click.Context, run_id: int, why: str) -> None:
 def retract(context: click.Context, number: int, why: str, *, event: bool, yes: bool) -> None:
     """Withdraw what a RUN told: those whose telephone was answered for it are called with a correction."""
     house = House.at(context.obj)
+    because = in_words("why", why, SUCH_AS)
     what = f"event {number}" if event else f"feed run {number}"
     with house.database() as db:
         with db.connection() as conn:
@@ -120,18 +159,10 @@ def retract(context: click.Context, number: int, why: str, *, event: bool, yes: 
             run_id=None if event else number,
             settings=house.settings,
             who=who(),
-            why=reason(why),
+            why=because,
             now=now(),
         )
     out.print(f"Retracted {what}: {done.open:,} notifications ended, {_people(done.people)} to be called.")
-
-
-def reason(why: str) -> str:
-    """In one line. Raises ClickException where it says nothing."""
-    said = " ".join(why.split())
-    if not said:
-        raise click.ClickException('say why, as in --why "the jail confirmed it by telephone"')
-    return said
 
 
 def _people(many: int) -> str:

@@ -11,23 +11,28 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Thread
 
-from psycopg import OperationalError
+from psycopg import Connection, OperationalError
+from psycopg.errors import DiskFull
 
 from db import alerts
 from db.pool import Database
 from feed import held
-from feed.drop import Aside, CannotMove, Drop
+from feed.drop import Aside, CannotMove, Drop, WrittenTo
 from feed.records import Refused
 from feed.run import run as run_import
 from movans import feeds
 from movans.settings import Settings
-from movans.tables import MISTAKES, aside, summary
+from movans.tables import MISTAKES, aside, disagreements, summary, whole
 
 log = logging.getLogger(__name__)
 
 TICK = 0.25  # seconds between two looks
 PAUSE = timedelta(seconds=10)  # after the database was away
 HELD_EVERY = timedelta(minutes=1)
+SAID_EVERY = timedelta(seconds=10)
+TRIES = 3  # of a file, while the database answers
+_REFUSED, _AWAY, _OF_FILE = "refused: %s", "drop: %s", "drop: %s: %s"
+"""The keys of what is raised: of the last file, of the directory, and of a file that is not dealt with."""
 
 
 def drops(settings: Settings) -> list[Drop]:
@@ -49,6 +54,8 @@ class Intake:
     _working: Thread | None = None
     _not_before: datetime | None = None
     _held_at: datetime | None = None
+    _turn: int = 0  # of the drops, the one that is looked at first
+    _failed: dict[Path, int] = field(default_factory=dict)  # how often, though the database answered
     _away: set[str] = field(default_factory=set)  # feeds whose directory could not be read
 
     def look(self) -> None:
@@ -65,19 +72,21 @@ class Intake:
         if self._held_at is None or not self._held_at <= now < self._held_at + HELD_EVERY:
             self._held_at = now
             return self._look_after_held
-        for drop in self.drops:
+        for drop in [*self.drops[self._turn :], *self.drops[: self._turn]]:
             try:
                 file = drop.whole(now)
             except OSError as error:
                 if drop.feed not in self._away:
                     self._away.add(drop.feed)
-                    says = f"{drop.path}: the directory of the feed {drop.feed} cannot be read ({error.strerror})"
-                    return lambda drop=drop, says=says: self._alert(drop, says)
+                    says = f"{drop.path}: the directory of the feed {drop.feed} cannot be read ({error.strerror}):"
+                    says += " see that it is there and the service's user may read it"
+                    return lambda drop=drop, says=says: self._alert(_AWAY % drop.feed, says)
                 continue
             if drop.feed in self._away:
                 self._away.discard(drop.feed)
                 return lambda drop=drop: self._well_again(drop)
             if file:
+                self._turn = (self.drops.index(drop) + 1) % len(self.drops)
                 return lambda drop=drop, file=file: self.take(drop, file)
         return None
 
@@ -94,59 +103,93 @@ class Intake:
     def take(self, drop: Drop, file: Path) -> None:
         """Import a file and move it aside, with a report. Raises OperationalError; then it is tried again.
 
-        Where the import broke off in a way that nobody thought of, the file stays and is not tried again; a person is
-        told.
+        Where the import broke off in a way that nobody thought of, or again and again though the database answers, it
+        lies in refused and a person is told.
         """
-        now = self.clock()
+        now, broke_off = self.clock(), ""
         try:
             where, says = self._import(drop, file, now)
-        except OperationalError:
-            raise
-        except Exception as error:
-            log.exception("%s: broke off", file)
-            drop.leave(file)
-            self._alert(drop, f"{file}: its import broke off ({type(error).__name__}), and it is not tried again")
-            return
-        if not drop.is_as_taken(file):
+        except WrittenTo:
             log.warning("%s: was written to while it was read; it is read again", file)
             return
+        except Exception as error:
+            if isinstance(error, OperationalError) and not self._fails_for_itself(file, error):
+                raise
+            log.exception("%s: broke off", file)
+            where, says = "refused", f"The import broke off ({type(error).__name__}); the reason is in intake.log."
+            broke_off = says
+        self._failed.pop(file, None)
+        if not drop.is_as_taken(file):
+            log.warning("%s: was written to; it is read again", file)
+            return
         log.info("%s: %s: %s", file, where, says.splitlines()[-1])
+        if broke_off:  # told before it is moved, so that it is told
+            moved = drop.place(file, where, now)
+            try_it = f"It is not tried again by itself: movans feed import --feed {drop.feed} {moved}"
+            self._alert(_OF_FILE % (drop.feed, moved.name), f"{file}: nothing of it took effect. {broke_off} {try_it}")
         try:
             drop.move_aside(file, where, says, now)
         except CannotMove as error:
-            self._alert(drop, str(error))
+            self._alert(_OF_FILE % (drop.feed, file.name), str(error))
+
+    def _fails_for_itself(self, file: Path, error: OperationalError) -> bool:
+        """Whether it is the file and not the database at which the import fails. Raises OperationalError."""
+        if isinstance(error, DiskFull):
+            return False
+        with self.db.connection() as conn:
+            conn.execute("select")
+        self._failed[file] = self._failed.get(file, 0) + 1
+        return self._failed[file] >= TRIES
 
     def _import(self, drop: Drop, file: Path, now: datetime) -> tuple[Aside, str]:
         """Where the file belongs, and what there is to say of it."""
+
+        def check(_conn: Connection, _outcome: str) -> None:
+            if not drop.is_as_taken(file):
+                raise WrittenTo
+
+        rules, progress = feeds.rules(self.settings, drop.feed, now), self._progress(file)
         try:
-            done = run_import(self.db, file, feeds.rules(self.settings, drop.feed, now), settings=self.settings)
+            done = run_import(self.db, file, rules, settings=self.settings, progress=progress, last=check)
         except Refused as refused:
             where = drop.path / "refused"
-            says = f"A file of the feed {drop.feed} was refused; why stands beside it in {where}"
-            self._alert(drop, says, refused=True)
+            says = f"{file.name} of the feed {drop.feed} was refused; why stands beside it in {where}"
+            self._alert(_REFUSED % drop.feed, f"{says}. Correct it and let it be sent again")
             return "refused", "\n".join([*refused.mistakes[:MISTAKES], "The file was refused; nothing was changed."])
         with self.db.connection() as conn:
-            alerts.over(conn, _key(drop, refused=True), now=now)
+            alerts.over(conn, _REFUSED % drop.feed, now=now)
+            alerts.only(conn, _OF_FILE % (drop.feed, "%s"), drop.left(), now=now)
         if done.held:
-            return "held", "\n".join([*done.held, f"Held as run {done.run_id}: see movans feed held."])
-        return "done", "\n".join([*aside(done), summary(done)])
+            why = [*done.held, f"Held as run {done.run_id}: see movans feed held."]
+            return "held", "\n".join([*aside(done, is_held=True), *why])
+        for line in disagreements(done, self.settings.service.zone):
+            log.warning("%s: %s", file, line)
+        return "done", whole(done, self.settings.service.zone)
+
+    def _progress(self, file: Path) -> Callable[[int, int], None]:
+        """Say in the log, now and then, how far it is."""
+        said_at = self.clock()
+
+        def say(done: int, rows: int) -> None:
+            nonlocal said_at
+            if self.clock() >= said_at + SAID_EVERY:
+                said_at = self.clock()
+                log.info("%s: %d of %d rows", file, done, rows)
+
+        return say
 
     def _look_after_held(self) -> None:
         for done in held.report_overdue(self.db, settings=self.settings, now=self.clock()):
-            log.warning("run %s: nobody has answered; as not yet confirmed: %s", done.run_id, summary(done))
+            log.warning("nobody has answered; as not yet confirmed: %s", summary(done))
 
-    def _alert(self, drop: Drop, says: str, *, refused: bool = False) -> None:
+    def _alert(self, key: str, says: str) -> None:
         log.error("%s", says)
         with self.db.connection() as conn:
-            alerts.add(conn, _key(drop, refused=refused), says, now=self.clock())
+            alerts.add(conn, key, says, now=self.clock())
 
     def _well_again(self, drop: Drop) -> None:
         with self.db.connection() as conn:
-            alerts.over(conn, _key(drop, refused=False), now=self.clock())
-
-
-def _key(drop: Drop, *, refused: bool) -> str:
-    return f"{'refused' if refused else 'drop'}: {drop.feed}"
+            alerts.over(conn, _AWAY % drop.feed, now=self.clock())
 
 
 def run(intake: Intake, *, beat: Callable[[], None], stopping: Callable[[], bool]) -> None:

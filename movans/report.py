@@ -1,11 +1,10 @@
 """``movans report``: what a person must do, until somebody says that it is done. Every act is recorded."""
 
 import click
-from phonenumbers import PhoneNumberMatcher
 
 from db import alerts, hosts, notifications, overview, staff
 from movans.console import out
-from movans.staff import who
+from movans.staff import in_words, who
 from movans.tables import still_alerts, to_do
 from movans.wiring import House, now
 
@@ -43,11 +42,7 @@ def report(context: click.Context, *, reveal: bool) -> None:
 @click.pass_context
 def close(context: click.Context, notification_id: int, how: str, *, yes: bool) -> None:
     """Close a notification that a person has seen to: nobody is called about it any more."""
-    how = " ".join(how.split())
-    if not how:
-        raise click.ClickException('say how the registrant was told, as in --how "told in person"')
-    if any(PhoneNumberMatcher(how, "US")):
-        raise click.ClickException("leave the telephone number out of --how: what is recorded must not hold one")
+    how = in_words("how", how, "told in person")
     with House.at(context.obj).database() as db:
         with db.connection() as conn:
             known = notifications.state(conn, notification_id)

@@ -7,8 +7,10 @@ history.
 import os
 import pwd
 from datetime import datetime
+from pathlib import Path
 
 import click
+from phonenumbers import PhoneNumberMatcher
 from psycopg import Connection
 
 from agi import telephone
@@ -19,6 +21,9 @@ from feed.cells import with_zone
 from movans import tables
 from movans.console import out
 from movans.wiring import House, now
+
+LOGIN_UID = Path("/proc/self/loginuid")
+NOBODY = 2**32 - 1  # what stands there where nobody has logged in
 
 
 @click.group()
@@ -141,6 +146,25 @@ def _ask_number() -> str:
     return given
 
 
+def in_words(option: str, given: str, such_as: str) -> str:
+    """What a person says of an act, in one line. Raises ClickException where it may not be recorded."""
+    said = " ".join(given.split())
+    if not said:
+        raise click.ClickException(f'say {option}, as in --{option} "{such_as}"')
+    if any(PhoneNumberMatcher(said, "US")):
+        raise click.ClickException(f"leave the telephone number out of --{option}: what is recorded must not hold one")
+    return said
+
+
 def who() -> str:
-    """The person, also behind sudo."""
-    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+    """The person who logged in, also behind sudo; only where the system does not know, whom the environment names."""
+    return logged_in(LOGIN_UID) or os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+
+
+def logged_in(file: Path) -> str | None:
+    """The name of who logged in, by the kernel's own note of it; None where nobody did, as in a container."""
+    try:
+        uid = int(file.read_text())
+        return None if uid == NOBODY else pwd.getpwuid(uid).pw_name
+    except (OSError, ValueError, KeyError):
+        return None

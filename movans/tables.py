@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from io import StringIO
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection
 from rich import box
-from rich.console import Group
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from prompts.script import Line
 
 ROWS = 40
+PAGE = 160  # signs in a line of a report that is a file
 MISTAKES = 1000
 SOME = 8
 FREE_TEXT = {"name", "about", "facility", "cause", "words", "says", "what was done"}  # may be broken into lines
@@ -49,20 +51,29 @@ def changes(report: Report, zone: ZoneInfo, most: int = ROWS) -> Table:
     return table
 
 
-def aside(report: Report) -> list[str]:
-    """The rows that were not believed and put aside, and why."""
+def whole(report: Report, zone: ZoneInfo) -> str:
+    """All that there is to say of an import, as a text: the last line sums it up."""
+    page = Console(file=StringIO(), width=PAGE)
+    with page.capture() as table:
+        if report.lines:
+            page.print(changes(report, zone))
+    return table.get() + "\n".join([*aside(report), *disagreements(report, zone), summary(report)])
+
+
+def aside(report: Report, *, is_held: bool = False) -> list[str]:
+    """The rows that were not believed and put aside, and why; of a run that is held, those that would be."""
     if not report.quarantined:
         return []
     mistakes = [mistake for bad in report.quarantined for mistake in bad.mistakes]
     more = [f"and {len(mistakes) - ROWS} more mistakes"] if len(mistakes) > ROWS else []
-    many = "1 row was" if len(report.quarantined) == 1 else f"{len(report.quarantined)} rows were"
+    many = "1 row" if len(report.quarantined) == 1 else f"{len(report.quarantined)} rows"
+    was = "was" if len(report.quarantined) == 1 else "were"
+    says = f"{many} {was} put aside and not applied; all are in the table feed_row_aside."
+    if is_held:
+        says = f"{many} would be put aside and not applied, whatever is decided."
     unnamed = f"Of {report.unnamed} nobody can read whose they are: nobody counts as missing in this file."
-    return [
-        *mistakes[:ROWS],
-        *more,
-        f"{many} put aside and not applied; all are in the table feed_row_aside. Correct them and send them again.",
-        *([unnamed] if report.unnamed else []),
-    ]
+    says += " Correct them and send them again."
+    return [*mistakes[:ROWS], *more, says, *([unnamed] if report.unnamed else [])]
 
 
 def disagreements(report: Report, zone: ZoneInfo) -> list[str]:
@@ -82,7 +93,7 @@ def summary(report: Report) -> str:
     kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items())) or "nothing changed"
     repeated = f" ({report.repeated} repeated)" if report.repeated else ""
     repeated += f" ({report.other_bookings} of other bookings)" if report.other_bookings else ""
-    rows = "1 row" if report.rows == 1 else f"{report.rows} rows"
+    rows = f"Run {report.run_id}, {'1 row' if report.rows == 1 else f'{report.rows} rows'}"
     strange = f", {report.strangers} of people whom no jail has told us of" if report.strangers else ""
     wrong = f"; {len(report.quarantined)} put aside" if report.quarantined else ""
     wrong += "".join(f"; {many} {what} before" for what, many in sorted(report.again.items()))
@@ -94,15 +105,17 @@ def summary(report: Report) -> str:
 
 def feeds(seen: Sequence[Seen], zone: ZoneInfo) -> Table:
     """Every feed, and what came by it last."""
-    table = _table("", "feed", "state", "last run", "age", "every", "rows", "changes", "calls", "held", "refused")
+    table = _table(
+        "", "feed", "state", "last run", "came", "age", "every", "rows", "changes", "calls", "held", "refused"
+    )
     for one in seen:
         came = one.came
         numbers = [came.rows, came.events, came.notifications] if came else ["", "", ""]
         age = one.age - timedelta(microseconds=one.age.microseconds) if one.age is not None else ""
         name = one.feed.name if "/" in one.feed.name else f"{one.feed.name} (by hand)"
         _row(
-            table, name, one.state, _time(came.started_at, zone) if came else "", str(age), str(one.feed.interval),
-            *map(str, numbers), str(one.counts.held), str(one.counts.refused),
+            table, name, one.state, str(came.id) if came else "", _time(came.started_at, zone) if came else "",
+            str(age), str(one.feed.interval), *map(str, numbers), str(one.counts.held), str(one.counts.refused),
         )  # fmt: skip
     return table
 
@@ -205,15 +218,21 @@ def registrants(known: list[Known], wanted: list[Wanted], zone: ZoneInfo) -> Tab
 
 def history(told: Sequence[Told], zone: ZoneInfo) -> Table:
     """What happened to an offender, and who told it."""
-    table = _table("", "at", "what", "status", "facility", "planned", "told by", "recorded", "calls")
+    table = _table("", "event", "run", "at", "what", "status", "facility", "planned", "told by", "recorded", "calls")
     for one in told:
         planned = f"{moment(one.planned_at, zone)} {one.place}".rstrip() if one.planned_at else ""
         by = f"staff: {one.who}" if one.who else " ".join(filter(None, [one.feed, one.file])) or "this service"
         _row(
-            table, _day_and_time(one.effective_at, zone), one.kind, one.status, one.facility, planned, by,
-            _day_and_time(one.recorded_at, zone), str(one.notifications),
+            table, str(one.id), str(one.run_id or ""), _day_and_time(one.effective_at, zone), _what(one), one.status,
+            one.facility, planned, by, _day_and_time(one.recorded_at, zone), str(one.notifications),
         )  # fmt: skip
     return table
+
+
+def _what(one: Told) -> str:
+    if one.is_withdrawn:
+        return f"{one.kind} (withdrawn)"
+    return one.kind if one.is_confirmed else f"{one.kind} (not confirmed)"
 
 
 def to_do(items: Sequence[ForStaff], keyring: Keyring, zone: ZoneInfo, *, reveal: bool) -> Table:

@@ -1,6 +1,7 @@
 """Registering, and the numbers and keys of who did."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from threading import Barrier, Thread
 
 import psycopg

@@ -17,22 +17,24 @@ def drop(tmp_path: Path) -> Drop:
     return Drop("boone/jail", tmp_path)
 
 
+def found(drop: Drop) -> Path | None:
+    """What is whole once everything has lain there for a time."""
+    drop.whole(NOW)
+    return drop.whole(NOW + STILL)
+
+
 def write(path: Path, text: str = "A", *, changed: datetime = NOW) -> Path:
     path.write_text(text)
     os.utime(path, (changed.timestamp(), changed.timestamp()))
     return path
 
 
-def test_a_file_that_was_not_written_to_for_long_is_whole_at_once(drop: Drop, tmp_path: Path):
-    file = write(tmp_path / "a.csv", changed=NOW - 2 * STILL)
-    assert drop.whole(NOW) == file
-
-
-def test_a_file_is_whole_once_it_has_not_changed_for_a_time(drop: Drop, tmp_path: Path):
-    file = write(tmp_path / "a.csv", changed=NOW + 1000 * STILL)  # whatever the clock of the one who writes it
+@pytest.mark.parametrize("clock", [-1000, 0, 1000])  # of the one who writes it: slow, right, fast
+def test_a_file_is_whole_once_we_have_seen_it_unchanged_for_a_time(clock: int, drop: Drop, tmp_path: Path):
+    file = write(tmp_path / "a.csv", changed=NOW + clock * STILL)
     assert drop.whole(NOW) is None
     assert drop.whole(NOW + STILL - SECOND) is None
-    write(file, "AB", changed=NOW + 1000 * STILL)
+    write(file, "AB", changed=NOW + clock * STILL)
     assert drop.whole(NOW + STILL) is None
     assert drop.whole(NOW + 2 * STILL) == file
 
@@ -49,7 +51,16 @@ def test_what_is_renamed_in_is_whole_at_once_and_not_before(name: str, drop: Dro
 def test_the_file_that_was_changed_first_is_first(drop: Drop, tmp_path: Path):
     write(tmp_path / "a.csv", changed=NOW - 2 * STILL)
     first = write(tmp_path / "b.csv", changed=NOW - 3 * STILL)
-    assert drop.whole(NOW) == first
+    assert found(drop) == first
+
+
+def test_what_is_renamed_in_waits_for_a_file_that_was_changed_earlier(drop: Drop, tmp_path: Path):
+    being_written = write(tmp_path / "b.csv.part", changed=NOW)
+    first = write(tmp_path / "a.csv", changed=NOW - SECOND)
+    assert drop.whole(NOW) is None
+    being_written.rename(tmp_path / "b.csv")
+    assert drop.whole(NOW + SECOND) is None
+    assert drop.whole(NOW + STILL) == first
 
 
 def test_what_is_no_file_is_let_lie(drop: Drop, tmp_path: Path):
@@ -61,7 +72,7 @@ def test_what_is_no_file_is_let_lie(drop: Drop, tmp_path: Path):
 
 def test_what_is_done_lies_aside_with_its_report(drop: Drop, tmp_path: Path):
     write(tmp_path / "a.csv", changed=NOW - 2 * STILL)
-    file = drop.whole(NOW)
+    file = found(drop)
     assert file
     moved = drop.move_aside(file, "refused", "row 3 is wrong", NOW)
     assert (moved.parent, moved.read_text()) == (tmp_path / "refused", "A")
@@ -70,19 +81,26 @@ def test_what_is_done_lies_aside_with_its_report(drop: Drop, tmp_path: Path):
 
 
 def test_what_cannot_be_moved_aside_is_not_taken_again_until_it_changes(drop: Drop, tmp_path: Path):
-    file = write(tmp_path / "a.csv", changed=NOW - 3 * STILL)
-    assert drop.whole(NOW) == file
-    (tmp_path / "done").write_text("in the way")
-    with pytest.raises(CannotMove, match="let the service's user write to"):
+    file = write(tmp_path / "a.csv")
+    assert found(drop) == file
+    (tmp_path / "done").symlink_to("/etc/hostname")
+    with pytest.raises(CannotMove, match="done is no directory: move it away"):
         drop.move_aside(file, "done", "", NOW)
-    assert drop.whole(NOW) is None
-    write(file, "AB", changed=NOW - 2 * STILL)
-    assert drop.whole(NOW) == file
+    assert (found(drop), drop.left()) == (None, ["a.csv"])
+    write(file, "AB")
+    assert (found(drop), drop.left()) == (file, [])
+
+
+def test_why_a_file_cannot_be_moved_aside_is_what_is_to_be_mended(drop: Drop, tmp_path: Path):
+    file = write(tmp_path / f"{'a' * 240}.csv")  # with the time before it, too long a name
+    assert found(drop) == file
+    with pytest.raises(CannotMove, match=r"File name too long\); let the file have a shorter name"):
+        drop.move_aside(file, "done", "", NOW)
 
 
 def test_what_was_written_to_while_it_was_read_is_not_as_it_was_taken(drop: Drop, tmp_path: Path):
-    file = write(tmp_path / "a.csv", changed=NOW - 2 * STILL)
-    assert drop.whole(NOW) == file
+    file = write(tmp_path / "a.csv")
+    assert found(drop) == file
     assert drop.is_as_taken(file)
     write(file, "AB")
     assert not drop.is_as_taken(file)

@@ -26,6 +26,7 @@ Register = Callable[..., int]
 
 LIMIT = Limit(few=10, most=100, share=0.1)
 HOUR = timedelta(hours=1)
+SNAPSHOTS = {"format": SNAPSHOT, "interval": 900}
 
 CASES = {
     "few, however large a share": (10, 0, 10, None, ""),
@@ -137,6 +138,10 @@ def test_some_kinds_of_a_run_can_be_approved_alone(db: ConnectionPool, imports: 
     )
     assert (done.kinds, done.passed_over) == ({"escaped": 1}, MANY - 1)
     assert effects(shared) == (1, 1, 1)
+    assert (outcomes(shared), len(alert(shared))) == (["applied", "held"], 1)
+    done = decisions.approve(db, run_id, settings=WITH_FEEDS, who="clerk", why="all", now=NOON + 3 * HOUR)
+    assert (done.kinds, done.people) == ({"released": MANY - 1}, 1)
+    assert (outcomes(shared), alert(shared)) == (["applied", "applied"], [])
 
 
 @pytest.mark.usefixtures("jail")
@@ -188,11 +193,12 @@ def test_what_was_rejected_by_mistake_can_be_approved_after_all(db: ConnectionPo
 
 
 @pytest.mark.usefixtures("jail")
-def test_what_was_left_out_of_an_approval_is_rejected(db: ConnectionPool, imports: Imports):
+def test_what_is_left_of_a_run_that_was_approved_in_part_is_rejected_alone(db: ConnectionPool, imports: Imports):
     rows = [row("released", "2026-11-20 12:30", number=f"N{number}") for number in range(2, MANY + 1)]
     rows.append(row("escaped", "2026-11-20 12:31", number="N1"))
     run_id = imports(*rows, feed=declared(now=NOON + HOUR)).run_id
     decisions.approve(db, run_id, settings=WITH_FEEDS, only=["escaped"], who="clerk", why="seen", now=NOON + 2 * HOUR)
+    decisions.reject(db, run_id, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 2 * HOUR)
     again = imports(*rows, feed=declared(now=NOON + 3 * HOUR))
     assert (again.held, again.kinds, again.again) == ([], {}, {"rejected": MANY - 1})
 
@@ -286,10 +292,45 @@ def test_what_went_out_unanswered_of_other_kinds_than_the_approved_stays_unconfi
     decisions.approve(db, run_id, settings=WITH_FEEDS, only=["escaped"], who="clerk", why="seen", now=NOON + 6 * HOUR)
     left = shared.execute("select kind, count(*) from custody_event where reported group by kind").fetchall()
     assert left == [("released", 101)]
-    assert [(one.id, one.is_held, one.unconfirmed) for one in held.waiting(shared)] == [(run_id, False, 101)]
+    assert [(one.id, one.is_held, one.unconfirmed) for one in held.waiting(shared)] == [(run_id, True, 101)]
     assert len(alert(shared)) == 1
-    decisions.approve(db, run_id, settings=WITH_FEEDS, who="clerk", why="asked", now=NOON + 7 * HOUR)
+    assert outcomes(shared) == ["applied", "held"]  # until somebody says what is true of those
+    decisions.approve(db, run_id, settings=WITH_FEEDS, who="clerk", why="true", now=NOON + 7 * HOUR)
     assert (held.waiting(shared), alert(shared)) == ([], [])
+    assert (outcomes(shared), effects(shared)[1]) == (["applied", "applied"], 102)
+
+
+def test_what_went_out_unanswered_and_was_retracted_is_not_told_again_where_the_run_is_approved(
+    prison: int, db: ConnectionPool, shared: Connection
+):
+    decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 5 * HOUR)
+    out = retractions.of_run(shared, prison)
+    retract(db, out, "it", settings=WITH_FEEDS, who="clerk", why="not so", now=NOON + 6 * HOUR)
+    assert shared.execute("select from offender where status <> 'in custody'").fetchall() == []
+    assert outcomes(shared) == ["applied", "held"]
+    done = decisions.approve(db, prison, settings=WITH_FEEDS, who="clerk", why="the move", now=NOON + 7 * HOUR)
+    assert (done.kinds, done.people) == ({"transferred": 1}, 1)
+    assert shared.execute("select from offender where status <> 'in custody'").fetchall() == []
+
+
+def test_who_is_first_missing_in_a_snapshot_of_which_some_kinds_are_approved_is_so_once(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    def snapshot(hour: int, numbers: range, **how: str) -> Report:
+        feed = declared(format=SNAPSHOT, now=NOON + hour * HOUR)
+        return imports(*(row(number=f"N{number}", **how) for number in numbers), feed=feed)
+
+    snapshot(0, range(1, 101))
+    run_id = snapshot(1, range(6, 101), facility="Boone County Annex", at="2026-11-20 12:30").run_id
+    settings = settings_for(Path("/nowhere"), agencies={"boone": BOONE | {"feeds": {"jail": SNAPSHOTS}}})
+    for kinds in (["no_longer_listed"], ["transferred"]):
+        decisions.approve(db, run_id, settings=settings, only=kinds, who="clerk", why="seen", now=NOON + 2 * HOUR)
+    assert outcomes(shared) == ["applied", "applied"]
+    assert shared.execute("select count(*) from roster where missing_since = %s", [NOON]).fetchone() == (5,)
+    gone = "select count(*) from custody_event where kind = 'no_longer_listed'"
+    assert shared.execute(gone).fetchone() == (0,)
+    assert snapshot(3, range(6, 102), facility="Boone County Annex", at="2026-11-20 12:30").held == []
+    assert shared.execute(gone).fetchone() == (5,)
 
 
 def test_a_run_that_cannot_go_out_does_not_stop_the_later_ones(

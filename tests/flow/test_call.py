@@ -94,7 +94,7 @@ def test_a_key_interrupts_that_too_and_is_the_answer(caller: Caller):
 
 
 def test_what_is_said_to_its_end_is_said_though_a_key_was_pressed_meanwhile(caller: Caller):
-    caller.hears("one moment").presses("1").hears("this is what the jail told us")
+    caller.hears("one moment").presses("1").hears("this is what we were told")
     assert says(caller, whole=True) == ["One", "This", "Welcome"]
 
 

@@ -351,7 +351,7 @@ PLANS = Details(
 STATUS = "{} Boone County Jail{} Tuesday, November third, at two oh five in the afternoon."
 COURT = "The next court date is Friday, December fourth, at nine thirty in the morning, at Division 3."
 OLD = "This news is older than it should be. To be safe, assume that this person may be free by now."
-AS_OF = "This is what the jail told us on Friday, November twentieth, at noon."
+AS_OF = "This is what we were told on Friday, November twentieth, at noon."
 
 
 def test_the_most_important_is_told_first(caller: Caller, service: Service, jail: Jail):
@@ -407,7 +407,7 @@ def test_a_court_date_without_a_place_is_told(caller: Caller, service: Service, 
 def test_it_is_told_as_of_when_the_jail_told_it(caller: Caller, service: Service, jail: Jail, conn: psycopg.Connection):
     smith = jail("1", "JOHN", "SMITH")
     custody.heard_of(conn, [smith.id], now=NOON - timedelta(days=2))
-    assert told(caller, service)[-1] == "This is what the jail told us on Wednesday, November eighteenth, at noon."
+    assert told(caller, service)[-1] == "This is what we were told on Wednesday, November eighteenth, at noon."
 
 
 def test_the_facilitys_telephone_and_address_are_told_on_request(caller: Caller, service: Service, jail: Jail):
@@ -422,7 +422,7 @@ def test_the_facilitys_telephone_and_address_are_told_on_request(caller: Caller,
 
 @pytest.mark.parametrize(
     ("agency", "days", "said"),
-    [("boone", 3, "This is what the jail"), ("boone", 3.1, OLD), ("greene", 0, OLD)],
+    [("boone", 3, "This is what we"), ("boone", 3.1, OLD), ("greene", 0, OLD)],
     ids=["three days", "more", "no such agency"],
 )
 def test_news_is_not_relied_on_after_three_files_that_did_not_come_or_where_none_comes_any_more(
@@ -511,7 +511,7 @@ def test_with_the_database_away_what_was_found_is_told_as_old(
     jail("1", "JOHN", "SMITH")
     away = Sometimes(conn)
     by_number(caller, "1#").hears("to be called when this changes").meanwhile(away.goes).presses("*")
-    caller.hears("John Smith is in custody").hears(OLD).hears("this is what the jail told us").hangs_up()
+    caller.hears("John Smith is in custody").hears(OLD).hears("this is what we were told").hangs_up()
     caller.calls(hotline, replace(service, db=away))
 
 
@@ -554,7 +554,7 @@ def test_while_news_of_the_facility_is_held_callers_hear_that_it_is_being_checke
     places = [("boone", "Boone County Jail")]
     held.hold(conn, run_id, b"", ["60 releases"], places, touched=60, population=60, since=NOON, now=NOON)
     by_number(caller, "100234#").hears("John Smith is in custody").hears("that we do not trust yet, and are checking")
-    caller.hears("this is what the jail told us").hangs_up()
+    caller.hears("this is what we were told").hangs_up()
     caller.calls(hotline, service)
 
 
@@ -564,6 +564,6 @@ def test_once_that_is_decided_they_do_not(caller: Caller, service: Service, conn
     places = [("boone", "Boone County Jail")]
     held.hold(conn, run_id, b"", ["60 releases"], places, touched=60, population=60, since=NOON, now=NOON)
     held.decide(conn, run_id, "rejected", now=NOON)
-    by_number(caller, "100234#").hears("John Smith is in custody").hears("this is what the jail told us").hangs_up()
+    by_number(caller, "100234#").hears("John Smith is in custody").hears("this is what we were told").hangs_up()
     caller.calls(hotline, service)
     assert not any("checking" in words for words in caller.heard)

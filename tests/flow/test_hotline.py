@@ -48,7 +48,7 @@ def test_a_caller_hears_where_the_offender_is_and_registers(caller: Caller, serv
     caller.hears("press 2").presses("2")
     caller.hears("offender number").presses("100234#")
     caller.hears("John Smith is in custody at the Boone County Jail, since Tuesday, November third, at two oh five")
-    caller.hears("this is what the jail told us on Friday, November twentieth, at noon")
+    caller.hears("this is what we were told on Friday, November twentieth, at noon")
     caller.hears("to be called").presses("1").hears("custody changes, press 1. Of court dates, press 2").presses("3")
     caller.hears("start with the area code").presses("5735550142#")
     for digit in ["five", "seven", "three", "five", "five", "five", "zero", "one", "four", "two"]:

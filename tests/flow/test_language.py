@@ -45,7 +45,7 @@ def test_a_caller_chooses_spanish_hears_where_the_offender_is_and_registers(
         "John Smith está bajo custodia en Boone County Jail, desde el martes tres de noviembre, a las dos y cinco de la"
         " tarde"
     )
-    caller.hears("la cárcel nos informó el viernes veinte de noviembre, al mediodía")
+    caller.hears("nos informaron el viernes veinte de noviembre, al mediodía")
     caller.hears("para que le llamemos").presses("1").hears("sobre las dos cosas, el 3").presses("3")
     caller.hears("empiece con el código de área").presses("5735550142#").hears("usted marcó")
     for digit in ["cinco", "siete", "tres", "cinco", "cinco", "cinco", "cero", "uno", "cuatro", "dos"]:

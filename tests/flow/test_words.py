@@ -26,7 +26,7 @@ from tests.prompts.test_languages import SHIPPED
 def test_every_status_is_said(status: str, caller: Caller, service: Service, jail: Callable[..., Offender]):
     jail("100234", "JOHN", "SMITH", status=status)
     caller.hears("press 2").presses("2").hears("offender number").presses("100234#")
-    caller.hears("Boone County Jail").hears("this is what the jail told us").hears("to be called").hangs_up()
+    caller.hears("Boone County Jail").hears("this is what we were told").hears("to be called").hangs_up()
     assert caller.calls(hotline, service) == "hung up"
 
 

@@ -12,8 +12,11 @@ import pytest
 import yaml
 
 from movans.settings import EXAMPLE
+from movans.staff import LOGIN_UID, logged_in
 from tests.conftest import KEYS
 from tests.db.conftest import database, happens, offender, register, shared  # noqa: F401  (fixtures)
+
+CLERK = logged_in(LOGIN_UID) or "clerk"  # who types here
 
 Movans = Callable[..., subprocess.CompletedProcess[str]]
 

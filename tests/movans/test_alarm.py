@@ -13,9 +13,11 @@ from psycopg_pool import ConnectionPool
 
 from db import alerts
 from db.pool import open_pool
+from feed.run import run as run_import
+from movans import feeds
 from movans.alarm import AT_ONCE, Alive, Commands, Duty, Pulse, Teller, run
 from movans.heartbeat import Heartbeat
-from tests.conftest import NOON
+from tests.conftest import NOON, SETTINGS
 
 SECOND = timedelta(seconds=1)
 WITHIN = 30 * SECOND
@@ -83,6 +85,23 @@ def test_each_alert_is_given_to_the_command_once(
     assert sorted((tmp_path / "keys").read_text().splitlines()) == ["disk", "trunk main"]
     told = shared.execute("select distinct told_at from alert").fetchall()
     assert told == [(NOON,)]
+
+
+def test_a_file_that_is_held_reaches_the_command(
+    db: ConnectionPool, shared: psycopg.Connection, commands: Commands, tmp_path: Path
+):
+    file = tmp_path / "jail.csv"
+    header = "agency,offender_number,last_name,first_name,date_of_birth,facility,status,changed_at\n"
+    for status, at in (("in custody", "2026-11-03 14:05"), ("released", "2026-11-20 02:30")):
+        rows = [f"boone,{number},DOE,JANE,,Boone County Jail,{status},{at}\n" for number in range(100, 160)]
+        file.write_text(header + "".join(rows))
+        run_import(db, file, feeds.rules(SETTINGS, "", NOON), settings=SETTINGS)
+    look = looks(Teller(db, tells(tmp_path), commands), NOON)
+    assert becomes(lambda: not untold(shared), look)
+    (says,) = said(tmp_path)
+    assert says.startswith("Feed run 2 (jail.csv) is held, and nobody is called of it: 60 releases, which is more than")
+    assert says.endswith("movans feed held")
+    assert (tmp_path / "keys").read_text() == "held: by hand\n"
 
 
 def test_what_fails_is_tried_again_after_pauses_that_grow(

@@ -10,7 +10,7 @@ import pytest
 from tests import people
 from tests.conftest import KEYS
 from tests.feed.conftest import HEADER, row
-from tests.movans.conftest import Movans
+from tests.movans.conftest import CLERK, Movans
 
 HELD = "2026-11-03 14:05"
 
@@ -74,9 +74,9 @@ def test_staff_say_what_no_feed_does_and_whoever_is_registered_is_called(movans:
     assert "Done. 2 people are called." in released(movans)
     assert state(shared) == ("released", "Boone County Jail", datetime(2026, 11, 20, 15, 40, tzinfo=UTC))
     assert made(shared) == 2
-    assert acts(shared) == [("clerk", "set boone 100234: released at Boone County Jail since 2026-11-20 15:40+00:00")]
+    assert acts(shared) == [(CLERK, "set boone 100234: released at Boone County Jail since 2026-11-20 15:40+00:00")]
     event = shared.execute("select kind, source, who, feed_run_id from custody_event order by id desc").fetchone()
-    assert event == ("released", "staff", "clerk", None)
+    assert event == ("released", "staff", CLERK, None)
     assert "that is known already: released" in released(movans)
 
 
@@ -199,7 +199,7 @@ def test_the_history_says_who_told_what(movans: Movans):
     lines = [line for line in shown.stdout.splitlines() if "2026-" in line and "born" not in line]
     assert "listed" in lines[0]
     assert "custody.csv" in lines[0]
-    assert "staff: clerk" in lines[1]
+    assert f"staff: {CLERK}" in lines[1]
     assert lines[1].split()[-1] == "2"
     assert "boone has no offender 7; correct agency or number" in movans("custody", "show", "boone", "7").stderr
 
@@ -221,3 +221,30 @@ def test_what_staff_said_and_withdrew_can_be_said_again(movans: Movans, shared: 
     assert state(shared)[0] == "in custody"
     assert "Traceback" not in released(movans)
     assert state(shared)[0] == "released"
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_facility_that_nobody_knows_is_named_before_it_is_asked(movans: Movans, shared: psycopg.Connection):
+    unknown = "Nothing is known of a facility 'Boon County Jail' of boone, neither in the settings nor by its feeds"
+    assert unknown in released(movans, "2026-11-20 09:40", "--facility", "Boon County Jail", says="n\n")
+    assert state(shared)[0] == "in custody"
+    shared.execute("update offender set facility = 'The Farm'")  # as a feed names it, though the settings do not
+    for known in ([], ["--facility", "The Farm"], ["--facility", "Boone County Jail"]):
+        assert "Nothing is known of" not in released(movans, "2026-11-20 09:40", *known, says="n\n")
+
+
+@pytest.mark.usefixtures("registered")
+def test_of_somebody_who_is_no_longer_listed_staff_say_what_became_of_them(movans: Movans, shared: psycopg.Connection):
+    shared.execute("update offender set status = 'no longer listed', since = since + interval '3 days'")
+    shared.execute(
+        """insert into custody_event (offender_id, kind, status, facility, effective_at, stated_times, source,
+                                      source_key, feed_run_id, recorded_at)
+           select id, 'no_longer_listed', status, facility, since, array[since], agency, 'gone', 1, now()
+           from offender"""
+    )
+    asked = released(movans)
+    assert "known:  no longer listed, Boone County Jail, since Fri Nov 06 14:05 CST" in asked
+    assert "Done. 2 people are called." in asked
+    assert state(shared) == ("released", "Boone County Jail", datetime(2026, 11, 20, 15, 40, tzinfo=UTC))
+    refused = movans("custody", "set", "boone", "100234", "no longer listed", "--at", "2026-11-21 09:40", "--yes")
+    assert "STATUS 'no longer listed' must be one of in custody" in refused.stderr

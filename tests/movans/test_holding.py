@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
+import pytest
 
-from tests.movans.conftest import Movans
+from db import held
+from tests.movans.conftest import CLERK, Movans
 
 HEADER = "agency,offender_number,last_name,first_name,date_of_birth,facility,status,changed_at\n"
 MANY = range(201, 261)
@@ -37,22 +39,24 @@ def test_a_file_that_is_held_is_shown_and_approved_by_a_person(
     assert "Run 2: released.csv, by hand" in shown.stdout
     assert "1 person would be called." in shown.stdout
     assert "SMITH, JOHN" in shown.stdout
-    assert "none of these; it has released" in movans("feed", "approve", "2", "--why", "x", "--only", "died").stderr
     assert "say why" in movans("feed", "approve", "2", "--why", " ", "--yes").stderr
     asked = movans("feed", "approve", "2", "--why", "the jail burns", says="n\n")
     assert "Call 1 person of it?" in asked.stdout
-    assert [what for _, what in acts(shared)] == ["imported in custody.csv", "imported released.csv"]
+    assert [what for _, what in acts(shared)] == ["imported in custody.csv", "imported released.csv: held"]
     approved = movans("feed", "approve", "2", "--why", "the jail burns", "--yes")
-    assert "Run 2 has taken effect. 61 rows: 61 released" in approved.stdout
-    assert acts(shared)[2:] == [("clerk", "approved feed run 2: the jail burns")]
+    assert "It has taken effect. Run 2, 61 rows: 61 released" in approved.stdout
+    assert acts(shared)[2:] == [(CLERK, "approved feed run 2: the jail burns")]
     assert "run 2 is not held" in movans("feed", "reject", "2", "--why", "late").stderr
 
 
 def test_a_file_that_is_held_is_rejected_by_a_person(movans: Movans, shared: psycopg.Connection, tmp_path: Path):
     imports(movans, tmp_path, "in custody", "2026-11-03 14:05")
     imports(movans, tmp_path, "released", "2026-11-20 12:30")
-    assert "Run 2 is rejected." in movans("feed", "reject", "2", "--why", "a test file").stdout
-    assert acts(shared)[2:] == [("clerk", "rejected feed run 2: a test file")]
+    asked = movans("feed", "reject", "2", "--why", "a test file", says="n\n")
+    assert "Reject run 2, so that no more of it takes effect? Nobody is called." in asked.stdout
+    assert held.get(shared, 2)
+    assert "Run 2 is rejected." in movans("feed", "reject", "2", "--why", "a test file", "--yes").stdout
+    assert acts(shared)[2:] == [(CLERK, "rejected feed run 2: a test file")]
     assert shared.execute("select count(*) from offender where status = 'released'").fetchone() == (0,)
 
 
@@ -103,7 +107,7 @@ def test_a_held_file_that_cannot_take_effect_says_why_and_what_to_do_and_the_oth
     assert (failed.returncode, renamed in failed.stderr, declare in failed.stderr) == (1, True, True)
     failed = movans("feed", "approve", "3", "--why", "true", "--yes")
     assert (failed.returncode, "event_id 'E201' was given before" in failed.stderr) == (1, True)
-    assert "Run 2 is rejected." in movans("feed", "reject", "2", "--why", "renamed").stdout
+    assert "Run 2 is rejected." in movans("feed", "reject", "2", "--why", "renamed", "--yes").stdout
 
 
 def test_what_was_approved_by_mistake_is_retracted_once(
@@ -118,7 +122,7 @@ def test_what_was_approved_by_mistake_is_retracted_once(
     assert "Call 0 people with a correction?" in asked.stdout
     done = movans("feed", "retract", "2", "--why", "a test file", "--yes")
     assert "Retracted feed run 2: 1 notifications ended, 0 people to be called." in done.stdout
-    assert acts(shared)[-1] == ("clerk", "retracted feed run 2: a test file")
+    assert acts(shared)[-1] == (CLERK, "retracted feed run 2: a test file")
     assert shared.execute("select count(*) from offender where status = 'released'").fetchone() == (0,)
     again = movans("feed", "retract", "2", "--why", "a test file", "--yes")
     assert (again.returncode, "there is nothing to retract of feed run 2" in again.stderr) == (1, True)
@@ -131,3 +135,101 @@ def test_one_event_of_a_run_can_be_retracted_alone(movans: Movans, shared: psyco
     (event_id,) = shared.execute("select min(id) from custody_event where kind = 'released'").fetchone() or (0,)
     movans("feed", "retract", "--event", str(event_id), "--why", "it was somebody else", "--yes")
     assert shared.execute("select count(*) from offender where status = 'released'").fetchone() == (60,)
+
+
+def mixed(movans: Movans, tmp_path: Path) -> None:
+    """Sixty people are released and one escapes; run 2 is held."""
+    imports(movans, tmp_path, "in custody", "2026-11-03 14:05")
+    file = tmp_path / "mixed.csv"
+    rows = [f"boone,{number},DOE,JANE,,Boone County Jail,released,2026-11-20 12:30\n" for number in MANY]
+    file.write_text(HEADER + "boone,100234,SMITH,JOHN,,Boone County Jail,escaped,2026-11-20 12:31\n" + "".join(rows))
+    assert "held as run 2" in movans("feed", "import", str(file)).stderr
+
+
+def statuses(shared: psycopg.Connection) -> dict[str, int]:
+    return dict(shared.execute("select status, count(*) from offender group by status").fetchall())
+
+
+def test_some_kinds_of_a_file_are_approved_and_the_rest_stays_held_until_it_is_decided(
+    movans: Movans, shared: psycopg.Connection, register: Callable[..., int], tmp_path: Path
+):
+    register("5735550142")
+    mixed(movans, tmp_path)
+    asked = movans("feed", "approve", "2", "--why", "seen", "--only", "escaped", says="n\n")
+    assert "1 escaped" in asked.stdout
+    assert "The other 60 changes stay held. Call 1 person of it?" in asked.stdout
+    approved = movans("feed", "approve", "2", "--why", "seen", "--only", "escaped", "--yes")
+    assert approved.returncode == 0, approved.stderr
+    assert "The other 60 changes stay held." in approved.stdout
+    assert statuses(shared) == {"escaped": 1, "in custody": 60}
+    shown = movans("feed", "held").stdout
+    assert "Run 2: mixed.csv" in shown
+    assert "0 people would be called." in shown  # who has been called of the escape is not counted again
+    last = movans("feed", "approve", "2", "--why", "now that too", "--only", "released", "--yes")
+    assert "stay held" not in last.stdout
+    assert statuses(shared) == {"escaped": 1, "released": 60}
+    assert "Nothing is held." in movans("feed", "held").stdout
+    assert [what for _, what in acts(shared)[-2:]] == [
+        "approved feed run 2, only escaped: seen",
+        "approved feed run 2, only released: now that too",
+    ]
+
+
+@pytest.mark.parametrize("kinds", [["escape"], ["escaped", "release"]], ids=["alone", "beside a right one"])
+def test_a_kind_that_the_file_has_not_is_named_with_those_that_it_has_and_nothing_is_approved(
+    kinds: list[str], movans: Movans, shared: psycopg.Connection, tmp_path: Path
+):
+    mixed(movans, tmp_path)
+    options = [word for kind in kinds for word in ("--only", kind)]
+    refused = movans("feed", "approve", "2", "--why", "seen", "--yes", *options)
+    assert refused.returncode == 1
+    assert f"run 2 has no {kinds[-1]}; it has escaped, released. Nothing was approved." in refused.stderr
+    assert statuses(shared) == {"in custody": 61}
+
+
+def test_a_file_is_rejected_after_it_was_said_how_many_are_called_of_it(
+    movans: Movans, shared: psycopg.Connection, register: Callable[..., int], tmp_path: Path
+):
+    register("5735550142")
+    imports(movans, tmp_path, "in custody", "2026-11-03 14:05")
+    imports(movans, tmp_path, "released", "2026-11-20 12:30")
+    movans("feed", "approve", "2", "--why", "true", "--yes")
+    # As it is where nobody has answered, and the one who is registered has heard of it since.
+    shared.execute("update feed_run set outcome = 'held' where id = 2")
+    shared.execute("update custody_event set reported = true where feed_run_id = 2")
+    shared.execute("update notification set state = 'closed', ended_at = now(), next_call_at = null")
+    asked = movans("feed", "reject", "2", "--why", "false", says="n\n").stdout
+    assert "61 events went out of run 2 as not yet confirmed. Reject it, and call 1 person with a correction?" in asked
+    shown = movans("custody", "show", "boone", "100234").stdout
+    assert "released (not confirmed)" in shown
+    some = movans("feed", "approve", "2", "--why", "true", "--only", "released", says="n\n").stdout
+    assert "Call 0 people of it?" in some  # they have been called
+    movans("feed", "reject", "2", "--why", "false", "--yes")
+    assert statuses(shared) == {"in custody": 61}
+    shown = movans("custody", "show", "boone", "100234").stdout
+    assert "released (withdrawn)" in shown
+
+
+@pytest.mark.parametrize("command", ["approve", "reject", "retract"])
+def test_a_telephone_number_is_not_kept_as_a_reason(command: str, movans: Movans, shared: psycopg.Connection):
+    refused = movans("feed", command, "2", "--why", "called the jail, 573-555-0142", "--yes")
+    assert refused.returncode == 1
+    assert "leave the telephone number out of --why: what is recorded must not hold one" in refused.stderr
+    assert acts(shared) == []
+
+
+def test_runs_and_events_are_named_where_staff_look_so_that_they_can_be_retracted(
+    movans: Movans, shared: psycopg.Connection, tmp_path: Path
+):
+    imported = imports(movans, tmp_path, "in custody", "2026-11-03 14:05")
+    assert "Run 1, 61 rows: 61 listed" in imported.stdout
+    file = tmp_path / "one.csv"
+    file.write_text(HEADER + "boone,100234,SMITH,JOHN,,Boone County Jail,released,2026-11-20 12:30\n")
+    movans("feed", "import", str(file))
+    status = next(line for line in movans("feed", "status").stdout.splitlines() if "boone" in line)
+    assert status.split()[:5] == ["boone", "(by", "hand)", "well", "2"]
+    shown = movans("custody", "show", "boone", "100234").stdout.splitlines()
+    event, run, *_ = next(line for line in shown if "one.csv" in line).split()
+    assert (int(event), run) == (62, "2")
+    movans("feed", "retract", "--event", event, "--why", "it was somebody else", "--yes")
+    assert statuses(shared) == {"in custody": 61}

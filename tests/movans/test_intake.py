@@ -1,6 +1,5 @@
 """The part that takes in what feeds drop: a real directory, a real database, and a clock that the test moves."""
 
-import os
 import subprocess
 import sys
 import time
@@ -14,12 +13,16 @@ import yaml
 from psycopg_pool import ConnectionPool
 
 from db import alerts, held
+from db.custody import Custody, Person
 from db.pool import open_pool
-from feed.drop import STILL, Drop
-from movans.intake import Intake, drops
+from feed import override
+from feed.drop import Drop
+from feed.records import CustodyRecord
+from movans.intake import TRIES, Intake, drops
 from movans.settings import EXAMPLE, Settings
 from tests import people
 from tests.conftest import KEYS, NOON, settings_for
+from tests.flow.telephone import Unreachable
 
 HEADER = "offender_number,last_name,first_name,date_of_birth,facility,status,changed_at\n"
 HOUR = timedelta(hours=1)
@@ -53,8 +56,6 @@ def intake(db: ConnectionPool, settings: Settings) -> Intake:
 def put(tmp_path: Path, text: str, name: str = "jail.csv") -> Path:
     path = tmp_path / "drop" / name
     path.write_text(text, encoding="utf-8")
-    long_ago = (NOON - 2 * STILL).timestamp()
-    os.utime(path, (long_ago, long_ago))
     return path
 
 
@@ -63,10 +64,13 @@ def row(status: str, number: int = 1, at: str = "2026-11-20 09:40") -> str:
 
 
 def works_until(intake: Intake, what: Callable[[], object], seconds: float = 20) -> None:
+    """Look again and again, while the service's clock is faster than ours: a file is waited for until it is whole."""
     until = time.monotonic() + seconds
+    assert isinstance(intake.clock, Clock)
     while not what():
         assert time.monotonic() < until, "it never came"
         intake.look()
+        intake.clock.now += timedelta(seconds=2)
         time.sleep(0.01)
 
 
@@ -83,7 +87,9 @@ def test_a_file_is_imported_and_lies_in_done_with_its_report(
 ):
     put(tmp_path, HEADER + row("in custody"))
     works_until(intake, lambda: aside(tmp_path, "done"))
-    assert report(aside(tmp_path, "done")[0]) == "1 row: 1 listed; 0 as known. 0 to be called.\n"
+    (said,) = [line for line in report(aside(tmp_path, "done")[0]).splitlines() if "SMITH, JOHN" in line]
+    assert "boone N1" in said
+    assert report(aside(tmp_path, "done")[0]).endswith("\nRun 1, 1 row: 1 listed; 0 as known. 0 to be called.\n")
     assert shared.execute("select feed, outcome from feed_run").fetchall() == [("boone/jail", "applied")]
     assert list((tmp_path / "drop").glob("*.csv")) == []
 
@@ -155,16 +161,106 @@ def test_a_directory_that_is_away_is_told_until_it_is_back(intake: Intake, share
     works_until(intake, lambda: not alerts.still(shared))
 
 
-def test_a_file_at_which_the_import_breaks_off_is_left_and_told_and_others_go_on(
+def test_a_file_at_which_the_import_breaks_off_lies_in_refused_and_is_told_and_others_go_on(
     db: ConnectionPool, settings: Settings, shared: psycopg.Connection, tmp_path: Path
 ):
     (tmp_path / "other").mkdir()
     strange = Drop("boone/unknown", tmp_path / "other")  # a feed that the settings do not know
     intake = Intake(db, settings, [strange, *drops(settings)], Clock())
     put(tmp_path, HEADER + row("in custody"))
-    left = (tmp_path / "drop" / "jail.csv").rename(tmp_path / "other" / "jail.csv")
+    (tmp_path / "drop" / "jail.csv").rename(tmp_path / "other" / "jail.csv")
     put(tmp_path, HEADER + row("in custody"))
+    works_until(intake, lambda: aside(tmp_path, "done") and list((tmp_path / "other" / "refused").glob("*.csv")))
+    (told,) = alerts.still(shared)
+    (moved,) = (tmp_path / "other" / "refused").glob("*.csv")
+    assert told.key == f"drop: boone/unknown: {moved.name}"
+    assert "The import broke off (WrongSettings); the reason is in intake.log. It is not tried again" in told.says
+    assert told.says.endswith(f"movans feed import --feed boone/unknown {moved}")
+
+
+def test_a_file_at_which_the_database_gives_up_holds_up_neither_other_feeds_nor_itself_for_ever(
+    db: ConnectionPool, settings: Settings, shared: psycopg.Connection, tmp_path: Path
+):
+    shared.execute(
+        """create function gives_up() returns trigger language plpgsql as $$ begin
+               raise exception 'too slow' using errcode = 'query_canceled';
+           end $$;
+           create trigger gives_up before insert on offender for each row when (new.number = 'N7')
+               execute function gives_up()"""
+    )
+    (tmp_path / "other").mkdir()
+    (hard,) = drops(settings)
+    intake = Intake(db, settings, [hard, Drop("boone/jail", tmp_path / "other")], Clock())
+    put(tmp_path, HEADER + row("in custody", 7), "seven.csv")
+    put(tmp_path, HEADER + row("in custody", 8), "later.csv")
+    put(tmp_path, HEADER + row("in custody"), "one.csv").rename(tmp_path / "other" / "one.csv")
+    works_until(intake, lambda: list((tmp_path / "other" / "done").glob("*.csv")))
+    assert (tmp_path / "drop" / "seven.csv").exists()
+    works_until(intake, lambda: aside(tmp_path, "refused"))
+    assert report(aside(tmp_path, "refused")[0]).startswith("The import broke off (QueryCanceled)")
+    assert [one.key for one in alerts.still(shared)] == [f"drop: boone/jail: {aside(tmp_path, 'refused')[0].name}"]
     works_until(intake, lambda: aside(tmp_path, "done"))
-    assert left.exists()
-    assert [one.key for one in alerts.still(shared)] == ["drop: boone/unknown"]
-    assert "its import broke off (WrongSettings), and it is not tried again" in alerts.still(shared)[0].says
+    works_until(intake, lambda: not alerts.still(shared))  # the next file is right
+    assert shared.execute("select count(*) from offender").fetchone() == (2,)
+
+
+def test_a_file_that_is_written_to_while_it_is_read_takes_effect_once_and_whole(
+    db: ConnectionPool, settings: Settings, shared: psycopg.Connection, tmp_path: Path
+):
+    file = put(tmp_path, HEADER + row("in custody"))
+    (drop,) = drops(settings)
+    intake = Intake(db, settings, [drop], Clock())
+    drop.whole(NOON)
+    with file.open("a") as growing:  # after it was found whole, before it has taken effect
+        growing.write(row("in custody", 2))
+    intake.take(drop, file)
+    assert shared.execute("select (select count(*) from offender), (select count(*) from feed_run)").fetchone() == (
+        0,
+        0,
+    )
+    works_until(intake, lambda: aside(tmp_path, "done"))
+    assert shared.execute("select rows from feed_run").fetchall() == [(2,)]
+
+
+def test_a_file_that_disagrees_with_staff_says_so_in_its_report_and_in_the_log(
+    intake: Intake, shared: psycopg.Connection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    put(tmp_path, HEADER + row("in custody", at="2026-11-03 14:05"))
+    works_until(intake, lambda: aside(tmp_path, "done"))
+    said = CustodyRecord(
+        0, "boone", "N1", Person("JOHN", "", "SMITH", None), Custody("released", "Boone County Jail", NOON), "", {}
+    )
+    override.say(shared, said, who="clerk", settings=intake.settings, now=NOON)
+    put(tmp_path, HEADER + row("in custody", at="2026-11-03 14:06"))
+    works_until(intake, lambda: len(aside(tmp_path, "done")) == 2)
+    assert "but staff have said 'released' since" in report(aside(tmp_path, "done")[1])
+    assert "but staff have said 'released' since" in caplog.text
+
+
+def test_rows_that_are_put_aside_stand_in_the_report_of_a_held_file_too(
+    db: ConnectionPool, shared: psycopg.Connection, tmp_path: Path
+):
+    (tmp_path / "drop").mkdir()
+    jail = {"format": "custody changes", "interval": 900, "drop": str(tmp_path / "drop"), "mistakes": 0.1}
+    agencies = {"boone": {"name": "Boone", "interval": 900, "feeds": {"jail": jail}}}
+    settings = settings_for(tmp_path, agencies=agencies)
+    intake = Intake(db, settings, drops(settings), Clock())
+    put(tmp_path, HEADER + "".join(row("in custody", number, "2026-11-03 14:05") for number in range(1, 51)))
+    works_until(intake, lambda: aside(tmp_path, "done"), 60)
+    put(tmp_path, HEADER + row("free", 99) + "".join(row("released", number) for number in range(1, 51)))
+    works_until(intake, lambda: aside(tmp_path, "held"), 60)
+    said = report(aside(tmp_path, "held")[0])
+    assert "jail.csv, row 2: status 'free' must be one of" in said
+    assert "1 row would be put aside and not applied, whatever is decided." in said
+    assert shared.execute("select from feed_row_aside").fetchall() == []
+
+
+def test_while_the_database_is_away_a_file_waits_however_often_it_was_tried(settings: Settings, tmp_path: Path):
+    file = put(tmp_path, HEADER + row("in custody"))
+    (drop,) = drops(settings)
+    drop.whole(NOON)
+    intake = Intake(Unreachable(), settings, [drop], Clock())
+    for _ in range(2 * TRIES):
+        with pytest.raises(psycopg.OperationalError):
+            intake.take(drop, file)
+    assert file.exists()

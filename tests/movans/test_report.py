@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from db import alerts, hosts, notifications
-from tests.movans.conftest import Movans
+from tests.movans.conftest import CLERK, Movans
 
 
 def ago(**how_long: int) -> datetime:
@@ -44,13 +44,13 @@ def test_the_report_lists_what_was_handed_over_until_a_person_closes_it(
     closed = movans("report", "close", str(handed_over), "--how", " told in\nperson ", says="y\n")
     assert f"Notification {handed_over} is closed." in closed.stdout
     assert notifications.state(shared, handed_over) == "closed"
-    assert acts(shared) == [("clerk", f"closed notification {handed_over}: told in person")]
+    assert acts(shared) == [(CLERK, f"closed notification {handed_over}: told in person")]
     assert "There is nothing to do." in movans("report").stdout
 
 
 def test_a_number_in_clear_is_recorded(movans: Movans, shared: psycopg.Connection, handed_over: int):
     assert "573-555-0142" in movans("report", "--reveal").stdout
-    assert acts(shared) == [("clerk", f"saw the telephone numbers of notification {handed_over}")]
+    assert acts(shared) == [(CLERK, f"saw the telephone numbers of notification {handed_over}")]
 
 
 def test_what_is_critical_and_unconfirmed_is_listed_while_calls_go_on(
@@ -70,7 +70,7 @@ def test_what_cannot_be_closed_is_said_with_what_to_do(movans: Movans, handed_ov
     number = str(handed_over)
     for arguments, said in (
         (("999", "--how", "told"), "there is no notification 999; movans report lists them"),
-        ((number, "--how", " "), "say how the registrant was told"),
+        ((number, "--how", " "), "say how, as in --how"),
         ((number, "--how", "called 573 555 0142"), "leave the telephone number out"),
         ((number,), "Missing option '--how'"),
     ):
@@ -91,7 +91,7 @@ def test_alerts_are_listed_until_a_person_says_that_they_are_over(movans: Movans
         assert "The trunk [main] is down." in shown
         assert "not yet" in shown
     assert f"Alert {alert.id} is over." in movans("report", "over", str(alert.id)).stdout
-    assert acts(shared) == [("clerk", f"ended alert {alert.id}")]
+    assert acts(shared) == [(CLERK, f"ended alert {alert.id}")]
     assert "There is none." in movans("report", "alerts").stdout
     assert "movans report alerts lists them" in movans("report", "over", str(alert.id)).stderr
 

@@ -101,6 +101,19 @@ def test_when_it_is_back_it_is_told_how_long_it_was_gone_and_what_came(
     assert raised(shared) == ["feed boone/jail silent"]
 
 
+def test_when_it_is_back_all_that_came_since_is_told(db: ConnectionPool, shared: psycopg.Connection, comes: Comes):
+    look = feeds.watch(db, chosen())
+    comes(NOON, "old")
+    look(NOON + HOUR)
+    comes(NOON + 72 * HOUR, "old")  # once more, which brings nothing
+    comes(NOON + 72 * HOUR + MINUTE, outcome="overtaken")
+    for minutes, outcome in ((2, "held"), (3, "applied"), (4, "refused"), (5, "applied")):
+        comes(NOON + 72 * HOUR + minutes * MINUTE, outcome=outcome)
+    look(NOON + 72 * HOUR + 6 * MINUTE)
+    (alert,) = alerts.still(shared)
+    assert alert.says.endswith("With it came 3 files, 360 rows with 42 changes, 27 to be called; 1 of the runs held.")
+
+
 def test_a_feed_that_never_came_is_late_from_when_it_is_waited_for(db: ConnectionPool, shared: psycopg.Connection):
     look = feeds.watch(db, chosen())
     look(NOON)
