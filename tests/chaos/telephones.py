@@ -118,6 +118,10 @@ class Telephones:
         with self._lock:
             return any(rang.number == number and rang.answered is rang.ended is None for rang in self.record)
 
+    def talks(self, number: str) -> bool:
+        with self._lock:
+            return any(rang.number == number and rang.answered and rang.ended is None for rang in self.record)
+
     def caller_died(self) -> None:
         """Every call is over: the Asterisk that made them is no more, and can say so to nobody."""
         with self._lock:

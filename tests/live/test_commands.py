@@ -13,6 +13,7 @@ import pytest
 from db import lookup
 from movans.wiring import now
 from tests import people
+from tests.conftest import EVERYTHING
 from tests.live.line import CHECKOUT, Line
 from tests.live.registered import without
 
@@ -185,6 +186,8 @@ def test_staff_find_a_registrant_set_a_pin_end_it_and_every_act_is_kept(line: Li
     assert "0 refusals" in line.movans("registrant", "lift", says="573-555-0188\n").stdout
     acts = line.query("select what from staff_act where registrant_id = %s order by id", who.registrant_id)
     assert [what for (what,) in acts] == ["looked up by number", "set a new PIN", f"ended registration {acts_of(line)}"]
+    for written in [str(table) for (table,) in line.query(EVERYTHING)] + [log.read_text() for log in line.logs]:
+        assert re.findall(r"555\D?0188|(?:>|\b)7391(?:<|\b)", written) == []
 
 
 def acts_of(line: Line) -> object:
