@@ -59,6 +59,9 @@ class Telephones(Network):
     def ringing(self, number: str) -> bool:
         return any(call.answered is None for call in self._in_call(number))
 
+    def talks(self, number: str) -> bool:
+        return any(call.answered is not None for call in self._in_call(number))
+
     def record(self) -> list[Rang]:
         """Every call so far, oldest first."""
         return [

@@ -13,6 +13,7 @@ import pytest
 from db import lookup
 from movans.wiring import now
 from tests import people
+from tests.conftest import EVERYTHING
 from tests.live.line import CHECKOUT, Line
 from tests.live.registered import without
 
@@ -190,6 +191,8 @@ def test_staff_find_a_registrant_set_a_pin_end_it_and_every_act_is_kept(line: Li
         f"ended registration {acts_of(line)}",
         "lifted 0 refusals and 1 wrong PINs of a number",
     ]
+    for written in [str(table) for (table,) in line.query(EVERYTHING)] + [log.read_text() for log in line.logs]:
+        assert re.findall(r"555\D?0188|(?:>|\b)7391(?:<|\b)", written) == []
 
 
 def acts_of(line: Line) -> object:

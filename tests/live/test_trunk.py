@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from movans import asterisk, trunks
+from tests.chaos.telephones import Telephones
 from tests.live import registered
 from tests.live.line import Line
 from tests.live.registered import outcomes, release
@@ -158,6 +159,18 @@ def test_zero_on_the_hotline_rings_a_person_and_who_is_not_answered_comes_back(t
             call.hears("welcome").presses("0").hears("operator_rings")
             rings(trunk, network, "5735550100")
             call.is_hung_up(within=20)
+
+
+def test_zero_in_a_call_out_connects_with_a_person_and_the_call_does_not_count_as_lost_while_they_talk(trunk: Trunk):
+    registered.register(trunk, "700701", number="5735550170")
+    with Telephones(trunk.port, pin="0") as network:
+        release(trunk, "700701")
+        trunk.eventually(lambda: network.talks("5735550170") and network.talks("5735550100"), 30)
+        lives = "select state, deadline > now() + interval '50 minutes' from call_attempt order by id desc limit 1"
+        assert trunk.query(lives) == [("answered", True)]
+        asterisk.cli(trunk.settings, "channel request hangup all")
+        trunk.eventually(lambda: outcomes(trunk, "700701")[0][0], 10)
+    assert outcomes(trunk, "700701")[0][0] == "not confirmed"
 
 
 def by(trunk: Trunk, offender: str) -> list[tuple[object, ...]]:
