@@ -1,7 +1,6 @@
 """A day of all of Missouri, as feeds suffer it: the same becomes known, and is told, as in the clean order."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from functools import cache
 from itertools import count
@@ -18,12 +17,11 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from feed.custody import STATUSES
-from feed.records import Refused
+from feed.records import Refused, Rules
 from feed.run import run
 from tests import people
 from tests.conftest import KEYS, SETTINGS
-from tests.feed.conftest import rules
-from tests.feed.traffic import HEADER, IN, JURISDICTIONS, MORNING, Day, Sent, day, key, suffered
+from tests.feed.traffic import HEADER, IN, JURISDICTIONS, MORNING, ZONE, Day, Sent, day, key, suffered
 
 TELEPHONE = "5735550142"
 OUT = ("released", "escaped", "furloughed", "died", "no_longer_listed")
@@ -113,9 +111,10 @@ def send(db: ConnectionPool, shared: Connection, tmp_path: Path) -> Send:
 def _import(db: ConnectionPool, tmp_path: Path, agency: str, file: Sent) -> None:
     path = tmp_path / "file"
     path.write_text(file.text, encoding="utf-8")
-    of = {"agencies": frozenset([agency]), "agency": agency, "feed": f"{agency}/{file.kind.split()[0]}"}
+    feed = f"{agency}/{file.kind.split()[0]}"
     words = {} if file.kind == "court calendar" else {status: status for status in STATUSES}
-    run(db, path, replace(rules(file.at), format=file.kind, statuses=words, **of), settings=SETTINGS)
+    how = Rules(frozenset([agency]), ZONE, file.at, feed=feed, agency=agency, format=file.kind, statuses=words)
+    run(db, path, how, settings=SETTINGS)
 
 
 def assert_the_same(clean: Came, suffered: Came) -> None:
