@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import yaml
 
 from db import held
 from tests.movans.conftest import CLERK, Movans
@@ -233,3 +234,25 @@ def test_runs_and_events_are_named_where_staff_look_so_that_they_can_be_retracte
     assert (int(event), run) == (62, "2")
     movans("feed", "retract", "--event", event, "--why", "it was somebody else", "--yes")
     assert statuses(shared) == {"in custody": 61}
+
+
+def test_rows_that_would_be_put_aside_are_shown_before_a_file_is_approved(
+    movans: Movans, shared: psycopg.Connection, tmp_path: Path
+):
+    imports(movans, tmp_path, "in custody", "2026-11-03 14:05")
+    settings = tmp_path / "movans.yaml"
+    content = yaml.safe_load(settings.read_text(encoding="utf-8"))
+    content["agencies"]["boone"]["feeds"] = {
+        "jail": {"format": "custody changes", "interval": 900, "mistakes": 0.1},
+    }
+    settings.write_text(yaml.safe_dump(content), encoding="utf-8")
+    file = tmp_path / "lenient.csv"
+    rows = [f"boone,{number},DOE,JANE,,Boone County Jail,released,2026-11-20 12:30\n" for number in MANY]
+    file.write_text(HEADER + "boone,100234,SMITH,JOHN,,Boone County Jail,free,2026-11-20 12:30\n" + "".join(rows))
+    says = "lenient.csv, row 2: status 'free' must be one of"
+    assert says in movans("feed", "import", "--feed", "boone/jail", str(file)).stderr
+    shown = movans("feed", "held").stdout
+    assert says in shown
+    assert "1 row would be put aside and not applied, whatever is decided." in shown
+    assert says in movans("feed", "approve", "2", "--why", "true", "--yes").stderr
+    assert shared.execute("select feed_run_id, row from feed_row_aside").fetchall() == [(2, 2)]
