@@ -49,7 +49,7 @@ def hold(
     feed, file = _named(conn, run_id)
     conn.execute("update feed_run set outcome = 'held' where id = %s", [run_id])
     conn.execute(
-        "insert into held_run (feed_run_id, content, because, since, touched, population) values (%s,%s,%s,%s,%s,%s)",
+        "insert into held_run (feed_run_id, content, because, since, touched, population) values (%s,%b,%s,%s,%s,%s)",
         [run_id, content, because, since, touched, population],
     )
     with conn.cursor() as cursor:
@@ -69,7 +69,7 @@ def get(conn: Connection, run_id: int) -> Held | None:
 
 
 def content(conn: Connection, run_id: int) -> bytes:
-    row = conn.execute("select content from held_run where feed_run_id = %s", [run_id]).fetchone()
+    row = conn.execute("select content from held_run where feed_run_id = %s", [run_id], binary=True).fetchone()
     if row is None:
         raise LookupError(f"run {run_id} was never held")
     return row[0]

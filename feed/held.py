@@ -10,7 +10,6 @@ from psycopg import Connection, OperationalError, Rollback
 from db import held, staff
 from db.held import Held
 from db.pool import Database
-from feed.checking import read
 from feed.guard import is_small
 from feed.retraction import retract
 from feed.run import Report, Run, keep_counts, one_at_a_time, take_effect
@@ -139,9 +138,8 @@ def _apply(
 ) -> Report:
     """Read the file again, as it came, and compare it with what is known by now."""
     rules = feeds.rules(settings, this.feed, now)
-    file = read(this.file, BytesIO(held.content(conn, this.id)), rules)
     run = Run(conn, this.id, this.sha256, rules, this.started_at, now, settings, only, reported)
-    report = take_effect(run, file, this.file)
+    report = take_effect(run, BytesIO(held.content(conn, this.id)), this.file)
     if keep:
         keep_counts(run, report)
     return report

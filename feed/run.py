@@ -2,27 +2,31 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
+from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection, Rollback
 
-from db import custody, feed_runs, held, rosters
-from db.custody import Custody, Details, Event, Offender
+from db import custody, feed_runs, held, registrations, rosters
+from db.custody import Custody, Details, Event, Happened, Latest, Offender
 from db.pool import Database, take_time
 from dialer import policy
-from feed import court
-from feed.checking import opened, read
+from feed import court, sieve
+from feed.checking import MOST_MISTAKES, Seen, opened, read
 from feed.compare import KINDS, MISSING, Change, compare, disagrees, missing, overtaking, own_key, present, says_again
 from feed.guard import OUT, excess
-from feed.records import Bad, CustodyRecord, File, Record, Refused, Rules
+from feed.records import Bad, CourtRecord, CustodyRecord, Record, Refused, Rules
+from feed.sieve import Sieve
 from movans.settings import Settings
 
 _ONE_AT_A_TIME = 0x46454544  # "FEED": two imports at once would both find a new offender missing
-CHUNK = 500  # rows between two reports of progress
+CHUNK = 2000  # rows that take effect together; after each so many it is told how far it is
+MOST_LINES = 1000  # changes that are kept to be shown; the others are counted
 SNAPSHOT = "custody snapshot"  # the format that says of who is not in it that they are not there
 
 
@@ -44,15 +48,32 @@ class Disagreeing:
 
 
 @dataclass
+class Effect:
+    """What changed alike at a facility: of how many people, and how many notifications it makes."""
+
+    people: int = 0
+    notifications: int = 0
+
+
+@dataclass
 class Report:
     rows: int = 0
     repeated: int = 0
     unchanged: int = 0
-    lines: list[Line] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)  # the first of what changed
+    events: int = 0  # all that changed
+    effects: dict[tuple[str, str], Effect] = field(default_factory=dict)  # by what changed and the facility
+    kinds: Counter[str] = field(default_factory=Counter)
+    notifications: int = 0
+    releases: int = 0
+    changes: int = 0  # all but who was listed for the first time
     quarantined: Sequence[Bad] = ()
     strangers: int = 0  # court dates of people whom no jail has told us of
     disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number
     missing: Sequence[int] = ()  # offenders who are not in a snapshot and were in the one before
+    told_of: int = 0  # of how many offenders rows say something new
+    places: set[tuple[str, str]] = field(default_factory=set)  # agency and facility of what changed
+    agencies: set[str] = field(default_factory=set)  # whose rows were looked at
     passed_over: int = 0  # rows that were not let through
     people: int = 0  # registrants who will be called
     run_id: int = 0
@@ -60,26 +81,28 @@ class Report:
     held: Sequence[str] = ()  # why nothing of it took effect; empty: it did
 
     @property
-    def notifications(self) -> int:
-        return sum(line.notifications for line in self.lines)
-
-    @property
-    def releases(self) -> int:
-        return sum(line.change.what == "news" and line.change.kind in OUT for line in self.lines)
-
-    @property
-    def changes(self) -> int:
-        """All but who was listed for the first time."""
-        return sum(line.change.what != "news" or line.change.kind != "listed" for line in self.lines)
-
-    @property
     def touched(self) -> int:
         """Of how many offenders there is something new."""
-        return len({line.record.about for line in self.lines if line.record.row}) + len(self.missing)
+        return self.told_of + len(self.missing)
 
-    @property
-    def kinds(self) -> Counter[str]:
-        return Counter(line.change.kind if line.change.what == "news" else "amended" for line in self.lines)
+    def add(self, lines: Collection[Line]) -> None:
+        """Add what changed; of nobody of these was anything added before."""
+        self.lines += list(lines)[: MOST_LINES - len(self.lines)]
+        self.events += len(lines)
+        self.told_of += len({line.record.about for line in lines if line.record.row})
+        for line in lines:
+            change, record = line.change, line.record
+            is_news = change.what == "news"
+            effect = self.effects.setdefault(
+                (change.kind if is_news else f"{change.kind}: corrected", record.where), Effect()
+            )
+            effect.people += 1
+            effect.notifications += line.notifications
+            self.kinds[change.kind if is_news else "amended"] += 1
+            self.notifications += line.notifications
+            self.releases += is_news and change.kind in OUT
+            self.changes += not is_news or change.kind != "listed"
+            self.places.add((record.agency, record.where))
 
 
 @dataclass(frozen=True)
@@ -134,13 +157,12 @@ def run(
         sha256 = hashlib.file_digest(source, "sha256").hexdigest()
         source.seek(0)
         try:
-            file = read(path.name, source, rules)
             with db.connection() as conn:
                 one_at_a_time(conn)
                 run_id = feed_runs.add(conn, path.name, sha256, "applied", feed=rules.feed, now=rules.now)
                 this = Run(conn, run_id, sha256, rules, rules.now, rules.now, settings)
-                report = _guarded(this, file, path.name, progress)
-                feed_runs.of_agencies(conn, run_id, {record.agency for record in (*file.custody, *file.court)})
+                report = _guarded(this, source, path.name, progress)
+                feed_runs.of_agencies(conn, run_id, report.agencies)
                 since = held.overtake(conn, rules.feed, sha256, by=run_id, is_snapshot=this.is_snapshot, now=this.now)
                 if report.held:
                     source.seek(0)
@@ -159,13 +181,20 @@ def one_at_a_time(conn: Connection) -> None:
 
 
 def take_effect(
-    run: Run, file: File, name: str, progress: Callable[[int, int], None] = lambda _done, _rows: None
+    run: Run, source: BinaryIO, name: str, progress: Callable[[int, int], None] = lambda _done, _rows: None
 ) -> Report:
-    """Apply what was read of a file, as far as the run lets it through."""
+    """Apply a file, as far as the run lets it through. Raises Refused where it has mistakes; then undo all of it."""
+    report = Report()
+    if run.rules.format in sieve.FORMATS:
+        _apply_rows(run, Sieve(run.conn, name, source, run.rules), name, report, progress)
+    else:
+        file = read(name, source, run.rules)
+        report.rows, report.repeated, report.quarantined = file.rows, file.repeated, file.quarantined
+        _apply(run, file.custody, name, report)
+        _apply_court(run, file.court, report)
+        progress(file.rows, file.rows)
     if not run.reported:
-        feed_runs.put_aside(run.conn, run.id, [(bad.row, bad.mistakes, bad.given) for bad in file.quarantined])
-    report = _apply(run, file, name, progress)
-    _apply_court(run, file, report)
+        feed_runs.put_aside(run.conn, run.id, [(bad.row, bad.mistakes, bad.given) for bad in report.quarantined])
     report.run_id, report.people = run.id, feed_runs.people(run.conn, run.id)
     return report
 
@@ -175,14 +204,14 @@ def keep_counts(run: Run, report: Report) -> None:
         run.conn,
         run.id,
         rows=report.rows,
-        events=len(report.lines),
+        events=report.events,
         releases=report.releases,
         changes=report.changes,
         notifications=report.notifications,
     )
 
 
-def _guarded(run: Run, file: File, name: str, progress: Callable[[int, int], None]) -> Report:
+def _guarded(run: Run, source: BinaryIO, name: str, progress: Callable[[int, int], None]) -> Report:
     """Let a file take effect and undo that again where it is more than the guard lets through."""
     guard = run.settings.guard_of(run.rules.feed)
     population, registrations = feed_runs.reach(run.conn, run.rules.agencies)
@@ -190,7 +219,7 @@ def _guarded(run: Run, file: File, name: str, progress: Callable[[int, int], Non
     usual = feed_runs.usual(run.conn, run.rules.feed, before=run.id)
     report = Report()
     with run.conn.transaction() as effect:
-        report = take_effect(run, file, name, progress)
+        report = take_effect(run, source, name, progress)
         measures = (
             ("releases", report.releases, guard.releases, population, "in custody"),
             ("changes", report.changes, guard.changes, population, "in custody"),
@@ -210,13 +239,12 @@ def _guarded(run: Run, file: File, name: str, progress: Callable[[int, int], Non
 
 
 def _hold(run: Run, report: Report, content: bytes, since: datetime) -> None:
-    places = {(line.record.agency, line.record.where) for line in report.lines}
     held.hold(
         run.conn,
         run.id,
         content,
         list(report.held),
-        places | custody.places(run.conn, report.missing),
+        report.places | custody.places(run.conn, report.missing),
         touched=report.touched,
         population=report.population,
         since=since,
@@ -224,25 +252,109 @@ def _hold(run: Run, report: Report, content: bytes, since: datetime) -> None:
     )
 
 
-def _apply(run: Run, file: File, name: str, progress: Callable[[int, int], None]) -> Report:
-    """Apply row by row, in the order of their times, but first those that correct an event by its id.
+def _apply_rows(run: Run, rows: Sieve, name: str, report: Report, progress: Callable[[int, int], None]) -> None:
+    """Apply the rows that can be news, so many at a time, and then note who is missing."""
+    seen, refused = Seen(name), list[str]()
+    absent = rows.absent() if run.is_snapshot else set[int]()
+    for records, digests in _chunks(run, rows, seen, report, progress):
+        try:
+            if refused:
+                _checked(run, records, name)
+            elif not seen.is_too_wrong(run.rules.quarantine, rows.rows):
+                absent.difference_update(_apply(run, records, name, report, digests))
+        except Refused as error:
+            refused.extend(error.mistakes[: MOST_MISTAKES - len(refused)])
+    if refused:
+        raise Refused(refused)
+    if run.is_snapshot and run.lets_through(KINDS[MISSING]):
+        _apply_missing(run, absent, report)
+        if run.only is None:
+            rosters.came(run.conn, run.rules.feed, at=run.told_at)
+
+
+def _chunks(
+    run: Run, rows: Sieve, seen: Seen, report: Report, progress: Callable[[int, int], None]
+) -> Iterator[tuple[list[CustodyRecord], dict[int, bytes]]]:
+    """The rows that can be news, with the digests of those that are the only ones of their offenders.
+
+    The last has all that belong together; before it the file is judged as a whole. Raises Refused. The others can be
+    applied in whatever order: one offender's rows have nothing to do with another's.
+    """
+    alone, digests = list[CustodyRecord](), dict[int, bytes]()
+    skipped = rows.rows - rows.many_to_look_at
+    seen.pass_over(skipped)
+    for looked_at, (said, digest, together) in enumerate(rows.to_look_at(), start=1):
+        if together or isinstance(said, Bad):
+            seen.take(said)
+        else:
+            seen.pass_over(1)
+            alone.append(said)
+            digests[said.row] = digest
+        if len(alone) == CHUNK:
+            yield alone, digests
+            alone, digests = [], {}
+        if looked_at % CHUNK == 0:
+            progress(skipped + looked_at, rows.rows)
+    file = seen.file(run.rules.quarantine)
+    report.rows, report.repeated, report.quarantined = file.rows, file.repeated, file.quarantined
+    if run.only is None:
+        report.unchanged += skipped
+    else:
+        report.passed_over += skipped
+    yield [*alone, *file.custody], digests
+    if rows.many_to_look_at % CHUNK or not rows.many_to_look_at:
+        progress(rows.rows, rows.rows)
+
+
+def _apply(
+    run: Run,
+    records: Sequence[CustodyRecord],
+    name: str,
+    report: Report,
+    digests: Mapping[int, bytes] = MappingProxyType({}),
+) -> Collection[int]:
+    """Apply rows in the order of their times, but first those that correct an event by its id; return whose they are.
 
     So what is new is compared with times that hold. Who only stayed as they were is noted at the end, at once.
-    The offenders are locked meanwhile and registrations wait, so a row that is no news costs no query of its own.
+    The offenders are locked meanwhile, and registrations wait. ``digests``: of the rows that no other one belongs to.
     """
-    report = Report(rows=file.rows, repeated=file.repeated, quarantined=file.quarantined)
-    known = _lock_all(run.conn, file.custody)
-    _check_event_ids(run.conn, file.custody, known, name)
-    corrections = _corrections(file.custody, known)
-    _check_latest(corrections, known, name, run.zone)
-    corrected = {record.row for record, _ in corrections}
-    in_order = sorted(file.custody, key=lambda record: (record.row not in corrected, record.custody.since))
+    known, corrected = _checked(run, records, name)
+    in_order = sorted(records, key=lambda record: (record.row not in corrected, record.custody.since))
+    lines: dict[int, Line] = {}
     as_they_were: set[int] = set()
-    for done, record in enumerate(in_order, start=1):
-        key = (record.agency, record.number)
-        here = known.get(key)
-        if run.is_snapshot and here:
-            record = _as_seen(run, here, record)
+    for turn in _turns(in_order):
+        lines |= _apply_turn(run, turn, known, as_they_were, report)
+    report.add([lines[place] for place in sorted(lines)])
+    report.agencies |= {record.agency for record in records}
+    found = [(here.offender.id, record) for record in records if (here := known.get((record.agency, record.number)))]
+    if run.is_snapshot and run.lets_through(KINDS[MISSING]):
+        present: dict[int, bytes | None] = {}
+        for offender_id, record in found:
+            settled = run.only is None and _is_settled(run, known[record.agency, record.number], record)
+            present[offender_id] = digests.get(record.row) if settled else None
+        rosters.present(run.conn, run.rules.feed, present)
+        as_they_were -= {offender_id for offender_id, digest in present.items() if digest}
+    custody.heard_of(run.conn, as_they_were, now=run.told_at)
+    return {offender_id for offender_id, _ in found}
+
+
+def _apply_turn(
+    run: Run,
+    turn: Sequence[tuple[int, CustodyRecord]],
+    known: dict[tuple[str, str], _Known],
+    as_they_were: set[int],
+    report: Report,
+) -> dict[int, Line]:
+    """Apply rows with their places, each of another offender; return what changed.
+
+    From then on ``known`` says what is known. Who is as they were is added to those ``as_they_were``.
+    """
+    changed: dict[int, tuple[CustodyRecord, Change]] = {}
+    people: dict[int, Latest] = {}
+    anew: list[CustodyRecord] = []
+    for place, told in turn:
+        here = known.get((told.agency, told.number))
+        record = _as_seen(run, here, told) if run.is_snapshot and here else told
         _note_disagreement(run, report, record, here)
         change = _means(record, here)
         if run.only is not None and not (change.what == "news" and run.lets_through(change.kind)):
@@ -250,20 +362,59 @@ def _apply(run: Run, file: File, name: str, progress: Callable[[int, int], None]
         elif change.what == "withdrawn":
             report.unchanged += 1
         elif here is None or change.what != "unchanged":
-            known[key], made = _apply_change(run, here, record, change)
-            report.lines.append(Line(record, change, made))
+            changed[place] = record, change
+            anew.append(record)
         else:
             report.unchanged += 1
-            if record.custody.since >= here.offender.since or (run.is_snapshot and _is_now(record, here.offender)):
-                if run.told_at >= here.offender.known_at:  # else it was held, and something newer came meanwhile
-                    as_they_were.add(here.offender.id)
-                known[key] = replace(here, offender=_apply_person(run, here.offender, record))
-        if done % CHUNK == 0 or done == len(file.custody):
-            progress(done, len(file.custody))
-    custody.heard_of(run.conn, as_they_were, now=run.told_at)
-    if run.is_snapshot and run.lets_through(KINDS[MISSING]):
-        _apply_missing(run, {here.offender.id for here in known.values()}, report)
-    return report
+            if not _is_of_now(run, record, here.offender):
+                continue
+            if run.told_at >= here.offender.known_at:  # else it was held, and something newer came meanwhile
+                as_they_were.add(here.offender.id)
+            if person := _corrected_person(run, here.offender, record):
+                people[here.offender.id] = person
+                anew.append(record)
+    made = _apply_changes(run, list(changed.values()), known)
+    custody.update_all(run.conn, people)
+    known |= _lock_all(run.conn, anew)
+    return {place: Line(*changed[place], many) for place, many in zip(changed, made, strict=True)}
+
+
+def _turns(in_order: Sequence[CustodyRecord]) -> Iterable[list[tuple[int, CustodyRecord]]]:
+    """The rows with their places, in turns: of each offender the first, then of each that has one the second…"""
+    turns: list[list[tuple[int, CustodyRecord]]] = []
+    had = Counter[str]()
+    for place, record in enumerate(in_order):
+        if had[record.about] == len(turns):
+            turns.append([])
+        turns[had[record.about]].append((place, record))
+        had[record.about] += 1
+    return turns
+
+
+def _checked(run: Run, records: Sequence[CustodyRecord], name: str) -> tuple[dict[tuple[str, str], _Known], set[int]]:
+    """What is known of whom rows speak of, locked, and the rows that correct an event by its id. Raises Refused."""
+    known = _lock_all(run.conn, records)
+    _check_event_ids(run.conn, records, known, name)
+    corrections = _corrections(records, known)
+    _check_latest(corrections, known, name, run.zone)
+    return known, {record.row for record, _ in corrections}
+
+
+def _is_settled(run: Run, here: _Known, record: CustodyRecord) -> bool:
+    """Whether a row would be no news if it came once more, nor anything else that is to be told or noted again."""
+    offender = here.offender
+    return (
+        _as_seen(run, here, record) is record
+        and not disagrees(record.custody, here.history)
+        and _means(record, here).what == "unchanged"
+        and _is_of_now(run, record, offender)
+        and _corrected_person(run, offender, record) is None
+    )
+
+
+def _is_of_now(run: Run, record: CustodyRecord, offender: Offender) -> bool:
+    """Whether a row without news says what holds, and so as of when it holds."""
+    return record.custody.since >= offender.since or (run.is_snapshot and _is_now(record, offender))
 
 
 def _note_disagreement(run: Run, report: Report, record: CustodyRecord, here: _Known | None) -> None:
@@ -291,58 +442,65 @@ def _is_now(record: CustodyRecord, offender: Offender) -> bool:
     return (record.custody.status, record.custody.facility) == (offender.status, offender.facility)
 
 
-def _apply_missing(run: Run, present_ids: Collection[int], report: Report) -> None:
-    """Note who stands in a snapshot, and who is missing in it: for the second time running is news.
+def _apply_missing(run: Run, absent: Collection[int], report: Report) -> None:
+    """Note who is missing in a snapshot, of whom the roster has: for the second time running is news.
 
     The same bytes once more are the same snapshot.
     """
     conn, feed = run.conn, run.rules.feed
-    rosters.present(conn, feed, present_ids)
+    gone = rosters.missing(conn, feed, absent)
     before = feed_runs.last_applied(conn, feed, before=run.id)
     if before is None or before.sha256 == run.sha256:
         return
-    gone = rosters.missing(conn, feed, present_ids)
     report.missing = [one.offender_id for one in gone if one.since is None or not one.elsewhere]
     first = [one.offender_id for one in gone if one.since is None]
     rosters.first_missing(conn, feed, first, since=before.started_at)
     again = [one for one in gone if one.since]
-    histories = custody.histories(conn, [one.offender_id for one in again])
-    withdrawn = custody.withdrawn(conn, histories)
-    for one in again:
-        offender = custody.get(conn, one.offender_id)
-        news = missing(offender.custody, one.since, elsewhere=one.elsewhere)
-        if news:
-            record = CustodyRecord(0, offender.agency, offender.number, offender.person, news, "", {})
-            change = Change("news", KINDS[news.status])
-            here = _Known(offender, histories[offender.id], withdrawn.get(offender.id, ()))
-            _, made = _apply_change(run, here, record, change)
-            report.lines.append(Line(record, change, made))
+    for start in range(0, len(again), CHUNK):
+        some = {one.offender_id: one for one in again[start : start + CHUNK]}
+        known = _known_of(conn, custody.get_all(conn, some))
+        changed: list[tuple[CustodyRecord, Change]] = []
+        for (agency, number), here in known.items():
+            one = some[here.offender.id]
+            if news := missing(here.offender.custody, one.since, elsewhere=one.elsewhere):
+                record = CustodyRecord(0, agency, number, here.offender.person, news, "", {})
+                changed.append((record, Change("news", KINDS[news.status])))
+        made = _apply_changes(run, changed, known)
+        report.add([Line(*one, many) for one, many in zip(changed, made, strict=True)])
     rosters.leave(conn, feed, [one.offender_id for one in again if not one.elsewhere])
 
 
-def _apply_court(run: Run, file: File, report: Report) -> None:
+def _apply_court(run: Run, records: Sequence[CourtRecord], report: Report) -> None:
     """Apply what a court calendar says, and add to the report what came of it."""
-    applied = court.apply(run.conn, run.id, file.court, only=run.only, now=run.now)
-    for news in applied.news:
-        made = policy.notify(run.conn, news.event_id, late=False, settings=run.settings, now=run.now)
-        report.lines.append(Line(news.record, Change("news", news.kind), made))
+    applied = court.apply(run.conn, run.id, records, only=run.only, now=run.now)
+    report.add(
+        [
+            Line(
+                news.record,
+                Change("news", news.kind),
+                policy.notify(run.conn, news.event_id, late=False, settings=run.settings, now=run.now),
+            )
+            for news in applied.news
+        ]
+    )
+    report.agencies |= {record.agency for record in records}
     report.unchanged += applied.unchanged
     report.passed_over += applied.passed_over
     report.strangers = applied.strangers
 
 
-def _lock_all(conn: Connection, records: Sequence[CustodyRecord]) -> dict[tuple[str, str], _Known]:
-    known: dict[tuple[str, str], _Known] = {}
-    for agency in sorted({record.agency for record in records}):
-        numbers = {record.number for record in records if record.agency == agency}
-        offenders = custody.lock(conn, agency, numbers)
-        histories = custody.histories(conn, [offender.id for offender in offenders.values()])
-        withdrawn = custody.withdrawn(conn, histories)
-        known |= {
-            (agency, number): _Known(found, histories[found.id], withdrawn.get(found.id, ()))
-            for number, found in offenders.items()
-        }
-    return known
+def _lock_all(conn: Connection, records: Iterable[CustodyRecord]) -> dict[tuple[str, str], _Known]:
+    numbers: dict[str, set[str]] = {}
+    for record in records:
+        numbers.setdefault(record.agency, set()).add(record.number)
+    locked = [custody.lock(conn, agency, numbers[agency]) for agency in sorted(numbers)]
+    return _known_of(conn, [offender for found in locked for offender in found.values()])
+
+
+def _known_of(conn: Connection, offenders: Collection[Offender]) -> dict[tuple[str, str], _Known]:
+    histories = custody.histories(conn, [offender.id for offender in offenders])
+    withdrawn = custody.withdrawn(conn, histories)
+    return {(one.agency, one.number): _Known(one, histories[one.id], withdrawn.get(one.id, ())) for one in offenders}
 
 
 def _check_event_ids(
@@ -414,54 +572,68 @@ def _local(at: datetime, zone: ZoneInfo) -> str:
     return at.astimezone(zone).isoformat(" ", "seconds")
 
 
-def _apply_change(run: Run, here: _Known | None, record: CustodyRecord, change: Change) -> tuple[_Known, int]:
-    """Keep what a row changed; return what is known from now on, and how many will be called.
+def _apply_changes(
+    run: Run, changed: Sequence[tuple[CustodyRecord, Change]], known: Mapping[tuple[str, str], _Known]
+) -> list[int]:
+    """Keep what rows changed, each of another offender; return how many will be called of each.
 
     What is known of an offender is always what the latest event says, whatever came late or was corrected.
     """
-    conn, now, made = run.conn, run.now, 0
-    known_at = max(run.told_at, here.offender.known_at) if here else run.told_at
-    if here:
-        offender = here.offender
-    else:
-        details = record.details_after(Details())
-        offender = custody.add(conn, record.agency, record.number, record.person, record.custody, details, now=known_at)
-    if change.event:
-        custody.amend(conn, change.event.id, record.custody)
-    else:
-        # A tab is in no agency's own event ids, so that these cannot be mistaken for one.
-        made_up = f"{record.number}\t{change.kind}\t{record.custody.since.isoformat()}"
-        event_id = custody.record(
-            conn,
-            offender.id,
-            change.kind,
-            record.custody,
-            source=record.agency,
-            source_key=record.event_id or own_key(made_up, here.withdrawn if here else ()),
-            feed_run_id=run.id,
-            reported=run.reported,
-            now=now,
-        )
-        made = policy.notify(conn, event_id, late=change.late, settings=run.settings, now=now)
-    history = custody.history(conn, offender.id)
-    if here:
-        latest = history[-1]
-        current = record.custody.since >= latest.effective_at  # else the row says nothing of the present
-        state = Custody(latest.status, latest.facility, latest.effective_at)
-        if current:
-            details = record.details_after(offender.details)
-            custody.update(conn, offender.id, record.person_after(offender.person), state, details, now=known_at)
+    if not changed:
+        return []
+    conn = run.conn
+    whose = {(record.agency, record.number): record for record, _ in changed}
+    new = {
+        key: Latest(record.person, record.custody, Details(**record.details), run.told_at)
+        for key, record in whose.items()
+        if key not in known
+    }
+    ids = {key: known[key].offender.id for key in whose if key in known} | custody.add_all(conn, new)
+    happened: list[Happened] = []
+    for record, change in changed:
+        offender_id, here = ids[record.agency, record.number], known.get((record.agency, record.number))
+        if change.event:
+            custody.amend(conn, change.event.id, record.custody)
         else:
-            custody.update(conn, offender.id, offender.person, state, now=offender.known_at)
-        offender = custody.get(conn, offender.id)
-    return _Known(offender, history, here.withdrawn if here else ()), made
+            # A tab is in no agency's own event ids, so that these cannot be mistaken for one.
+            made_up = f"{record.number}\t{change.kind}\t{record.custody.since.isoformat()}"
+            key = record.event_id or own_key(made_up, here.withdrawn if here else ())
+            happened.append(
+                Happened(offender_id, change.kind, record.custody, record.agency, key, run.id, reported=run.reported)
+            )
+    event_ids = iter(custody.record_all(conn, happened, now=run.now))
+    registered = registrations.of_offenders(conn, ids.values())
+    made: list[int] = []
+    for record, change in changed:
+        event_id = None if change.event else next(event_ids)
+        if event_id is None or ids[record.agency, record.number] not in registered:
+            made.append(0)
+        else:
+            made.append(policy.notify(conn, event_id, late=change.late, settings=run.settings, now=run.now))
+    histories = custody.histories(conn, [ids[key] for key in whose if key in known])
+    custody.update_all(
+        conn,
+        {
+            offender_id: _latest(run, known[key].offender, history[-1], whose[key])
+            for key in whose
+            if key in known and (history := histories[offender_id := ids[key]])
+        },
+    )
+    return made
 
 
-def _apply_person(run: Run, offender: Offender, record: CustodyRecord) -> Offender:
-    """Correct a name, a date of birth or one of the details."""
+def _latest(run: Run, offender: Offender, latest: Event, record: CustodyRecord) -> Latest:
+    """What holds of an offender whose latest event this is, after a row of theirs."""
+    state = Custody(latest.status, latest.facility, latest.effective_at)
+    if record.custody.since < latest.effective_at:  # the row says nothing of the present
+        return Latest(offender.person, state, offender.details, offender.known_at)
+    person, details = record.person_after(offender.person), record.details_after(offender.details)
+    return Latest(person, state, details, max(run.told_at, offender.known_at))
+
+
+def _corrected_person(run: Run, offender: Offender, record: CustodyRecord) -> Latest | None:
+    """What holds once a name, a date of birth or one of the details is corrected; None where there is nothing."""
     person, details = record.person_after(offender.person), record.details_after(offender.details)
     if (person, details) == (offender.person, offender.details):
-        return offender
-    known_at = max(run.told_at, offender.known_at)
-    custody.update(run.conn, offender.id, person, offender.custody, details, now=known_at)
-    return custody.get(run.conn, offender.id)
+        return None
+    return Latest(person, offender.custody, details, max(run.told_at, offender.known_at))
