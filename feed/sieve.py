@@ -13,7 +13,6 @@ from psycopg import Connection
 from db import file_rows
 from db.file_rows import DIGEST
 from feed import custody_csv
-from feed.cells import one_line
 from feed.custody_csv import Table
 from feed.records import Bad, CustodyRecord, Rules
 
@@ -27,11 +26,11 @@ class Sieve:
     def __init__(self, conn: Connection, name: str, source: BinaryIO, rules: Rules) -> None:
         self._conn, self._table = conn, custody_csv.opened(name, source, rules)
         self.rows = _hold(conn, self._table)
-        self.many_to_look_at = file_rows.find_those_to_look_at(conn, rules.feed)
+        self.many_to_look_at = file_rows.find(conn, rules.feed)
 
     def absent(self) -> set[int]:
         """Who is on the feed's roster, and of whom no row is as in its last snapshot."""
-        return file_rows.absent(self._conn, self._table.rules.feed)
+        return file_rows.absent(self._conn)
 
     def to_look_at(self) -> Iterator[tuple[CustodyRecord | Bad, bytes, bool]]:
         """What the rows say that can be news, each with its digest, and whether others belong together with it.
@@ -45,21 +44,19 @@ class Sieve:
 
 def _hold(conn: Connection, table: Table) -> int:
     """Have the rows held; return how many there are."""
-    places, salt, many = table.header.places, _meaning(table), 0
-    agency, number, event = (places.get(name, -1) for name in ("agency", "offender_number", "event_id"))
+    places, width, salt, many = table.header.places, table.header.width, _meaning(table), 0
+    agency, number, event = (places.get(name) for name in ("agency", "offender_number", "event_id"))
     with file_rows.taking(conn) as take:
         for row, cells, text in table.rows:
+            about = own = 0
+            if len(cells) == width:  # else it says nothing of anybody
+                whose = cells[agency].split() if agency is not None else ()
+                about = hash((*whose, 0, *cells[number or 0].split()))
+                own = hash(tuple(cells[event].split())) if event is not None and cells[event].strip() else 0
             content = text.encode()
-            digest = blake2b(content, digest_size=DIGEST, salt=salt).digest()
-            own = _cell(cells, event)
-            about = hash((_cell(cells, agency), _cell(cells, number)))
-            take(row, content, digest, about, hash(own) if own else row)
+            take(row, content, blake2b(content, digest_size=DIGEST, salt=salt).digest(), about, own)
             many += 1
     return many
-
-
-def _cell(cells: list[str], place: int) -> str:
-    return one_line(cells[place]) if 0 <= place < len(cells) else ""
 
 
 def _meaning(table: Table) -> bytes:

@@ -12,14 +12,18 @@ comment on table snapshot is 'When the last snapshot of a feed came: whoever has
 
 -- A row that says what it said before can be news where the offender is not as that row left them. So whatever changes
 -- an offender, or what happened to them, takes their digests away; that they had been told of again stays known.
-create function look_again(whose bigint[]) returns void language sql as $$
-    with said as (
-        update roster set digest = null where offender_id = any (whose) and digest is not null
-        returning offender_id, (select at from snapshot s where s.feed = roster.feed) as at)
-    update offender o set known_at = last.at
-    from (select offender_id, max(at) as at from said group by offender_id) last
-    where o.id = last.offender_id and o.known_at < last.at
-$$;
+-- By the index always: what is planned while there is hardly a roster would read all of it when it is large.
+create function look_again(whose bigint[]) returns void language plpgsql set enable_seqscan = off as $$
+begin
+    if exists (select from roster where offender_id = any (whose) and digest is not null) then
+        with said as (
+            update roster set digest = null where offender_id = any (whose) and digest is not null
+            returning offender_id, (select at from snapshot s where s.feed = roster.feed) as at)
+        update offender o set known_at = last.at
+        from (select offender_id, max(at) as at from said group by offender_id) last
+        where o.id = last.offender_id and o.known_at < last.at;
+    end if;
+end $$;
 
 create function look_again_at_offender() returns trigger language plpgsql as $$
 begin
