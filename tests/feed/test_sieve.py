@@ -107,6 +107,44 @@ def test_a_refused_or_held_file_leaves_no_row_that_is_not_looked_at(
     assert read == [2]
 
 
+@pytest.fixture
+def chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("feed.run.CHUNK", 2)
+
+
+@pytest.mark.usefixtures("chunks")
+def test_rows_that_belong_together_are_compared_however_far_apart_they_stand(imports: Imports, shared: Connection):
+    rows = [row(number=str(number), event_id=f"E{number}") for number in range(11, 20)]
+    twice = row("released", number="11", event_id="E30"), row(number="30", event_id="E12")
+    report = imports(*rows, *twice, rows[-1], feed=jail(0))
+    assert (report.rows, report.repeated, report.kinds) == (12, 1, {"listed": 7})
+    assert [bad.row for bad in report.quarantined] == [2, 3, 11, 12]
+    assert shared.execute("select count(*) from roster").fetchone() == (7,)
+
+
+@pytest.mark.usefixtures("chunks")
+def test_rows_of_one_offender_are_applied_in_the_order_of_their_times(imports: Imports, shared: Connection):
+    others = [row(number=str(number)) for number in range(12, 17)]
+    report = imports(row("released", "2026-11-20 09:40"), *others, row(), row(at="2026-11-20 10:00", facility="Annex"))
+    assert report.kinds == {"listed": 6, "released": 1, "returned": 1}
+    assert shared.execute("select status, facility from offender where number = '100234'").fetchall() == [
+        ("in custody", "Annex")
+    ]
+
+
+@pytest.mark.usefixtures("chunks")
+def test_every_mistake_is_told_and_nothing_changes_whatever_was_applied_before(imports: Imports, shared: Connection):
+    imports(row(number="1", event_id="E1"), row(number="2", event_id="E2"))
+    fresh = [row(number=str(number)) for number in range(11, 16)]
+    with pytest.raises(Refused) as refused:
+        imports(*fresh, row(number="3", event_id="E1"), *fresh[:2], row(number="4"), row(number="5", event_id="E2"))
+    assert [mistake.split(":")[0] for mistake in refused.value.mistakes] == [
+        "custody.csv, row 7",
+        "custody.csv, row 11",
+    ]
+    assert shared.execute("select count(*) from offender").fetchone() == (2,)
+
+
 def say(db: ConnectionPool, number: str, status: str, hour: int) -> None:
     told = Custody(status, "Boone County Jail", NOON + hour * HOUR)
     record = CustodyRecord(0, "boone", number, Person("JOHN", "", "SMITH", None), told, "", {})
