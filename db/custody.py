@@ -297,9 +297,10 @@ def update_all(conn: Connection, latest: Mapping[int, Latest]) -> None:
            from json_populate_recordset(null::offender, %s) n where o.id = n.id""",
         [_json({"id": offender_id, **one.columns} for offender_id, one in latest.items())],
     )
-    searched = {offender_id: _searched(one.person, one.details) for offender_id, one in latest.items()}
+    others = [one for one in before if (one.person, one.details) != (latest[one.id].person, latest[one.id].details)]
+    searched = {one.id: _searched(latest[one.id].person, latest[one.id].details) for one in others}
     _write_searched(
-        conn, {one.id: searched[one.id] for one in before if searched[one.id] != _searched(one.person, one.details)}
+        conn, {one.id: searched[one.id] for one in others if searched[one.id] != _searched(one.person, one.details)}
     )
 
 
