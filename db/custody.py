@@ -1,6 +1,7 @@
 """Offenders, and what happened to them."""
 
-from collections.abc import Collection, Iterable
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -137,8 +138,11 @@ class _Searched:
     case_numbers: tuple[str, ...]
 
 
+# Who has a digest was said to be as they are by the feed's last snapshot; that is not written down for each of them.
 OFFENDER = """
-    select id, agency, number, first_name, middle_name, last_name, birth_date, status, facility, since, known_at,
+    select id, agency, number, first_name, middle_name, last_name, birth_date, status, facility, since,
+           greatest(known_at, (select max(at) from roster join snapshot using (feed)
+                               where offender_id = offender.id and digest is not null)) as known_at,
            booking_number, aliases, case_numbers, release_date, court_at, court_place
     from offender """
 _EVENT = "select id, kind, status, facility, effective_at, stated_times, source_key, own_times from happened "
@@ -150,6 +154,11 @@ def get(conn: Connection, offender_id: int) -> Offender:
     if found is None:
         raise LookupError(f"no offender {offender_id}")
     return found
+
+
+def get_all(conn: Connection, offender_ids: Iterable[int]) -> list[Offender]:
+    cursor = conn.cursor(row_factory=class_row(Offender))
+    return cursor.execute(OFFENDER + "where id = any(%s) order by id", [list(offender_ids)]).fetchall()
 
 
 def lock(conn: Connection, agency: str, numbers: Iterable[str]) -> dict[str, Offender]:
@@ -244,6 +253,20 @@ def with_source_keys(conn: Connection, source: str, keys: Iterable[str]) -> dict
     return {key: (offender_id, status) for key, offender_id, status in rows}
 
 
+@dataclass(frozen=True)
+class Latest:
+    """What is written down of an offender, and as of when it is known."""
+
+    person: Person
+    custody: Custody
+    details: Details
+    known_at: datetime
+
+    @property
+    def columns(self) -> dict[str, object]:
+        return {**vars(self.person), **vars(self.custody), **vars(self.details), "known_at": self.known_at}
+
+
 def add(
     conn: Connection,
     agency: str,
@@ -254,20 +277,27 @@ def add(
     *,
     now: datetime,
 ) -> Offender:
-    row = conn.execute(
+    ids = add_all(conn, {(agency, number): Latest(person, custody, details, now)})
+    return get(conn, ids[agency, number])
+
+
+def add_all(conn: Connection, new: Mapping[tuple[str, str], Latest]) -> dict[tuple[str, str], int]:
+    """Add offenders, by agency and number; return their ids."""
+    if not new:
+        return {}
+    rows = conn.execute(
         """insert into offender (agency, number, first_name, middle_name, last_name, birth_date,
                                  status, facility, since, known_at, booking_number, aliases, case_numbers,
                                  release_date, court_at, court_place, searchable)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, true) returning id""",
-        [agency, number, person.first_name, person.middle_name, person.last_name, person.birth_date,
-         custody.status, custody.facility, custody.since, now,
-         details.booking_number, list(details.aliases), list(details.case_numbers),
-         details.release_date, details.court_at, details.court_place],
-    ).fetchone()  # fmt: skip
-    if row is None:
-        raise LookupError(f"{agency} {number} was not kept")
-    _add_searched(conn, row[0], _searched(person, details))
-    return get(conn, row[0])
+           select agency, number, first_name, middle_name, last_name, birth_date,
+                  status, facility, since, known_at, booking_number, aliases, case_numbers,
+                  release_date, court_at, court_place, true from json_populate_recordset(null::offender, %s)
+           returning agency, number, id""",
+        [_json({"agency": key[0], "number": key[1], **latest.columns} for key, latest in new.items())],
+    )
+    ids = {(agency, number): offender_id for agency, number, offender_id in rows}
+    _add_searched(conn, {ids[key]: _searched(latest.person, latest.details) for key, latest in new.items()})
+    return ids
 
 
 def update(
@@ -280,29 +310,36 @@ def update(
     now: datetime,
 ) -> None:
     """Write down the latest that is known of an offender, and that it is known as of now; None: the details stay."""
-    before = get(conn, offender_id)
-    details = before.details if details is None else details
+    details = get(conn, offender_id).details if details is None else details
+    update_all(conn, {offender_id: Latest(person, custody, details, now)})
+
+
+def update_all(conn: Connection, latest: Mapping[int, Latest]) -> None:
+    """Write down the latest that is known of offenders, by their ids."""
+    if not latest:
+        return
+    before = get_all(conn, latest)
     conn.execute(
-        """update offender set first_name = %s, middle_name = %s, last_name = %s, birth_date = %s,
-                               status = %s, facility = %s, since = %s, known_at = %s,
-                               booking_number = %s, aliases = %s, case_numbers = %s,
-                               release_date = %s, court_at = %s, court_place = %s
-           where id = %s""",
-        [person.first_name, person.middle_name, person.last_name, person.birth_date,
-         custody.status, custody.facility, custody.since, now,
-         details.booking_number, list(details.aliases), list(details.case_numbers),
-         details.release_date, details.court_at, details.court_place, offender_id],
-    )  # fmt: skip
-    if _searched(person, details) != _searched(before.person, before.details):
-        _write_searched(conn, offender_id, person, details)
+        """update offender o set first_name = n.first_name, middle_name = n.middle_name, last_name = n.last_name,
+                  birth_date = n.birth_date, status = n.status, facility = n.facility, since = n.since,
+                  known_at = n.known_at, booking_number = n.booking_number, aliases = n.aliases,
+                  case_numbers = n.case_numbers, release_date = n.release_date, court_at = n.court_at,
+                  court_place = n.court_place
+           from json_populate_recordset(null::offender, %s) n where o.id = n.id""",
+        [_json({"id": offender_id, **one.columns} for offender_id, one in latest.items())],
+    )
+    others = [one for one in before if (one.person, one.details) != (latest[one.id].person, latest[one.id].details)]
+    searched = {one.id: _searched(latest[one.id].person, latest[one.id].details) for one in others}
+    _write_searched(
+        conn, {one.id: searched[one.id] for one in others if searched[one.id] != _searched(one.person, one.details)}
+    )
 
 
 def make_searchable(conn: Connection, *, most: int) -> int:
     """Write what offenders are found by for whom it is not there, up to ``most`` of them; return how many it was."""
     cursor = conn.cursor(row_factory=class_row(Offender))
     waiting = cursor.execute(OFFENDER + "where not searchable order by id limit %s for update", [most]).fetchall()
-    for offender in waiting:
-        _write_searched(conn, offender.id, offender.person, offender.details)
+    _write_searched(conn, {one.id: _searched(one.person, one.details) for one in waiting})
     return len(waiting)
 
 
@@ -333,17 +370,43 @@ def record(
 
     ``planned_at`` and ``place`` are of what is to come, where the event is about that: a release, a court date.
     """
-    row = conn.execute(
+    happened = Happened(
+        offender_id, kind, custody, source, source_key, feed_run_id, who, planned_at, place, reported=reported
+    )
+    return record_all(conn, [happened], now=now)[0]
+
+
+@dataclass(frozen=True)
+class Happened:
+    """An event that is to be kept, as ``record`` has it."""
+
+    offender_id: int
+    kind: str
+    custody: Custody
+    source: str
+    source_key: str
+    feed_run_id: int | None
+    who: str | None = None
+    planned_at: datetime | None = None
+    place: str = ""
+    reported: bool = False
+
+
+def record_all(conn: Connection, events: Sequence[Happened], *, now: datetime) -> list[int]:
+    """Keep events; return their ids. Raises UniqueViolation where a source gave the same key before."""
+    if not events:
+        return []
+    rows = conn.execute(
         """insert into custody_event (offender_id, kind, status, facility, effective_at, stated_times, own_times,
                                       source, source_key, feed_run_id, who, planned_at, place, reported, recorded_at)
-           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning id""",
-        [offender_id, kind, custody.status, custody.facility, custody.since, [custody.since],
-         [] if "\t" in source_key else [custody.since],
-         source, source_key, feed_run_id, who, planned_at, place, reported, now],
-    ).fetchone()  # fmt: skip
-    if row is None:
-        raise LookupError(f"the event {source_key} was not kept")
-    return row[0]
+           select offender_id, kind, status, facility, effective_at, array[effective_at],
+                  case when strpos(source_key, e'\t') = 0 then array[effective_at] else '{}' end,
+                  source, source_key, feed_run_id, who, planned_at, place, reported, %s
+           from json_populate_recordset(null::custody_event, %s) returning source, source_key, id""",
+        [now, _json({**vars(one), **vars(one.custody), "effective_at": one.custody.since} for one in events)],
+    )
+    ids = {(source, key): event_id for source, key, event_id in rows}
+    return [ids[one.source, one.source_key] for one in events]
 
 
 def amend(conn: Connection, event_id: int, custody: Custody, *, by_id: bool) -> None:
@@ -373,23 +436,39 @@ def _searched(person: Person, details: Details) -> _Searched:
     return _Searched(names, person.birth_date.year if person.birth_date else None, details.case_numbers)
 
 
-def _write_searched(conn: Connection, offender_id: int, person: Person, details: Details) -> None:
-    """Write what the offender is found by, instead of what there was."""
-    conn.execute("delete from offender_name where offender_id = %s", [offender_id])
-    conn.execute("delete from offender_case where offender_id = %s", [offender_id])
-    _add_searched(conn, offender_id, _searched(person, details))
-    conn.execute("update offender set searchable = true where id = %s and not searchable", [offender_id])
+def _write_searched(conn: Connection, searched: Mapping[int, _Searched]) -> None:
+    """Write what offenders are found by, by their ids, instead of what there was."""
+    if searched:
+        ids = list(searched)
+        conn.execute("delete from offender_name where offender_id = any(%s)", [ids])
+        conn.execute("delete from offender_case where offender_id = any(%s)", [ids])
+        _add_searched(conn, searched)
+        conn.execute("update offender set searchable = true where id = any(%s) and not searchable", [ids])
 
 
-def _add_searched(conn: Connection, offender_id: int, searched: _Searched) -> None:
-    last_keys, first_keys = [last for last, _ in searched.names], [first for _, first in searched.names]
+def _add_searched(conn: Connection, searched: Mapping[int, _Searched]) -> None:
+    names = [
+        (offender_id, last, first, one.birth_year) for offender_id, one in searched.items() for last, first in one.names
+    ]
     conn.execute(
         """insert into offender_name (offender_id, last_keys, first_keys, birth_year)
-           select %s, last_keys, first_keys, %s from unnest(%s::text[], %s::text[]) as keys (last_keys, first_keys)""",
-        [offender_id, searched.birth_year, last_keys, first_keys],
+           select * from unnest(%s::bigint[], %s::text[], %s::text[], %s::int[])""",
+        [list(column) for column in zip(*names, strict=True)] if names else [[]] * 4,
     )
-    if searched.case_numbers:
+    cases = [(offender_id, case) for offender_id, one in searched.items() for case in one.case_numbers]
+    if cases:
         conn.execute(
-            "insert into offender_case (offender_id, keys) select distinct %s::bigint, keyed(unnest(%s::text[]))",
-            [offender_id, list(searched.case_numbers)],
+            """insert into offender_case (offender_id, keys)
+               select distinct id, keyed(number) from unnest(%s::bigint[], %s::text[]) as c (id, number)""",
+            [list(column) for column in zip(*cases, strict=True)],
         )
+
+
+def _json(rows: Iterable[Mapping[str, object]]) -> str:
+    """Rows of a table, as PostgreSQL's json_populate_recordset takes them."""
+    return json.dumps(list(rows), default=_plain)
+
+
+def _plain(value: object) -> str | None:
+    """A time or a day as text; of the other objects that stand beside what they hold, nothing."""
+    return value.isoformat() if isinstance(value, date) else None

@@ -78,7 +78,7 @@ def hold(
     """
     conn.execute("update feed_run set outcome = 'held' where id = %s", [run_id])
     conn.execute(
-        "insert into held_run (feed_run_id, content, because, since, touched, population) values (%s,%s,%s,%s,%s,%s)",
+        "insert into held_run (feed_run_id, content, because, since, touched, population) values (%s,%b,%s,%s,%s,%s)",
         [run_id, content, because, since, touched, population],
     )
     with conn.cursor() as cursor:
@@ -160,7 +160,7 @@ def rejected_no_more(conn: Connection, feed: str, *, now: datetime) -> None:
 
 
 def content(conn: Connection, run_id: int) -> bytes:
-    row = conn.execute("select content from held_run where feed_run_id = %s", [run_id]).fetchone()
+    row = conn.execute("select content from held_run where feed_run_id = %s", [run_id], binary=True).fetchone()
     if row is None:
         raise LookupError(f"run {run_id} was never held")
     return row[0]

@@ -1,6 +1,6 @@
 """Registrations: a registrant's wish to be told of an offender's custody, court dates or both."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,6 +36,15 @@ def of(conn: Connection, registrant_id: int) -> list[Registration]:
            where registrant_id = %s and ended_at is null order by id""",
         [registrant_id],
     ).fetchall()
+
+
+def of_offenders(conn: Connection, offender_ids: Iterable[int]) -> set[int]:
+    """Those of the offenders for whom somebody is registered."""
+    rows = conn.execute(
+        "select distinct offender_id from registration where offender_id = any(%s) and ended_at is null",
+        [list(offender_ids)],
+    )
+    return {offender_id for (offender_id,) in rows}
 
 
 def end(conn: Connection, registration_id: int, *, now: datetime) -> None:

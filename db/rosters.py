@@ -1,6 +1,6 @@
 """Rosters: who stands in the snapshots of a feed, and who has just gone missing in them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,34 +27,43 @@ def size(conn: Connection, feed: str) -> int:
     return row[0] if row else 0
 
 
-def missing(conn: Connection, feed: str, present: Iterable[int]) -> list[Missing]:
-    """Who is on the feed's roster, and not among those present; locked as offenders are."""
+def missing(conn: Connection, feed: str, offender_ids: Iterable[int]) -> list[Missing]:
+    """Those on the feed's roster whom a snapshot has not; locked as offenders are, and looked at when they are back."""
     cursor = conn.cursor(row_factory=class_row(Missing))
-    return cursor.execute(
+    found = cursor.execute(
         """select r.offender_id, r.missing_since as since,
                   exists (select from roster other where other.offender_id = r.offender_id and other.feed <> r.feed
                           and other.missing_since is null) as elsewhere
            from roster r join offender o on o.id = r.offender_id
-           where r.feed = %s and not exists (select from unnest(%s::bigint[]) as p (id) where p.id = r.offender_id)
+           where r.feed = %s and r.offender_id = any(%s)
            order by o.id for update of o""",
-        [feed, list(present)],
+        [feed, list(offender_ids)],
     ).fetchall()
+    _look_again(conn, [one.offender_id for one in found])
+    return found
 
 
-def present(conn: Connection, feed: str, offender_ids: Iterable[int]) -> None:
-    """Note that a snapshot has these; those of whom that is known already cost nothing."""
-    # Not in one query: while it inserts, it would read over what it has inserted, again for each row.
-    known = {
-        offender_id
-        for (offender_id,) in conn.execute(
-            "select offender_id from roster where feed = %s and missing_since is null", [feed]
-        )
-    }
+def present(conn: Connection, feed: str, digests: Mapping[int, bytes | None]) -> None:
+    """Note that a snapshot has these offenders; None: their next row is to be looked at, though it be the same."""
+    _look_again(conn, [offender_id for offender_id, digest in digests.items() if digest is None])
     conn.execute(
-        """insert into roster (feed, offender_id) select %s, unnest(%s::bigint[])
-           on conflict (feed, offender_id) do update set missing_since = null""",
-        [feed, sorted(set(offender_ids) - known)],
+        """insert into roster (feed, offender_id, digest) select %s, * from unnest(%s::bigint[], %s::bytea[])
+           on conflict (feed, offender_id) do update set missing_since = null, digest = excluded.digest""",
+        [feed, list(digests), list(digests.values())],
     )
+
+
+def came(conn: Connection, feed: str, *, at: datetime) -> None:
+    """Note when a snapshot came: whoever has a digest now was said then to be as is known."""
+    conn.execute(
+        """insert into snapshot values (%s, %s)
+           on conflict (feed) do update set at = greatest(snapshot.at, excluded.at)""",
+        [feed, at],
+    )
+
+
+def _look_again(conn: Connection, offender_ids: list[int]) -> None:
+    conn.execute("select look_again(%s)", [offender_ids])
 
 
 def first_missing(conn: Connection, feed: str, offender_ids: Iterable[int], *, since: datetime) -> None:

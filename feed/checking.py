@@ -29,13 +29,13 @@ def read(name: str, source: BinaryIO, rules: Rules) -> File:
 
     Raises Refused with every mistake in it, if more rows are wrong than the feed allows to be put aside.
     """
-    seen = _Seen(name)
+    seen = Seen(name)
     for item in FORMATS[rules.format].read(name, source, rules):
         seen.take(item)
     return seen.file(rules.quarantine)
 
 
-class _Seen:
+class Seen:
     """The rows of a file so far, and which of them contradict each other."""
 
     def __init__(self, name: str) -> None:
@@ -52,6 +52,14 @@ class _Seen:
             self._take_bad(item)
         elif isinstance(item, Record):
             self._compare(item)
+
+    def pass_over(self, rows: int) -> None:
+        """So many rows hold no mistake and contradict no other: they need not be compared."""
+        self._rows += rows
+
+    def is_too_wrong(self, share: float, rows: int) -> bool:
+        """Whether the file, of so many rows, cannot but be refused."""
+        return len(self._bad) + self._unkept > min(share * rows, MOST_ASIDE)
 
     def file(self, share: float) -> File:
         """What was read. Raises Refused where too much of it is wrong."""

@@ -3,44 +3,65 @@
 A snapshot and a file of changes look the same; what differs is what it means that somebody is not in it.
 """
 
+import csv
+import io
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
 from typing import BinaryIO
 
-from feed.cells import Wrong
+from feed.cells import Wrong, one_line
 from feed.custody import FIELDS, OPTIONAL, REQUIRED, STATUSES, custody_record, in_our_words, number_of
 from feed.records import Bad, CustodyRecord, Refused, Rules
-from feed.table import columns, rows
+from feed.table import Columns, columns, raw_rows
 
 __all__ = ["FIELDS", "STATUSES", "read"]
 
 
-def read(name: str, source: BinaryIO, rules: Rules) -> Iterator[CustodyRecord | Bad]:
-    """Read row by row. Raises Refused where the header is wrong, or the rest is no CSV."""
+@dataclass(frozen=True)
+class Table:
+    """A custody file whose header was read. ``rows``: number, cells and text of each, as they stand."""
+
+    name: str
+    rules: Rules
+    header: Columns
+    rows: Iterator[tuple[int, list[str], str]]
+
+    def record(self, number: int, cells: list[str]) -> CustodyRecord | Bad:
+        """What a row says."""
+        cells = [one_line(cell) for cell in cells]
+        fields = self.header.fields(cells)
+        try:
+            self.header.check_width(cells)
+            return custody_record(number, fields, self.rules, self.header.called)
+        except Wrong as wrong:
+            # In a row that is too short or too long, a cell need not stand under its own name.
+            whose = number_of(fields) if len(cells) == self.header.width else ""
+            return Bad.because(f"{self.name}, row {number}", number, wrong.mistakes, fields, whose)
+
+
+def opened(name: str, source: BinaryIO, rules: Rules) -> Table:
+    """Read the header. Raises Refused where it is wrong; ``rows`` do where the rest is no CSV."""
     rules = in_our_words(rules)
-    table = rows(name, source, rules.encoding)
+    table = raw_rows(name, source, rules.encoding)
     required = [field for field in REQUIRED if field != "agency" or not rules.agency]
     optional = OPTIONAL if "agency" in required else ("agency", *OPTIONAL)
     first = next(table, None)
     if first is None:
         names = ",".join(str(rules.columns.get(field, field)) for field in required if field not in rules.always)
         raise Refused([f"{name}: is empty; its first line must be {names}"])
-    place, cells = first
-    header, is_header = columns(cells, required, optional, rules, f"{name}, row {place}")
-    if not is_header:
-        table = _beginning_with(first, table)
-    for number, cells in table:
-        fields = header.fields(cells)
-        try:
-            header.check_width(cells)
-            yield custody_record(number, fields, rules, header.called)
-        except Wrong as wrong:
-            # In a row that is too short or too long, a cell need not stand under its own name.
-            whose = number_of(fields) if len(cells) == header.width else ""
-            yield Bad.because(f"{name}, row {number}", number, wrong.mistakes, fields, whose)
+    place, cells, _ = first
+    header, is_header = columns(list(map(one_line, cells)), required, optional, rules, f"{name}, row {place}")
+    return Table(name, rules, header, table if is_header else chain([first], table))
 
 
-def _beginning_with(
-    first: tuple[int, list[str]], table: Iterator[tuple[int, list[str]]]
-) -> Iterator[tuple[int, list[str]]]:
-    yield first
-    yield from table
+def read(name: str, source: BinaryIO, rules: Rules) -> Iterator[CustodyRecord | Bad]:
+    """Read row by row. Raises Refused where the header is wrong, or the rest is no CSV."""
+    table = opened(name, source, rules)
+    for number, cells, _ in table.rows:
+        yield table.record(number, cells)
+
+
+def cells(text: str) -> list[str]:
+    """The cells of the text of a row."""
+    return next(csv.reader(io.StringIO(text, newline=""), strict=True))

@@ -11,7 +11,6 @@ from db import held, retractions, staff
 from db.held import Held
 from db.pool import Database
 from db.retractions import Extent
-from feed.checking import read
 from feed.guard import is_small
 from feed.retraction import retract
 from feed.run import Report, Run, keep_counts, one_at_a_time, take_effect
@@ -90,7 +89,7 @@ def _is_left(conn: Connection, this: Held, *, settings: Settings, now: datetime)
     is_left = False
     with conn.transaction() as effect:
         rest = _apply(conn, this, settings=settings, now=now)
-        is_left = bool(rest.lines or held.reported(conn, this.id))
+        is_left = bool(rest.events or held.reported(conn, this.id))
         if is_left:
             raise Rollback(effect)
     return is_left
@@ -201,9 +200,8 @@ def _apply(
     if this.outcome not in ("held", "rejected"):
         return Report(run_id=this.id)
     rules = feeds.rules(settings, this.feed, now)
-    file = read(this.file, BytesIO(held.content(conn, this.id)), rules)
     run = Run(conn, this.id, this.sha256, rules, this.started_at, now, settings, only, reported)
-    report = take_effect(run, file, this.file, progress)
+    report = take_effect(run, BytesIO(held.content(conn, this.id)), this.file, progress)
     if keep:
         keep_counts(run, report)
     return report

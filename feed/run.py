@@ -2,21 +2,23 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
+from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
 from psycopg import Connection, Rollback
 
-from db import custody, feed_runs, held, rosters
-from db.custody import Custody, Details, Event, Offender
+from db import custody, feed_runs, held, registrations, rosters
+from db.custody import Custody, Details, Event, Happened, Latest, Offender
 from db.held import Changed
 from db.pool import Database, take_time
 from dialer import policy
-from feed import court
-from feed.checking import opened, read
+from feed import court, sieve
+from feed.checking import MOST_MISTAKES, Seen, opened, read
 from feed.compare import (
     KINDS,
     MISSING,
@@ -31,11 +33,13 @@ from feed.compare import (
     says_again,
 )
 from feed.guard import OUT, excess
-from feed.records import Bad, CustodyRecord, File, Record, Refused, Rules
+from feed.records import Bad, CourtRecord, CustodyRecord, File, Record, Refused, Rules
+from feed.sieve import Sieve
 from movans.settings import Settings
 
 _ONE_AT_A_TIME = 0x46454544  # "FEED": two imports at once would both find a new offender missing
-CHUNK = 500  # rows between two reports of progress
+CHUNK = 2000  # rows that take effect together; after each so many it is told how far it is
+MOST_LINES = 1000  # changes that are kept to be shown; the others are counted
 SNAPSHOT = "custody snapshot"  # the format that says of who is not in it that they are not there
 
 
@@ -57,18 +61,36 @@ class Disagreeing:
 
 
 @dataclass
+class Effect:
+    """What changed alike at a facility: of how many people, and how many notifications it makes."""
+
+    people: int = 0
+    notifications: int = 0
+
+
+@dataclass
 class Report:
     rows: int = 0
     repeated: int = 0
     other_bookings: int = 0
     unchanged: int = 0
     again: Counter[str] = field(default_factory=Counter)  # rows that say again what a person has withdrawn, or rejected
-    lines: list[Line] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)  # the first of what changed
+    events: int = 0  # all that changed
+    effects: dict[tuple[str, str], Effect] = field(default_factory=dict)  # by what changed and the facility
+    kinds: Counter[str] = field(default_factory=Counter)
+    notifications: int = 0
+    let_go: int = 0  # who is out, as rows say that told nothing of it before
+    listed: int = 0  # who is known for the first time
+    changed: list[Changed] = field(default_factory=list)  # all that changed but those
     quarantined: Sequence[Bad] = ()
     strangers: int = 0  # court dates of people whom no jail has told us of
     disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number
     missing: Sequence[int] = ()  # offenders who are not in a snapshot and were in the one before
     unnamed: int = 0  # rows of a snapshot that were put aside and may be anybody's, so that nobody is missing in it
+    told_of: int = 0  # of how many offenders rows say something new
+    places: set[tuple[str, str]] = field(default_factory=set)  # agency and facility of what changed
+    agencies: set[str] = field(default_factory=set)  # whose rows were looked at
     passed_over: int = 0  # rows that were not let through
     said_again: set[int] = field(default_factory=set)  # events that went out unconfirmed, and a row says too
     people: int = 0  # registrants who will be called
@@ -77,33 +99,45 @@ class Report:
     held: Sequence[str] = ()  # why nothing of it took effect; empty: it did
 
     @property
-    def notifications(self) -> int:
-        return sum(line.notifications for line in self.lines)
-
-    @property
     def releases(self) -> int:
         """What went out unconfirmed and is said again included: it is not less to be believed than the first time."""
-        made = sum(line.change.what == "news" and line.change.kind in OUT for line in self.lines)
-        return made + len(self.said_again)
-
-    @property
-    def listed(self) -> int:
-        """Who is known for the first time."""
-        return sum(line.change.what == "news" and line.change.kind == "listed" for line in self.lines)
+        return self.let_go + len(self.said_again)
 
     @property
     def changes(self) -> int:
         """All but who was listed for the first time."""
-        return len(self.lines) - self.listed + len(self.said_again)
+        return self.events - self.listed + len(self.said_again)
 
     @property
     def touched(self) -> int:
         """Of how many offenders there is something new."""
-        return len({line.record.about for line in self.lines if line.record.row}) + len(self.missing)
+        return self.told_of + len(self.missing)
 
-    @property
-    def kinds(self) -> Counter[str]:
-        return Counter(line.change.kind if line.change.what == "news" else "amended" for line in self.lines)
+    def add(self, lines: Collection[Line]) -> None:
+        """Add what changed; of nobody of these was anything added before."""
+        self.lines += list(lines)[: MOST_LINES - len(self.lines)]
+        self.events += len(lines)
+        self.told_of += len({line.record.about for line in lines if line.record.row})
+        for line in lines:
+            change, record = line.change, line.record
+            is_news = change.what == "news"
+            effect = self.effects.setdefault(
+                (change.kind if is_news else f"{change.kind}: corrected", record.where), Effect()
+            )
+            effect.people += 1
+            effect.notifications += line.notifications
+            kind = change.kind if is_news else "amended"
+            self.kinds[kind] += 1
+            self.notifications += line.notifications
+            self.let_go += is_news and change.kind in OUT
+            status = ""
+            if isinstance(record, CustodyRecord):
+                status = record.custody.status
+                self.places.add((record.agency, record.where))
+            if kind == "listed":
+                self.listed += 1
+            else:
+                self.changed.append(Changed(record.agency, record.number, kind, status, record.when))
 
 
 @dataclass(frozen=True)
@@ -117,14 +151,15 @@ class _Known:
 
 @dataclass(frozen=True)
 class _Before:
-    """What there was before a run, which is measured against it; ``usual`` and ``lately`` by the names of measures."""
+    """What there was before a run, which is measured against it: in custody, and registrations, by agency."""
 
-    population: int
-    registrations: int
+    reach: dict[str, tuple[int, int]]
     on_roster: int
-    is_first: bool  # nothing that came this way has taken effect before
-    usual: dict[str, float]
-    lately: dict[str, int]
+
+    def among(self, agencies: Collection[str]) -> tuple[int, int]:
+        """How many these agencies have in custody, and how many live registrations there are for their offenders."""
+        held, registrations = zip((0, 0), *(self.reach[agency] for agency in agencies), strict=True)
+        return sum(held), sum(registrations)
 
 
 @dataclass(frozen=True)
@@ -141,6 +176,7 @@ class Run:
     only: frozenset[str] | None = None  # kinds of events that may take effect, and nothing else; None: all
     reported: bool = False  # what takes effect is to be told as not yet confirmed
     unconfirmed: frozenset[int] = frozenset()  # events that went out so, of the runs that this one overtakes
+    rejected: Collection[tuple[str, str, str, datetime]] = ()  # what a person has said that it shall not take effect
 
     def lets_through(self, kind: str) -> bool:
         return self.only is None or kind in self.only
@@ -175,15 +211,14 @@ def run(
         sha256 = hashlib.file_digest(source, "sha256").hexdigest()
         source.seek(0)
         try:
-            file = read(path.name, source, rules)
             with db.connection() as conn:
                 one_at_a_time(conn)
                 run_id = feed_runs.add(conn, path.name, sha256, "applied", feed=rules.feed, now=rules.now)
                 this = Run(conn, run_id, sha256, rules, rules.now, rules.now, settings)
                 out = held.unconfirmed(conn, rules.feed, sha256, before=run_id, is_snapshot=this.is_snapshot)
                 this = replace(this, unconfirmed=out)
-                report = _guarded(this, file, path.name, progress)
-                feed_runs.of_agencies(conn, run_id, {record.agency for record in (*file.custody, *file.court)})
+                report = _guarded(this, source, path.name, progress)
+                feed_runs.of_agencies(conn, run_id, report.agencies)
                 if not report.held:
                     held.confirm(conn, report.said_again)
                 since = held.overtake(conn, rules.feed, sha256, by=run_id, is_snapshot=this.is_snapshot, now=this.now)
@@ -209,15 +244,28 @@ def one_at_a_time(conn: Connection) -> None:
 
 
 def take_effect(
-    run: Run, file: File, name: str, progress: Callable[[int, int], None] = lambda _done, _rows: None
+    run: Run, source: BinaryIO, name: str, progress: Callable[[int, int], None] = lambda _done, _rows: None
 ) -> Report:
-    """Apply what was read of a file, as far as the run lets it through."""
+    """Apply a file, as far as the run lets it through. Raises Refused where it has mistakes; then undo all of it."""
+    report = Report(agencies={run.rules.agency} if run.rules.agency else set())
+    run = replace(run, rejected=held.rejected(run.conn, run.rules.agencies))
+    if run.rules.format in sieve.FORMATS:
+        _apply_rows(run, Sieve(run.conn, name, source, run.rules), name, report, progress)
+    else:
+        file = read(name, source, run.rules)
+        _count(report, file)
+        _apply(run, file.custody, name, report)
+        _apply_court(run, file.court, report)
+        progress(file.rows, file.rows)
     if run.only is None:  # else the rest is to come, or not
-        feed_runs.put_aside(run.conn, run.id, [(bad.row, bad.mistakes, bad.given) for bad in file.quarantined])
-    report = _apply(run, file, name, progress)
-    _apply_court(run, file, report)
+        feed_runs.put_aside(run.conn, run.id, [(bad.row, bad.mistakes, bad.given) for bad in report.quarantined])
     report.run_id, report.people = run.id, feed_runs.people(run.conn, run.id, now=run.now)
     return report
+
+
+def _count(report: Report, file: File) -> None:
+    report.rows, report.repeated, report.other_bookings = file.rows, file.repeated, file.other_bookings
+    report.quarantined = file.quarantined
 
 
 def keep_counts(run: Run, report: Report) -> None:
@@ -225,54 +273,55 @@ def keep_counts(run: Run, report: Report) -> None:
         run.conn,
         run.id,
         rows=report.rows,
-        events=len(report.lines),
+        events=report.events,
         releases=report.releases,
         changes=report.changes,
         notifications=report.notifications,
     )
 
 
-def _guarded(run: Run, file: File, name: str, progress: Callable[[int, int], None]) -> Report:
+def _guarded(run: Run, source: BinaryIO, name: str, progress: Callable[[int, int], None]) -> Report:
     """Let a file take effect and undo that again where it is more than the guard lets through."""
-    before = _before(run, file)
+    before = _before(run)
     report = Report()
     with run.conn.transaction() as effect:
-        report = take_effect(run, file, name, progress)
-        report.population = before.population
-        report.held = _excesses(run, report, before)
+        report = take_effect(run, source, name, progress)
+        _measure(run, report, before)
         if report.held:
             raise Rollback(effect)
     keep_counts(run, report)
     return report
 
 
-def _before(run: Run, file: File) -> _Before:
-    conn, feed = run.conn, run.rules.feed
-    # A file by hand may be of any agency, but it is measured against those of whom it speaks.
-    agencies = run.rules.agencies if feed else {record.agency for record in (*file.custody, *file.court)}
-    population, registrations = feed_runs.reach(conn, agencies)
+def _before(run: Run) -> _Before:
+    agencies = [run.rules.agency] if run.rules.agency else run.rules.agencies
     return _Before(
-        population,
-        registrations,
-        on_roster=rosters.size(conn, feed),
-        is_first=feed_runs.last_applied(conn, feed, agencies=agencies, before=run.id) is None,
-        usual=feed_runs.usual(conn, feed, agencies=agencies, before=run.id),
-        lately=feed_runs.lately(conn, feed, agencies=agencies, before=run.id, now=run.now),
+        {agency: feed_runs.reach(run.conn, [agency]) for agency in agencies}, rosters.size(run.conn, run.rules.feed)
     )
 
 
-def _excesses(run: Run, report: Report, before: _Before) -> Sequence[str]:
-    """Why a person must look at what a run does; empty where none needs to."""
-    guard, held_now = run.settings.guard_of(run.rules.feed), before.population
+def _measure(run: Run, report: Report, before: _Before) -> None:
+    """Note why a person must look at what a run does; nothing where none needs to.
+
+    A file by hand may be of any agency, but it is measured against those of whom it speaks.
+    """
+    conn, feed, agencies = run.conn, run.rules.feed, report.agencies
+    guard = run.settings.guard_of(feed)
+    report.population, registrations = before.among(agencies)
+    usual = feed_runs.usual(conn, feed, agencies=agencies, before=run.id)
+    lately = feed_runs.lately(conn, feed, agencies=agencies, before=run.id, now=run.now)
     measures = [
-        ("releases", report.releases, guard.releases, held_now, "in custody"),
-        ("changes", report.changes, guard.changes, held_now, "in custody"),
-        ("notifications", report.notifications, guard.notifications, before.registrations, "registrations"),
+        ("releases", report.releases, guard.releases, report.population, "in custody"),
+        ("changes", report.changes, guard.changes, report.population, "in custody"),
+        ("notifications", report.notifications, guard.notifications, registrations, "registrations"),
         ("missing", len(report.missing), guard.missing, before.on_roster, "in the last snapshot"),
     ]
-    if not before.is_first:  # then they may be the people whom we know, by new numbers: nobody would hear of them again
-        measures.append(("listed", report.listed, guard.changes, held_now + report.listed, "in custody by then"))
-    return [
+    # Where others were told of before, these may be the same, by new numbers: nobody would hear of them again.
+    if feed_runs.last_applied(conn, feed, agencies=agencies, before=run.id):
+        measures.append(
+            ("listed", report.listed, guard.changes, report.population + report.listed, "in custody by then")
+        )
+    report.held = [
         says
         for what, count, limit, among, of in measures
         if (
@@ -280,28 +329,26 @@ def _excesses(run: Run, report: Report, before: _Before) -> Sequence[str]:
                 what,
                 count,
                 limit,
-                lately=before.lately.get(what, 0),
+                lately=lately.get(what, 0),
                 among=among,
                 of=of,
                 times=guard.times,
-                usual=before.usual.get(what),
+                usual=usual.get(what),
             )
         )
     ]
 
 
 def _hold(run: Run, report: Report, content: bytes, since: datetime) -> None:
-    records = [line.record for line in report.lines]
-    places = {(record.agency, record.where) for record in records if isinstance(record, CustodyRecord)}
     # Who is moved by it is still known to be where they were, and whose court date it is, in their jail.
-    known = custody.places_of(run.conn, {(record.agency, record.number) for record in records})
+    known = custody.places_of(run.conn, {(change.agency, change.number) for change in report.changed})
     held.hold(
         run.conn,
         run.id,
         content,
         list(report.held),
-        places | known | custody.places(run.conn, report.missing),
-        map(_changed, report.lines),
+        report.places | known | custody.places(run.conn, report.missing),
+        report.changed,
         touched=report.touched,
         population=report.population,
         since=since,
@@ -316,55 +363,170 @@ def _tell_of_rejected(run: Run, report: Report) -> None:
         held.rejected_no_more(run.conn, run.rules.feed, now=run.now)
 
 
-def _changed(line: Line) -> Changed:
-    status = line.record.custody.status if isinstance(line.record, CustodyRecord) else ""
-    kind = line.change.kind if line.change.what == "news" else "amended"
-    return Changed(line.record.agency, line.record.number, kind, status, line.record.when)
+def _apply_rows(run: Run, rows: Sieve, name: str, report: Report, progress: Callable[[int, int], None]) -> None:
+    """Apply the rows that can be news, so many at a time, and then note who is missing."""
+    seen, refused = Seen(name), list[str]()
+    absent = rows.absent() if run.is_snapshot else set[int]()
+    for records, digests in _chunks(run, rows, seen, report, progress):
+        try:
+            if refused:
+                _checked(run, records, name)
+            elif not seen.is_too_wrong(run.rules.quarantine, rows.rows):
+                absent.difference_update(_apply(run, records, name, report, digests))
+        except Refused as error:
+            refused.extend(error.mistakes[: MOST_MISTAKES - len(refused)])
+    if refused:
+        raise Refused(refused)
+    if run.is_snapshot and run.lets_through(KINDS[MISSING]):
+        _apply_missing(run, absent - _in_rows_aside(run, report), report)
+        if run.only is None:
+            rosters.came(run.conn, run.rules.feed, at=run.told_at)
 
 
-def _apply(run: Run, file: File, name: str, progress: Callable[[int, int], None]) -> Report:
-    """Apply row by row, in the order of their times, but first those that correct an event by its id.
+def _chunks(
+    run: Run, rows: Sieve, seen: Seen, report: Report, progress: Callable[[int, int], None]
+) -> Iterator[tuple[list[CustodyRecord], dict[int, bytes]]]:
+    """The rows that can be news, with the digests of those that are the only ones of their offenders.
+
+    The last has all that belong together; before it the file is judged as a whole. Raises Refused. The others can be
+    applied in whatever order: one offender's rows have nothing to do with another's.
+    """
+    alone, digests = list[CustodyRecord](), dict[int, bytes]()
+    skipped = rows.rows - rows.many_to_look_at
+    seen.pass_over(skipped)
+    for looked_at, (said, digest, together) in enumerate(rows.to_look_at(), start=1):
+        if together or isinstance(said, Bad):
+            seen.take(said)
+        else:
+            seen.pass_over(1)
+            alone.append(said)
+            digests[said.row] = digest
+        if len(alone) == CHUNK:
+            yield alone, digests
+            alone, digests = [], {}
+        if looked_at % CHUNK == 0:
+            progress(skipped + looked_at, rows.rows)
+    file = seen.file(run.rules.quarantine)
+    _count(report, file)
+    if run.only is None:
+        report.unchanged += skipped
+    else:
+        report.passed_over += skipped
+    yield [*alone, *file.custody], digests
+    if rows.many_to_look_at % CHUNK or not rows.many_to_look_at:
+        progress(rows.rows, rows.rows)
+
+
+def _apply(
+    run: Run,
+    records: Sequence[CustodyRecord],
+    name: str,
+    report: Report,
+    digests: Mapping[int, bytes] = MappingProxyType({}),
+) -> Collection[int]:
+    """Apply rows in the order of their times, but first those that correct an event by its id; return whose they are.
 
     So what is new is compared with times that hold. Who only stayed as they were is noted at the end, at once.
-    The offenders are locked meanwhile and registrations wait, so a row that is no news costs no query of its own.
+    The offenders are locked meanwhile, and registrations wait. ``digests``: of the rows that no other one belongs to.
     """
-    report = Report(file.rows, file.repeated, file.other_bookings, quarantined=file.quarantined)
-    known = _lock_all(run.conn, file.custody)
-    _check_event_ids(run.conn, file.custody, known, name)
-    corrections = _corrections(file.custody, known)
-    _check_latest(corrections, known, name, run.zone)
-    corrected = {record.row for record, _ in corrections}
-    in_order = sorted(file.custody, key=lambda record: (record.row not in corrected, record.custody.since))
+    known, corrected = _checked(run, records, name)
+    in_order = sorted(records, key=lambda record: (record.row not in corrected, record.custody.since))
+    lines: dict[int, list[Line]] = {}
     as_they_were: set[int] = set()
-    rejected = held.rejected(run.conn, {record.agency for record in file.custody})
-    for done, record in enumerate(in_order, start=1):
-        key = (record.agency, record.number)
-        here = known.get(key)
-        if run.is_snapshot and here:
-            record = _as_seen(run, here, record)
+    for turn in _turns(in_order):
+        lines |= _apply_turn(run, turn, known, as_they_were, report)
+    report.add([line for place in sorted(lines) for line in lines[place]])
+    report.agencies |= {record.agency for record in records}
+    found = [(here.offender.id, record) for record in records if (here := known.get((record.agency, record.number)))]
+    if run.is_snapshot and run.lets_through(KINDS[MISSING]):
+        present: dict[int, bytes | None] = {}
+        for offender_id, record in found:
+            settled = run.only is None and _is_settled(run, known[record.agency, record.number], record)
+            present[offender_id] = digests.get(record.row) if settled else None
+        rosters.present(run.conn, run.rules.feed, present)
+        as_they_were -= {offender_id for offender_id, digest in present.items() if digest}
+    custody.heard_of(run.conn, as_they_were, now=run.told_at)
+    return {offender_id for offender_id, _ in found}
+
+
+def _apply_turn(
+    run: Run,
+    turn: Sequence[tuple[int, CustodyRecord]],
+    known: dict[tuple[str, str], _Known],
+    as_they_were: set[int],
+    report: Report,
+) -> dict[int, list[Line]]:
+    """Apply rows with their places, each of another offender; return what changed.
+
+    From then on ``known`` says what is known. Who is as they were is added to those ``as_they_were``.
+    """
+    changed: dict[int, tuple[CustodyRecord, Change]] = {}
+    people: dict[int, Latest] = {}
+    anew: list[CustodyRecord] = []
+    for place, told in turn:
+        here = known.get((told.agency, told.number))
+        record = _as_seen(run, here, told) if run.is_snapshot and here else told
         _note_disagreement(run, report, record, here)
-        change = _means(record, here, rejected)
+        change = _means(run, record, here)
         _note_said_again(run, report, record, here, change)
         if run.only is not None and not (change.what == "news" and run.lets_through(change.kind)):
             report.passed_over += 1
         elif change.what in ("withdrawn", "rejected"):
             report.again[change.what] += 1
         elif here is None or change.what != "unchanged":
-            known[key], lines = _apply_change(run, here, record, change)
-            report.lines += lines
+            changed[place] = record, change
+            anew.append(record)
         else:
             report.unchanged += 1
-            if record.custody.since >= here.offender.since or (run.is_snapshot and _is_now(record, here.offender)):
-                if run.told_at >= here.offender.known_at:  # else it was held, and something newer came meanwhile
-                    as_they_were.add(here.offender.id)
-                known[key] = replace(here, offender=_apply_person(run, here.offender, record))
-        if done % CHUNK == 0 or done == len(file.custody):
-            progress(done, len(file.custody))
-    custody.heard_of(run.conn, as_they_were, now=run.told_at)
-    if run.is_snapshot and run.lets_through(KINDS[MISSING]):
-        present_ids = {here.offender.id for here in known.values()}
-        _apply_missing(run, present_ids | _in_rows_aside(run, file, report), report)
-    return report
+            if not _is_of_now(run, record, here.offender):
+                continue
+            if run.told_at >= here.offender.known_at:  # else it was held, and something newer came meanwhile
+                as_they_were.add(here.offender.id)
+            if person := _corrected_person(run, here.offender, record):
+                people[here.offender.id] = person
+                anew.append(record)
+    lines = _apply_changes(run, list(changed.values()), known)
+    custody.update_all(run.conn, people)
+    known |= _lock_all(run.conn, anew)
+    return dict(zip(changed, lines, strict=True))
+
+
+def _turns(in_order: Sequence[CustodyRecord]) -> Iterable[list[tuple[int, CustodyRecord]]]:
+    """The rows with their places, in turns: of each offender the first, then of each that has one the second…"""
+    turns: list[list[tuple[int, CustodyRecord]]] = []
+    had = Counter[str]()
+    for place, record in enumerate(in_order):
+        if had[record.about] == len(turns):
+            turns.append([])
+        turns[had[record.about]].append((place, record))
+        had[record.about] += 1
+    return turns
+
+
+def _checked(run: Run, records: Sequence[CustodyRecord], name: str) -> tuple[dict[tuple[str, str], _Known], set[int]]:
+    """What is known of whom rows speak of, locked, and the rows that correct an event by its id. Raises Refused."""
+    known = _lock_all(run.conn, records)
+    _check_event_ids(run.conn, records, known, name)
+    corrections = _corrections(records, known)
+    _check_latest(corrections, known, name, run.zone)
+    return known, {record.row for record, _ in corrections}
+
+
+def _is_settled(run: Run, here: _Known, record: CustodyRecord) -> bool:
+    """Whether a row would be no news if it came once more, nor anything else that is to be told or noted again."""
+    offender = here.offender
+    return (
+        _as_seen(run, here, record) is record
+        and not disagrees(record.custody, here.history)
+        and _means(run, record, here).what == "unchanged"
+        and _is_of_now(run, record, offender)
+        and _corrected_person(run, offender, record) is None
+    )
+
+
+def _is_of_now(run: Run, record: CustodyRecord, offender: Offender) -> bool:
+    """Whether a row without news says what holds, and so as of when it holds."""
+    return record.custody.since >= offender.since or (run.is_snapshot and _is_now(record, offender))
 
 
 def _note_disagreement(run: Run, report: Report, record: CustodyRecord, here: _Known | None) -> None:
@@ -383,12 +545,12 @@ def _note_said_again(run: Run, report: Report, record: CustodyRecord, here: _Kno
             report.said_again.add(event.id)
 
 
-def _means(record: CustodyRecord, here: _Known | None, rejected: Collection[tuple[str, str, str, datetime]]) -> Change:
+def _means(run: Run, record: CustodyRecord, here: _Known | None) -> Change:
     if here and says_again(record.custody, here.withdrawn, record.event_id):
         return Change("withdrawn")
     change = compare(record.custody, here.history if here else [], record.event_id)
     same = (record.agency, record.number, record.custody.status, record.custody.since)
-    return Change("rejected") if change.what == "news" and same in rejected else change
+    return Change("rejected") if change.what == "news" and same in run.rejected else change
 
 
 def _as_seen(run: Run, here: _Known, record: CustodyRecord) -> CustodyRecord:
@@ -402,68 +564,77 @@ def _is_now(record: CustodyRecord, offender: Offender) -> bool:
     return (record.custody.status, record.custody.facility) == (offender.status, offender.facility)
 
 
-def _in_rows_aside(run: Run, file: File, report: Report) -> set[int]:
-    """Who stands in a snapshot by a row that was put aside: whatever is wrong with it, they are not missing."""
-    report.unnamed = sum(not bad.number for bad in file.quarantined)
-    numbers = {bad.number for bad in file.quarantined if bad.number}
-    return {offender.id for offender in custody.lock(run.conn, run.rules.agency, numbers).values()}
+def _in_rows_aside(run: Run, report: Report) -> set[int]:
+    """Note who stands in a snapshot by a row that was put aside, whatever is wrong with it: they are not missing."""
+    report.unnamed = sum(not bad.number for bad in report.quarantined)
+    numbers = {bad.number for bad in report.quarantined if bad.number}
+    there = {offender.id for offender in custody.lock(run.conn, run.rules.agency, numbers).values()}
+    rosters.present(run.conn, run.rules.feed, dict.fromkeys(there))
+    return there
 
 
-def _apply_missing(run: Run, present_ids: Collection[int], report: Report) -> None:
-    """Note who stands in a snapshot, and who is missing in it: for the second time running is news.
+def _apply_missing(run: Run, absent: Collection[int], report: Report) -> None:
+    """Note who is missing in a snapshot, of whom the roster has: for the second time running is news.
 
     The same bytes once more are the same snapshot. Where it is not known of whom a row is, it may be anybody's who
     seems to be missing: nobody is by that file.
     """
-    conn, feed = run.conn, run.rules.feed
-    rosters.present(conn, feed, present_ids)
     if report.unnamed:
         return
+    conn, feed = run.conn, run.rules.feed
+    gone = rosters.missing(conn, feed, absent)
     before = feed_runs.last_applied(conn, feed, before=run.id)
     if before is None or before.sha256 == run.sha256:
         return
-    gone = rosters.missing(conn, feed, present_ids)
     report.missing = [one.offender_id for one in gone if one.since is None or not one.elsewhere]
     first = [one.offender_id for one in gone if one.since is None]
     rosters.first_missing(conn, feed, first, since=before.started_at)
     # Who was first missing in this very snapshot, of which only some kinds took effect until now, is so once.
     again = [one for one in gone if one.since and one.since != before.started_at]
-    histories = custody.histories(conn, [one.offender_id for one in again])
-    withdrawn = custody.withdrawn(conn, histories)
-    for one in again:
-        offender = custody.get(conn, one.offender_id)
-        news = missing(offender.custody, offender.known_at, one.since, elsewhere=one.elsewhere)
-        if news:
-            record = CustodyRecord(0, offender.agency, offender.number, offender.person, news, "", {})
-            change = Change("news", KINDS[news.status])
-            here = _Known(offender, histories[offender.id], withdrawn.get(offender.id, ()))
-            report.lines += _apply_change(run, here, record, change)[1]
+    for start in range(0, len(again), CHUNK):
+        some = {one.offender_id: one for one in again[start : start + CHUNK]}
+        known = _known_of(conn, custody.get_all(conn, some))
+        changed: list[tuple[CustodyRecord, Change]] = []
+        for (agency, number), here in known.items():
+            one = some[here.offender.id]
+            if news := missing(here.offender.custody, here.offender.known_at, one.since, elsewhere=one.elsewhere):
+                record = CustodyRecord(0, agency, number, here.offender.person, news, "", {})
+                changed.append((record, Change("news", KINDS[news.status])))
+        report.add([line for lines in _apply_changes(run, changed, known) for line in lines])
     rosters.leave(conn, feed, [one.offender_id for one in again if not one.elsewhere])
 
 
-def _apply_court(run: Run, file: File, report: Report) -> None:
+def _apply_court(run: Run, records: Sequence[CourtRecord], report: Report) -> None:
     """Apply what a court calendar says, and add to the report what came of it."""
-    applied = court.apply(run.conn, run.id, file.court, only=run.only, now=run.now)
-    for news in applied.news:
-        made = policy.notify(run.conn, news.event_id, late=False, settings=run.settings, now=run.now)
-        report.lines.append(Line(news.record, Change("news", news.kind), made))
+    applied = court.apply(run.conn, run.id, records, only=run.only, now=run.now)
+    report.add(
+        [
+            Line(
+                news.record,
+                Change("news", news.kind),
+                policy.notify(run.conn, news.event_id, late=False, settings=run.settings, now=run.now),
+            )
+            for news in applied.news
+        ]
+    )
+    report.agencies |= {record.agency for record in records}
     report.unchanged += applied.unchanged
     report.passed_over += applied.passed_over
     report.strangers = applied.strangers
 
 
-def _lock_all(conn: Connection, records: Sequence[CustodyRecord]) -> dict[tuple[str, str], _Known]:
-    known: dict[tuple[str, str], _Known] = {}
-    for agency in sorted({record.agency for record in records}):
-        numbers = {record.number for record in records if record.agency == agency}
-        offenders = custody.lock(conn, agency, numbers)
-        histories = custody.histories(conn, [offender.id for offender in offenders.values()])
-        withdrawn = custody.withdrawn(conn, histories)
-        known |= {
-            (agency, number): _Known(found, histories[found.id], withdrawn.get(found.id, ()))
-            for number, found in offenders.items()
-        }
-    return known
+def _lock_all(conn: Connection, records: Iterable[CustodyRecord]) -> dict[tuple[str, str], _Known]:
+    numbers: dict[str, set[str]] = {}
+    for record in records:
+        numbers.setdefault(record.agency, set()).add(record.number)
+    locked = [custody.lock(conn, agency, numbers[agency]) for agency in sorted(numbers)]
+    return _known_of(conn, [offender for found in locked for offender in found.values()])
+
+
+def _known_of(conn: Connection, offenders: Collection[Offender]) -> dict[tuple[str, str], _Known]:
+    histories = custody.histories(conn, [offender.id for offender in offenders])
+    withdrawn = custody.withdrawn(conn, histories)
+    return {(one.agency, one.number): _Known(one, histories[one.id], withdrawn.get(one.id, ())) for one in offenders}
 
 
 def _check_event_ids(
@@ -535,81 +706,96 @@ def _local(at: datetime, zone: ZoneInfo) -> str:
     return at.astimezone(zone).isoformat(" ", "seconds")
 
 
-def _apply_change(run: Run, here: _Known | None, record: CustodyRecord, change: Change) -> tuple[_Known, list[Line]]:
-    """Keep what a row changed; return what is known from now on, and what to say of it.
+def _apply_changes(
+    run: Run, changed: Sequence[tuple[CustodyRecord, Change]], known: Mapping[tuple[str, str], _Known]
+) -> list[list[Line]]:
+    """Keep what rows changed, each of another offender; return what there is to say of each.
 
     What is known of an offender is always what the latest event says, whatever came late or was corrected.
     """
-    conn, now, made = run.conn, run.now, 0
-    known_at = max(run.told_at, here.offender.known_at) if here else run.told_at
-    if here:
-        offender = here.offender
-    else:
-        details = record.details_after(Details())
-        offender = custody.add(conn, record.agency, record.number, record.person, record.custody, details, now=known_at)
-    if change.event:
-        by_id = record.event_id == change.event.source_key
-        custody.amend(conn, change.event.id, record.custody, by_id=by_id)
-    else:
-        # A tab is in no agency's own event ids, so that these cannot be mistaken for one.
-        made_up = f"{record.number}\t{change.kind}\t{record.custody.since.isoformat()}"
-        event_id = custody.record(
-            conn,
-            offender.id,
-            change.kind,
-            record.custody,
-            source=record.agency,
-            source_key=own_key(record.event_id or made_up, here.withdrawn if here else ()),
-            feed_run_id=run.id,
-            reported=run.reported,
-            now=now,
-        )
-        made = policy.notify(conn, event_id, late=change.late, settings=run.settings, now=now)
-    history = custody.history(conn, offender.id)
-    if here:
-        latest = history[-1]
-        current = record.custody.since >= latest.effective_at  # else the row says nothing of the present
-        state = Custody(latest.status, latest.facility, latest.effective_at)
-        if current:
-            details = record.details_after(offender.details)
-            custody.update(conn, offender.id, record.person_after(offender.person), state, details, now=known_at)
-        else:
-            custody.update(conn, offender.id, offender.person, state, now=offender.known_at)
-        offender = custody.get(conn, offender.id)
-    known, lines = _Known(offender, history, here.withdrawn if here else ()), [Line(record, change, made)]
-    if change.apart:
-        known, later = _set_apart(run, known, record, change.apart)
-        lines.append(later)
-    return known, lines
-
-
-def _set_apart(run: Run, here: _Known, record: CustodyRecord, event: Event) -> tuple[_Known, Line]:
-    """Make two events of one, between whose times a row says something else: the later one is news by now."""
+    if not changed:
+        return []
     conn = run.conn
+    whose = {(record.agency, record.number): record for record, _ in changed}
+    new = {
+        key: Latest(record.person, record.custody, Details(**record.details), run.told_at)
+        for key, record in whose.items()
+        if key not in known
+    }
+    ids = {key: known[key].offender.id for key in whose if key in known} | custody.add_all(conn, new)
+    happened: list[Happened] = []
+    for record, change in changed:
+        offender_id, here = ids[record.agency, record.number], known.get((record.agency, record.number))
+        if change.event:
+            custody.amend(conn, change.event.id, record.custody, by_id=record.event_id == change.event.source_key)
+        else:
+            key = own_key(record.event_id or _made_up(record, change.kind), here.withdrawn if here else ())
+            happened.append(
+                Happened(offender_id, change.kind, record.custody, record.agency, key, run.id, reported=run.reported)
+            )
+    event_ids = iter(custody.record_all(conn, happened, now=run.now))
+    registered = registrations.of_offenders(conn, ids.values())
+    lines: list[list[Line]] = []
+    for record, change in changed:
+        event_id = None if change.event else next(event_ids)
+        made = 0
+        if event_id is not None and ids[record.agency, record.number] in registered:
+            made = policy.notify(conn, event_id, late=change.late, settings=run.settings, now=run.now)
+        lines.append([Line(record, change, made)])
+    histories = custody.histories(conn, [ids[key] for key in whose if key in known])
+    custody.update_all(
+        conn,
+        {
+            offender_id: _latest(run, known[key].offender, history[-1], whose[key])
+            for key in whose
+            if key in known and (history := histories[offender_id := ids[key]])
+        },
+    )
+    for (record, change), said in zip(changed, lines, strict=True):
+        if change.apart:
+            said.append(_set_apart(run, known[record.agency, record.number], record, change.apart))
+    return lines
+
+
+def _made_up(record: CustodyRecord, kind: str) -> str:
+    """A key for an event. A tab is in no agency's own ids, so that it cannot be mistaken for one."""
+    return f"{record.number}\t{kind}\t{record.custody.since.isoformat()}"
+
+
+def _set_apart(run: Run, before: _Known, record: CustodyRecord, event: Event) -> Line:
+    """Make two events of one, between whose times a row says something else: the later one is news by now."""
+    conn, offender_id = run.conn, before.offender.id
+    history = custody.history(conn, offender_id)
     after, kind = apart(event, record.custody)
+    later = replace(record, custody=after, event_id="")
     custody.set_apart(conn, event.id, record.custody.since)
-    made_up = f"{record.number}\t{kind}\t{after.since.isoformat()}"
     event_id = custody.record(
         conn,
-        here.offender.id,
+        offender_id,
         kind,
         after,
         source=record.agency,
-        source_key=own_key(made_up, [*here.history, *here.withdrawn]),
+        source_key=own_key(_made_up(later, kind), [*history, *before.withdrawn]),
         feed_run_id=run.id,
         now=run.now,
     )
-    late = here.history[-1].effective_at > after.since
+    late = history[-1].effective_at > after.since
     made = policy.notify(conn, event_id, late=late, settings=run.settings, now=run.now)
-    later = Line(replace(record, custody=after, event_id=""), Change("news", kind, late=late), made)
-    return replace(here, history=custody.history(conn, here.offender.id)), later
+    return Line(later, Change("news", kind, late=late), made)
 
 
-def _apply_person(run: Run, offender: Offender, record: CustodyRecord) -> Offender:
-    """Correct a name, a date of birth or one of the details."""
+def _latest(run: Run, offender: Offender, latest: Event, record: CustodyRecord) -> Latest:
+    """What holds of an offender whose latest event this is, after a row of theirs."""
+    state = Custody(latest.status, latest.facility, latest.effective_at)
+    if record.custody.since < latest.effective_at:  # the row says nothing of the present
+        return Latest(offender.person, state, offender.details, offender.known_at)
+    person, details = record.person_after(offender.person), record.details_after(offender.details)
+    return Latest(person, state, details, max(run.told_at, offender.known_at))
+
+
+def _corrected_person(run: Run, offender: Offender, record: CustodyRecord) -> Latest | None:
+    """What holds once a name, a date of birth or one of the details is corrected; None where there is nothing."""
     person, details = record.person_after(offender.person), record.details_after(offender.details)
     if (person, details) == (offender.person, offender.details):
-        return offender
-    known_at = max(run.told_at, offender.known_at)
-    custody.update(run.conn, offender.id, person, offender.custody, details, now=known_at)
-    return custody.get(run.conn, offender.id)
+        return None
+    return Latest(person, offender.custody, details, max(run.told_at, offender.known_at))

@@ -19,7 +19,7 @@ class _Lines:
     """The lines of a text, none longer than a row may be. Raises Refused, counting lines since the last ``fresh``."""
 
     def __init__(self, name: str, text: io.TextIOWrapper) -> None:
-        self._name, self._text, self._taken, self.row = name, text, 0, 1
+        self._name, self._text, self._taken, self._lines, self.row = name, text, 0, list[str](), 1
 
     def __iter__(self) -> Iterator[str]:
         while line := self._text.readline(LONGEST_ROW + 1):
@@ -27,10 +27,15 @@ class _Lines:
             if self._taken > LONGEST_ROW:
                 says = f"is longer than {LONGEST_ROW:,} signs; is a quote missing, or is it no text?"
                 raise Refused([f"{self._name}, row {self.row}: {says}"])
+            self._lines.append(line)
             yield line
+
+    def taken(self) -> str:
+        return self._lines[0] if len(self._lines) == 1 else "".join(self._lines)
 
     def fresh(self) -> None:
         self._taken, self.row = 0, self.row + 1
+        self._lines.clear()
 
 
 def rows(name: str, source: BinaryIO, encoding: str, what: str = "CSV", **form: Any) -> Iterator[tuple[int, list[str]]]:
@@ -38,14 +43,21 @@ def rows(name: str, source: BinaryIO, encoding: str, what: str = "CSV", **form: 
 
     ``form`` is csv.reader's, ``what`` its name. Raises Refused where it is no such text, once that row is reached.
     """
+    for number, cells, _ in raw_rows(name, source, encoding, what, **form):
+        yield number, [one_line(cell) for cell in cells]
+
+
+def raw_rows(
+    name: str, source: BinaryIO, encoding: str, what: str = "CSV", **form: Any
+) -> Iterator[tuple[int, list[str], str]]:
+    """As ``rows`` has them, but with their cells and their text as they stand."""
     codec = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
     text = io.TextIOWrapper(source, codec, newline="")
     lines = _Lines(name, text)
     try:
-        for number, row in enumerate(csv.reader(lines, strict=True, **form), start=1):
-            cells = [one_line(cell) for cell in row]
-            if any(cells):
-                yield number, cells
+        for number, cells in enumerate(csv.reader(lines, strict=True, **form), start=1):
+            if any(map(str.strip, cells)):
+                yield number, cells, lines.taken()
             lines.fresh()
     except csv.Error as error:
         mistake = f"row {lines.row}: is not {what} ({error}); is a quote missing or one too many?"

@@ -80,8 +80,8 @@ def approve(context: click.Context, run_id: int, only: tuple[str, ...], why: str
         would = _preview(db, house, run_id)
         if only:
             _check_kinds(db, only, would)
-            all_of_it, would = len(would.lines), _preview(db, house, run_id, only)
-            others = all_of_it - len(would.lines)
+            all_of_it, would = would.events, _preview(db, house, run_id, only)
+            others = all_of_it - would.events
             rest = f" The other {others:,} changes stay held." if others else ""
         for line in aside(would, is_held=True):
             err.print(line, markup=False, soft_wrap=True)
@@ -103,7 +103,7 @@ def _check_kinds(db: Database, only: Collection[str], would: Report) -> None:
     """Raises ClickException where there is not news of all of these kinds in the run, or went out of it unconfirmed."""
     with db.connection() as conn:
         kinds = held.reported_kinds(conn, would.run_id)
-    kinds |= {line.change.kind for line in would.lines if line.change.what == "news"}
+    kinds |= set(would.kinds) - {"amended"}
     if unknown := set(only) - kinds:
         says = f"run {would.run_id} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(kinds)) or 'nothing'}"
         raise click.ClickException(f"{says}. Nothing was approved.")

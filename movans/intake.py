@@ -65,7 +65,9 @@ class Intake:
             return
         work = self._next(now)
         if work:
-            self._working = Thread(target=self._do, args=(work,), daemon=True)  # ended half way, it has done nothing
+            self._working = Thread(
+                target=self._do_all, args=(work,), daemon=True
+            )  # ended half way, it has done nothing
             self._working.start()
 
     def _next(self, now: datetime) -> Callable[[], None] | None:
@@ -90,7 +92,13 @@ class Intake:
                 return lambda drop=drop, file=file: self.take(drop, file)
         return None
 
-    def _do(self, work: Callable[[], None]) -> None:
+    def _do_all(self, work: Callable[[], None] | None) -> None:
+        """Do this, and then whatever is to be done next: many feeds come at the same minute."""
+        while work and self._do(work):
+            work = self._next(self.clock())
+
+    def _do(self, work: Callable[[], None]) -> bool:
+        """Whether it went well."""
         try:
             work()
         except OperationalError as error:
@@ -99,6 +107,9 @@ class Intake:
         except Exception:
             log.exception("what was being done broke off")
             self._not_before = self.clock() + PAUSE
+        else:
+            return True
+        return False
 
     def take(self, drop: Drop, file: Path) -> None:
         """Import a file and move it aside, with a report. Raises OperationalError; then it is tried again.

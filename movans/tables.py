@@ -46,8 +46,8 @@ def changes(report: Report, zone: ZoneInfo, most: int = ROWS) -> Table:
             table, str(record.row or ""), f"{record.agency} {record.number}", name,
             what + (" (late)" if change.late else ""), record.where, _time(record.when, zone), str(line.notifications),
         )  # fmt: skip
-    if len(report.lines) > most:
-        _row(table, "…", f"and {len(report.lines) - most} more")
+    if report.events > most:
+        _row(table, "…", f"and {report.events - most} more")
     return table
 
 
@@ -136,12 +136,8 @@ def held_run(one: Held, zone: ZoneInfo) -> str:
 def held_changes(report: Report, zone: ZoneInfo) -> Group:
     """What a held run would do: by kind and facility, some of it, and how many would be called."""
     table = _table("It would make", "what", "facility", "people", "notifications")
-    found: dict[tuple[str, str], list[int]] = {}
-    for line in report.lines:
-        what = line.change.kind if line.change.what == "news" else f"{line.change.kind}: corrected"
-        found.setdefault((what, line.record.where), []).append(line.notifications)
-    for (what, facility), calls in sorted(found.items(), key=lambda one: (-len(one[1]), one[0])):
-        _row(table, what, facility, str(len(calls)), str(sum(calls)))
+    for (what, facility), effect in sorted(report.effects.items(), key=lambda one: (-one[1].people, one[0])):
+        _row(table, what, facility, str(effect.people), str(effect.notifications))
     missing = f"{len(report.missing)} are missing in it. " if report.missing else ""
     says = f"{missing}{'1 person' if report.people == 1 else f'{report.people:,} people'} would be called."
     return Group(table, changes(report, zone, most=SOME), Text(says))

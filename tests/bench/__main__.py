@@ -8,9 +8,9 @@ import sys
 import click
 
 from tests.bench import answer as answering
+from tests.bench import feeding, report, stopping
 from tests.bench import lookup as looking
 from tests.bench import memory as remembering
-from tests.bench import report, stopping
 from tests.bench import ring as ringing
 from tests.bench import storm as storming
 from tests.bench import talk as talking
@@ -56,6 +56,15 @@ def memory(calls: int, scripts: int) -> None:
 def lookup(offenders: int, seconds: float) -> None:
     """Time to find somebody among 10 million (about 10 minutes, and 14 GB of disk in TMPDIR)."""
     looking.run(offenders, seconds)
+
+
+@commands.command()
+@click.option("--people", type=click.IntRange(1000, 10_000_000), default=1_000_000, help="In the large snapshot.")
+@click.option("--jails", type=click.IntRange(1, 1000), default=feeding.JAILS, help="Whose feeds come at once.")
+@click.option("--each", type=click.IntRange(1, 10_000), default=500, help="People of each jail.")
+def feed(people: int, jails: int, each: int) -> None:
+    """Time to take in a snapshot of a million people, beside COPY, and of many feeds at once (about 6 minutes)."""
+    feeding.run(people, jails, each)
 
 
 @commands.command()

@@ -7,7 +7,7 @@ import pytest
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from db import retractions
+from db import custody, retractions
 from feed.retraction import retract
 from feed.run import SNAPSHOT, Report
 from movans import tables
@@ -121,8 +121,9 @@ def test_who_is_listed_again_is_told_so_and_the_row_is_as_old_as_ever(
     assert snapshot(3, "100234", "100561").kinds == {"listed_again": 1}
     assert told(shared) == [("no_longer_listed", "superseded", 0), ("listed_again", "open", 3)]
     assert snapshot(4, "100234", "100561", "100777").unchanged == 3
-    known = shared.execute("select status, known_at from offender where number = '100234'").fetchone()
-    assert known == ("in custody", NOON + 4 * HOUR)
+    known = custody.find(shared, "boone", "100234")
+    assert known
+    assert (known.status, known.known_at) == ("in custody", NOON + 4 * HOUR)
 
 
 def test_a_release_that_comes_later_is_the_newer_news(

@@ -82,6 +82,16 @@ def report(file: Path) -> str:
     return file.with_name(f"{file.name}.txt").read_text()
 
 
+def test_what_came_at_the_same_moment_is_taken_in_one_right_after_the_other(intake: Intake, tmp_path: Path):
+    for number in (1, 2, 3):
+        put(tmp_path, HEADER + row("in custody", number), f"jail{number}.csv")
+    intake.look()
+    until = time.monotonic() + 20
+    while len(aside(tmp_path, "done")) < 3:
+        assert time.monotonic() < until, "one is left, until somebody looks again"
+        time.sleep(0.01)
+
+
 def test_a_file_is_imported_and_lies_in_done_with_its_report(
     intake: Intake, shared: psycopg.Connection, tmp_path: Path
 ):
