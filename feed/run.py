@@ -294,10 +294,8 @@ def _guarded(run: Run, source: BinaryIO, name: str, progress: Callable[[int, int
 
 
 def _before(run: Run) -> _Before:
-    agencies = [run.rules.agency] if run.rules.agency else run.rules.agencies
-    return _Before(
-        {agency: feed_runs.reach(run.conn, [agency]) for agency in agencies}, rosters.size(run.conn, run.rules.feed)
-    )
+    reach = {agency: feed_runs.reach(run.conn, [agency]) for agency in run.rules.agencies}
+    return _Before(reach, rosters.size(run.conn, run.rules.feed))
 
 
 def _measure(run: Run, report: Report, before: _Before) -> None:

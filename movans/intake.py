@@ -65,9 +65,8 @@ class Intake:
             return
         work = self._next(now)
         if work:
-            self._working = Thread(
-                target=self._do_all, args=(work,), daemon=True
-            )  # ended half way, it has done nothing
+            # Ended half way, it has done nothing.
+            self._working = Thread(target=self._do_all, args=(work,), daemon=True)
             self._working.start()
 
     def _next(self, now: datetime) -> Callable[[], None] | None:

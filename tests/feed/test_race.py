@@ -119,7 +119,7 @@ def test_who_registers_while_it_changes_waits_and_hears_what_holds(
     shared.execute(
         """create function pause() returns trigger language plpgsql as
            $$ begin perform pg_advisory_xact_lock_shared(4711); return null; end $$;
-           create trigger pause after insert on notification execute function pause()"""
+           create trigger pause before update on offender execute function pause()"""
     )
     shared.execute("select pg_advisory_lock(%s)", [4711])
     changes.start()

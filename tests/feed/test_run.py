@@ -167,7 +167,7 @@ def test_a_failure_half_way_changes_nothing(
 
     with pytest.raises(KeyboardInterrupt):
         run(db, path, rules(), settings=SETTINGS, progress=stop_at_the_first)
-    assert everything(shared) == [[], [], []]
+    assert everything(shared) == [[], [], [], [], []]
     assert runs(shared) == []
     assert imports(row()).kinds == {"listed": 1}
 
