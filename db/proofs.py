@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from db import guard, registrations
 
 DAY = timedelta(days=1)
+PATIENCE = timedelta(minutes=5)  # for which it lets all others go first; who registers is told that it comes within ten
 CALLS_A_DAY = 3  # to one number, whoever leaves it how often: nobody is to be rung up by way of us
 
 

@@ -147,7 +147,7 @@ def test_racing_dialers_never_begin_more_calls_in_any_second_than_the_rate(
 
     race(database, 4, dial)
     assert most_in_a_second(invited) <= ceil(rate)
-    assert len(invited) >= 0.9 * 6 * rate
+    assert len(invited) >= 0.75 * 6 * rate  # what it costs depends on whose turn it is when
     begun = sorted(at for (at,) in shared.execute("select claimed_at from call_attempt"))
     assert min(after - before for before, after in pairwise(begun)) >= SECOND / rate
 
@@ -201,12 +201,15 @@ def test_the_lowest_priority_goes_first_then_first_calls_then_what_waits_longest
     assert called(shared, claim(shared)) == [older, younger, repeated, routine]
 
 
-def test_proofs_come_last(shared: psycopg.Connection, storm, offender: custody.Offender):
-    people.leave(shared, KEYS, number="5735559999", offender_id=offender.id, now=NOON - DAY)
-    (routine,) = storm(1, priority=2)
-    claimed = claim(shared)
-    assert called(shared, claimed) == [routine]
-    assert shared.execute("select proof_id is null from call_attempt order by id").fetchall() == [(True,), (False,)]
+@pytest.mark.parametrize(("minutes", "first"), [(4, False), (5, True)])
+def test_proofs_come_last_until_they_have_waited_for_half_of_the_time_that_callers_were_told(
+    shared: psycopg.Connection, storm, offender: custody.Offender, minutes: int, *, first: bool
+):
+    people.leave(shared, KEYS, number="5735559999", offender_id=offender.id, now=NOON - minutes * 60 * SECOND)
+    storm(1, priority=1)
+    claim(shared)
+    proofs = shared.execute("select proof_id is not null from call_attempt order by id").fetchall()
+    assert proofs == [(first,), (not first,)]
 
 
 def test_one_offenders_storm_holds_up_nobody_elses_first_call(shared: psycopg.Connection, storm):
