@@ -110,7 +110,6 @@ class Telling:
         self.registrant_id = 0
         self.only_pin = False  # after a wrong PIN the news is not said again, unless it is asked for
         self.wrong_pins = 0  # in the whole call
-        self.nine_twice = False
         self.on_machines = service.settings.calls.machine_message
 
     def until_pin(self) -> tuple[int, list[int]] | None:
@@ -227,10 +226,9 @@ class Telling:
         self.call.say("ask_your_pin")
 
     def check(self, pin: str) -> str | None:
-        """Whose PIN it is. Raises Back where it is the 9 twice, GaveUp at the third wrong one of the call."""
+        """Whose PIN it is. Raises Back where it is 9s alone, GaveUp at the third wrong one of the call."""
         if pin == "99":
-            self.nine_twice = True
-            raise Back
+            raise Back  # it may be the beginning of a PIN, so it is asked once more, as one 9 is
         self.only_pin = True
         if len(pin) < 4:
             return "too_few_digits"
@@ -248,7 +246,7 @@ class Telling:
 
     def is_not_wanted(self) -> bool:
         """Somebody says that they did not ask for this; asked once more, because it ends what is not proven."""
-        return self.nine_twice or self.call.choose("ask_not_you", {"9": True, "1": False})
+        return self.call.choose("ask_not_you", {"9": True, "1": False})
 
     def end_unwanted(self) -> None:
         with self.service.db.connection() as conn:

@@ -16,7 +16,7 @@ def weakness(pin: str, *numbers: str) -> str | None:
     steps = {(int(after) - int(before)) % 10 for before, after in pairwise(pin)}
     if steps in ({1}, {9}):
         return "pin_in_a_row"
-    if pin in COMMON:
+    if pin in COMMON or pin.startswith("99"):  # 9 twice says on a call that nobody asked for it
         return "pin_common"
     if any(pin in number for number in numbers):
         return "pin_in_number"

@@ -34,8 +34,8 @@ AT_HAND = 50
 the database, until they are lost: a storm without limits was, by half. While more than half of them are there no others
 are claimed: a claim reads all that waits, however few it takes."""
 
-_LAST = 2**15 - 1  # the priority of proofs, after every notification's,
-_FIRST = 0  # and before them where they have waited for long
+_LAST = 2**15 - 1  # the priority of proofs, after every notification's;
+_SOON = 1  # and where they have waited for long, as if they were repeats of what is most urgent
 WRONG_PINS = 10  # about one event at one telephone, over all calls, after which a person is told
 _LINES = 0x4C494E  # "LIN": the advisory lock under which lines are counted (FACTS: SKIP LOCKED alone exceeds the limit)
 
@@ -115,8 +115,9 @@ def claim(
     What is not begun ``begin_within`` that time is lost. ``trunks`` come in order of preference; of those the first
     that has not just refused the telephone is taken. Those that are ``down`` are left out, unless no other is left.
 
-    The lowest priority goes first, then first calls, then repeats, and proofs last; but not for longer than
-    ``proofs.PATIENCE``, so that the call comes while whoever waits for it still does. Within these the offenders take
+    The lowest priority goes first, then first calls, then repeats, and proofs last; after
+    ``proofs.PATIENCE`` only behind first calls of what is most urgent, so that whoever waits for it still does. Within
+    these the offenders take
     turns, whoever was called about last comes last, so that one about whom hundreds are called holds up nobody else's
     first call; then what has waited longest. A call that was lost, or that its trunk refused, was none: what it carried
     is still to be called first, and has waited since it was first due. The canary has a line of its own. ``now`` is
@@ -141,8 +142,8 @@ def claim(
                where c.next_call_at <= %(now)s and least(next_trunk, %(trunks)s) = any(%(open)s)
                union all
                select telephone_id, number_hash, next_call_at, p.id, p.id,
-                      case when next_call_at <= %(now)s - %(patience)s then %(first)s else %(last)s end,
-                      false, null, way
+                      case when next_call_at <= %(now)s - %(patience)s then %(soon)s else %(last)s end,
+                      next_call_at <= %(now)s - %(patience)s, null, way
                from proof p join telephone t on t.id = telephone_id join registrant r on r.id = registrant_id,
                     lateral (select case when canary then %(canary)s else least(next_trunk, %(trunks)s) end) w (way)
                where next_call_at <= %(now)s and way = any(%(open)s)
@@ -179,7 +180,7 @@ def claim(
            returning id, claimed_at""",
         {
             "now": now,
-            "first": _FIRST,
+            "soon": _SOON,
             "last": _LAST,
             "patience": proofs.PATIENCE,
             "names": ways,
@@ -211,7 +212,8 @@ def _room(conn: Connection, trunk: str, lines: int, rate: float, *, now: datetim
 
     Between any two is one ``rate``-th of a second. And each comes a second (or as long as the next whole number of
     calls takes) and ``SPREAD`` after the one that is so many calls before it, counted from when that one was begun and
-    not from when it was to be. So no second has more INVITEs than the rate.
+    not from when it was to be. So no second has more INVITEs than the rate, unless legs are later than ``LATE``: what a
+    server that stood still had at hand is dialled at once when it is back.
     A time that is further off than any claim or leg is of a clock that went wrong.
     """
     gap, among = timedelta(seconds=1 / rate), ceil(rate)

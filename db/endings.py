@@ -88,6 +88,8 @@ def end(conn: Connection, *, most: int, now: datetime) -> int:
              and (n.state in ('confirmed', 'closed') or n.state = 'open' and n.handed_over_at is not null)
              and not exists (select from notification other where other.registration_id = r.id
                              and other.state = 'open' and other.id <> n.id)
+             and not exists (select from custody_event later where later.offender_id = o.id
+                             and later.recorded_at > e.recorded_at and later.planned_at is null)
            order by o.id limit %(most)s for update of o skip locked""",
         {"kind": KIND, "most": most, "now": now},
     ).fetchall()

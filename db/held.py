@@ -12,6 +12,7 @@ from db import alerts
 
 _STUCK = "held run %s"  # the keys of alerts
 _REJECTED = "rejected: %s"
+_UNNAMED = "unnamed: %s"
 _AGAIN = timedelta(hours=1)  # after which staff are told again of what is still held
 _HELD = """
     select f.id, f.feed, file, sha256, started_at, because, since, population, reported_at, f.outcome,
@@ -31,6 +32,7 @@ class Changed(NamedTuple):
     kind: str
     status: str
     at: datetime | None
+    facility: str
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,9 @@ def hold(
     )
     with conn.cursor() as cursor:
         cursor.executemany("insert into held_news values (%s, %s, %s)", [(run_id, *place) for place in set(places)])
-        with cursor.copy("copy held_change (feed_run_id, agency, number, kind, status, at) from stdin") as copy:
+        with cursor.copy(
+            "copy held_change (feed_run_id, agency, number, kind, status, at, facility) from stdin"
+        ) as copy:
             for change in changes:
                 copy.write_row((run_id, *change))
     tell(conn, _named(conn, run_id)[0], now=now)
@@ -127,13 +131,13 @@ def get(conn: Connection, run_id: int, *, or_rejected: bool = False) -> Held | N
     return cursor.execute(_HELD + "and f.id = %(id)s", {"id": run_id, "or_rejected": or_rejected}).fetchone()
 
 
-def rejected(conn: Connection, agencies: Collection[str]) -> set[tuple[str, str, str, datetime]]:
-    """Agency, number, status and since when, of what a person has said that it shall not take effect.
+def rejected(conn: Connection, agencies: Collection[str]) -> set[tuple[str, str, str, datetime, str]]:
+    """Of what shall not take effect, as a person has said: agency, number, status, since when, and for custody, where.
 
     Not of who was listed for the first time: nobody is called of that, and they would never be known.
     """
     rows = conn.execute(
-        """select agency, number, status, at from held_change
+        """select agency, number, status, at, case status when 'in custody' then facility else '' end from held_change
            where agency = any(%s) and rejected_at is not null and status <> '' and kind <> all('{amended,listed}')""",
         [list(agencies)],
     )
@@ -142,7 +146,13 @@ def rejected(conn: Connection, agencies: Collection[str]) -> set[tuple[str, str,
 
 def unreject(conn: Connection, run_id: int) -> None:
     """What was rejected of a run shall take effect after all."""
-    conn.execute("update held_change set rejected_at = null where feed_run_id = %s", [run_id])
+    conn.execute(
+        """update held_change c set rejected_at = null from held_change its
+           where its.feed_run_id = %s and (c.feed_run_id = its.feed_run_id or
+               (c.agency, c.number, c.status, c.at, c.facility)
+               = (its.agency, its.number, its.status, its.at, its.facility))""",
+        [run_id],
+    )
 
 
 def tell_of_rejected(conn: Connection, feed: str, many: int, *, now: datetime) -> None:
@@ -155,8 +165,20 @@ def tell_of_rejected(conn: Connection, feed: str, many: int, *, now: datetime) -
 
 
 def rejected_no_more(conn: Connection, feed: str, *, now: datetime) -> None:
-    """A file that has everybody says nothing again that was rejected."""
-    alerts.over(conn, _REJECTED % feed, now=now)
+    """A file that has everybody says nothing again that was rejected, or that is approved by now."""
+    alerts.over(conn, _REJECTED % (feed or "by hand"), now=now)
+
+
+def tell_of_unnamed(conn: Connection, feed: str, many: int, *, now: datetime) -> None:
+    """See that a person knows that nobody counts as missing in a snapshot, because so many rows may be anybody's."""
+    if many:
+        says = (
+            f"In the last snapshot of {feed} nobody can read whose {many:,} rows are, so nobody counts as missing in"
+            " it: let the file be corrected where it comes from; its report names the rows"
+        )
+        alerts.add(conn, _UNNAMED % feed, says, again_every=timedelta(days=1), now=now)
+    else:
+        alerts.over(conn, _UNNAMED % feed, now=now)
 
 
 def content(conn: Connection, run_id: int) -> bytes:
@@ -248,7 +270,10 @@ def reported(conn: Connection, run_id: int) -> list[int]:
         """select e.id from custody_event e join feed_run f on f.id = feed_run_id
            join feed_run this on this.id = %s and this.feed = f.feed
            where reported and corrected_at is null
-             and (f.id = this.id or (this.outcome = 'held' and f.id < this.id and f.outcome = 'overtaken'))
+             and (f.id = this.id or (this.outcome = 'held' and f.id < this.id and f.outcome = 'overtaken'
+                  and (f.sha256 = this.sha256 or not exists (
+                      select from feed_run its where its.feed = f.feed and its.sha256 = f.sha256
+                        and its.outcome = 'held' and its.id > f.id))))
            order by e.id""",
         [run_id],
     )

@@ -20,6 +20,11 @@ def away(conn: Connection, *, now: datetime) -> list[str]:
     return [name for (name,) in conn.execute("select name from host where beat_at <= %s order by name", [now - LEASE])]
 
 
+def known(conn: Connection) -> list[str]:
+    """Those that make calls, or went away and may be back."""
+    return [name for (name,) in conn.execute("select name from host order by name")]
+
+
 def leave(conn: Connection, host: str) -> None:
     """It stops in order, and nobody is to miss it."""
     conn.execute("delete from host where name = %s", [host])

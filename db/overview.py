@@ -141,7 +141,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Queue:
-    """How many of one priority wait: due now, later, and with staff. Proofs, which come last, have none."""
+    """How many of one priority wait: due now, later, and with staff. Proofs have none."""
 
     priority: int | None
     due: int

@@ -113,17 +113,21 @@ def change_number(
 ) -> int | None:
     """Call another number instead of an old one; the proof to be called for. None as above.
 
-    An old one that was proven is called as well until the new one is: the new one may have been keyed in wrong.
+    An old one that was proven is called as well until the new one is: the new one may have been keyed in wrong, and
+    then the old one is asked for again.
     """
-    taken = _has_telephone(conn, keyring, registrant_id, new) is not None
-    if taken or not _is_free(conn, keyring, registrant_id, new, pin, now=now):
-        return None
     telephone_id = _telephone(conn, keyring, registrant_id, old)
     row = conn.execute(
         "select case when proven_once then id else replaces end from telephone where id = %s", [telephone_id]
     ).fetchone()
     stays = row[0] if row else None
     changed_before = conn.execute("select id from telephone where replaces = %s", [stays]).fetchall()
+    own = _has_telephone(conn, keyring, registrant_id, new)
+    if own is not None and own == stays and changed_before:
+        proofs.stop_calling(conn, [other for (other,) in changed_before], "given up", now=now)
+        return proofs.ask(conn, own, call_at=prove_at, now=now)
+    if own is not None or not _is_free(conn, keyring, registrant_id, new, pin, now=now):
+        return None
     given_up = {other for (other,) in changed_before} | {telephone_id} - {stays}
     proofs.stop_calling(conn, list(given_up), "given up", now=now)
     _add_telephone(conn, keyring, registrant_id, new, replaces=stays)

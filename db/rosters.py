@@ -39,13 +39,13 @@ def missing(conn: Connection, feed: str, offender_ids: Iterable[int]) -> list[Mi
            order by o.id for update of o""",
         [feed, list(offender_ids)],
     ).fetchall()
-    _look_again(conn, [one.offender_id for one in found])
+    look_again(conn, [one.offender_id for one in found])
     return found
 
 
 def present(conn: Connection, feed: str, digests: Mapping[int, bytes | None]) -> None:
     """Note that a snapshot has these offenders; None: their next row is to be looked at, though it be the same."""
-    _look_again(conn, [offender_id for offender_id, digest in digests.items() if digest is None])
+    look_again(conn, [offender_id for offender_id, digest in digests.items() if digest is None])
     conn.execute(
         """insert into roster (feed, offender_id, digest) select %s, * from unnest(%s::bigint[], %s::bytea[])
            on conflict (feed, offender_id) do update set missing_since = null, digest = excluded.digest""",
@@ -62,8 +62,9 @@ def came(conn: Connection, feed: str, *, at: datetime) -> None:
     )
 
 
-def _look_again(conn: Connection, offender_ids: list[int]) -> None:
-    conn.execute("select look_again(%s)", [offender_ids])
+def look_again(conn: Connection, offender_ids: Iterable[int]) -> None:
+    """Have the next row of each looked at, though it be the same."""
+    conn.execute("select look_again(%s)", [list(offender_ids)])
 
 
 def first_missing(conn: Connection, feed: str, offender_ids: Iterable[int], *, since: datetime) -> None:

@@ -2,18 +2,19 @@
 
 import logging
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
 
 from psycopg import Connection, OperationalError, Rollback
 
-from db import held, retractions, staff
+from db import feed_runs, held, retractions, staff
 from db.held import Held
 from db.pool import Database
 from db.retractions import Extent
 from feed.guard import is_small
 from feed.retraction import retract
-from feed.run import Report, Run, keep_counts, one_at_a_time, take_effect
+from feed.run import SNAPSHOT, Report, Run, keep_counts, one_at_a_time, take_effect
 from movans import feeds
 from movans.settings import Settings
 
@@ -73,8 +74,12 @@ def approve(
         one_at_a_time(conn)
         this = _to_approve(conn, run_id)
         report = _apply(conn, this, only=kinds, settings=settings, keep=not only, progress=progress, now=now)
-        held.decide(conn, run_id, "held" if only else "applied", only=kinds, now=now)
-        if only and not _is_left(conn, this, settings=settings, now=now):
+        # The rest of what was rejected stays so: it is not to go out by itself when nobody answers.
+        rest = "rejected" if this.outcome == "rejected" else "held"
+        held.decide(conn, run_id, rest if only else "applied", only=kinds, now=now)
+        if not only:
+            held.rejected_no_more(conn, this.feed, now=now)
+        elif rest == "held" and not _is_left(conn, this, settings=settings, now=now):
             held.decide(conn, run_id, "applied", now=now)
         of_it = f", only {', '.join(sorted(only))}" if only else ""
         staff.record(conn, who, f"approved feed run {run_id}{of_it}: {why}", now=now)
@@ -200,6 +205,9 @@ def _apply(
     if this.outcome not in ("held", "rejected"):
         return Report(run_id=this.id)
     rules = feeds.rules(settings, this.feed, now)
+    newest = feed_runs.came(conn, this.feed, applied=True)
+    if rules.format == SNAPSHOT and newest and newest.id > this.id:  # a newer one has told who is there
+        rules = replace(rules, format="custody changes")
     run = Run(conn, this.id, this.sha256, rules, this.started_at, now, settings, only, reported)
     report = take_effect(run, BytesIO(held.content(conn, this.id)), this.file, progress)
     if keep:

@@ -111,7 +111,7 @@ class Report:
     @property
     def touched(self) -> int:
         """Of how many offenders there is something new."""
-        return self.told_of + len(self.missing)
+        return self.told_of + len(self.missing) + len(self.said_again)
 
     def add(self, lines: Collection[Line]) -> None:
         """Add what changed; of nobody of these was anything added before."""
@@ -137,7 +137,7 @@ class Report:
             if kind == "listed":
                 self.listed += 1
             else:
-                self.changed.append(Changed(record.agency, record.number, kind, status, record.when))
+                self.changed.append(Changed(record.agency, record.number, kind, status, record.when, record.where))
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,9 @@ class Run:
     only: frozenset[str] | None = None  # kinds of events that may take effect, and nothing else; None: all
     reported: bool = False  # what takes effect is to be told as not yet confirmed
     unconfirmed: frozenset[int] = frozenset()  # events that went out so, of the runs that this one overtakes
-    rejected: Collection[tuple[str, str, str, datetime]] = ()  # what a person has said that it shall not take effect
+    rejected: Collection[
+        tuple[str, str, str, datetime, str]
+    ] = ()  # what a person has said that it shall not take effect
 
     def lets_through(self, kind: str) -> bool:
         return self.only is None or kind in self.only
@@ -228,6 +230,8 @@ def run(
                 else:
                     held.tell(conn, rules.feed, now=this.now)
                 _tell_of_rejected(this, report)
+                if this.is_snapshot:
+                    held.tell_of_unnamed(conn, rules.feed, report.unnamed, now=this.now)
                 last(conn, "held" if report.held else "applied")
                 return report
         except Refused:
@@ -547,7 +551,9 @@ def _means(run: Run, record: CustodyRecord, here: _Known | None) -> Change:
     if here and says_again(record.custody, here.withdrawn, record.event_id):
         return Change("withdrawn")
     change = compare(record.custody, here.history if here else [], record.event_id)
-    same = (record.agency, record.number, record.custody.status, record.custody.since)
+    told = record.custody
+    where = told.facility if told.status == "in custody" else ""
+    same = (record.agency, record.number, told.status, told.since, where)
     return Change("rejected") if change.what == "news" and same in run.rejected else change
 
 
@@ -578,6 +584,7 @@ def _apply_missing(run: Run, absent: Collection[int], report: Report) -> None:
     seems to be missing: nobody is by that file.
     """
     if report.unnamed:
+        rosters.look_again(run.conn, absent)
         return
     conn, feed = run.conn, run.rules.feed
     gone = rosters.missing(conn, feed, absent)
@@ -662,7 +669,7 @@ def _corrections(
     found = []
     for record in records:
         here = known.get((record.agency, record.number))
-        if here and record.event_id:
+        if here and record.event_id and not says_again(record.custody, here.withdrawn, record.event_id):
             event = compare(record.custody, here.history, record.event_id).event
             if event and event.has_id(record.event_id):
                 found.append((record, event))
@@ -725,7 +732,7 @@ def _apply_changes(
     for record, change in changed:
         offender_id, here = ids[record.agency, record.number], known.get((record.agency, record.number))
         if change.event:
-            custody.amend(conn, change.event.id, record.custody, by_id=record.event_id == change.event.source_key)
+            custody.amend(conn, change.event.id, record.custody, by_id=change.event.has_id(record.event_id))
         else:
             key = own_key(record.event_id or _made_up(record, change.kind), here.withdrawn if here else ())
             happened.append(
@@ -775,6 +782,7 @@ def _set_apart(run: Run, before: _Known, record: CustodyRecord, event: Event) ->
         source=record.agency,
         source_key=own_key(_made_up(later, kind), [*history, *before.withdrawn]),
         feed_run_id=run.id,
+        reported=run.reported,
         now=run.now,
     )
     late = history[-1].effective_at > after.since

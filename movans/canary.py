@@ -5,12 +5,12 @@ stand among others: call it every few seconds.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from psycopg import Connection
 
-from db import alerts, canary, proofs
+from db import alerts, canary, hosts, proofs
 from db.canary import Flight
 from db.keys import Keyring
 from db.pool import Database
@@ -99,7 +99,7 @@ def duty(conn: Connection, keyring: Keyring, *, language: str, every: timedelta,
             return
         proofs.give_up(conn, last[0].id, now=now)
         last = canary.flights(conn, most=JUDGED)
-    if missed := _missed(last):
+    if missed := _missed(last, hosts.known(conn)):
         where = f" on the machine {missed.host}" if missed.host else ""
         alerts.add(conn, ALERT, f"Two test calls in a row failed{where}: {stopped(missed)}.", now=now)
     elif last and last[0].state == "proven":
@@ -108,9 +108,9 @@ def duty(conn: Connection, keyring: Keyring, *, language: str, every: timedelta,
         canary.send(conn, keyring, language=language, now=now)
 
 
-def _missed(last: Sequence[Flight]) -> Flight | None:
-    """The newer of two in a row that were missed, of all or of those that one machine took."""
-    machines = sorted({flight.host for flight in last if flight.host})
+def _missed(last: Sequence[Flight], there: Collection[str]) -> Flight | None:
+    """The newer of two in a row that were missed, of all or of those that one of the machines took that are there."""
+    machines = sorted({flight.host for flight in last if flight.host} & set(there))
     for row in (last, *([flight for flight in last if flight.host == machine] for machine in machines)):
         if len(row) > 1 and row[0].state != "proven" and row[1].state != "proven":
             return row[0]

@@ -72,6 +72,8 @@ def approve(context: click.Context, run_id: int, only: tuple[str, ...], why: str
         with db.connection() as conn:
             this = held.get(conn, run_id)
         if this and not this.is_held:
+            if only:
+                _check_kinds(db, only, Report(run_id=run_id))
             if not yes:
                 click.confirm(f"Confirm {this.unconfirmed:,} releases and escapes that went out of it?", abort=True)
             decisions.approve(db, run_id, settings=house.settings, only=only, who=who(), why=because, now=now())
@@ -82,7 +84,7 @@ def approve(context: click.Context, run_id: int, only: tuple[str, ...], why: str
             _check_kinds(db, only, would)
             all_of_it, would = would.events, _preview(db, house, run_id, only)
             others = all_of_it - would.events
-            rest = f" The other {others:,} changes stay held." if others else ""
+            rest = f" The other {others:,} changes stay {'held' if this else 'rejected'}." if others else ""
         for line in aside(would, is_held=True):
             err.print(line, markup=False, soft_wrap=True)
         if not yes:

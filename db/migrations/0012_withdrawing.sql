@@ -67,6 +67,7 @@ $$;
 
 -- Whether a later time of an event was its correction, or the event was two and what was in between comes late.
 alter table custody_event add column own_times timestamptz[] not null default '{}';
+update custody_event set own_times = stated_times where strpos(source_key, e'\t') = 0;
 comment on column custody_event.own_times is 'Of its stated times, those that the agency gave under the event''s own id. Empty: it has none.';
 create or replace view happened as
     select * from custody_event where planned_at is null and retracted_at is null and kind <> 'corrected';

@@ -9,6 +9,7 @@ create table held_change (
     kind        text        not null,
     status      text        not null,
     at          timestamptz,
+    facility    text        not null,
     rejected_at timestamptz
 );
 comment on table held_change is 'What a run would have changed when it was held, by offender.';

@@ -201,12 +201,12 @@ def test_the_lowest_priority_goes_first_then_first_calls_then_what_waits_longest
     assert called(shared, claim(shared)) == [older, younger, repeated, routine]
 
 
-@pytest.mark.parametrize(("minutes", "first"), [(4, False), (5, True)])
-def test_proofs_come_last_until_they_have_waited_for_half_of_the_time_that_callers_were_told(
-    shared: psycopg.Connection, storm, offender: custody.Offender, minutes: int, *, first: bool
+@pytest.mark.parametrize(("minutes", "priority", "first"), [(4, 2, False), (5, 2, True), (5, 1, False)])
+def test_proofs_come_last_until_they_have_waited_and_then_behind_what_is_most_urgent(
+    shared: psycopg.Connection, storm, offender: custody.Offender, minutes: int, priority: int, *, first: bool
 ):
     people.leave(shared, KEYS, number="5735559999", offender_id=offender.id, now=NOON - minutes * 60 * SECOND)
-    storm(1, priority=1)
+    storm(1, priority=priority)
     claim(shared)
     proofs = shared.execute("select proof_id is not null from call_attempt order by id").fetchall()
     assert proofs == [(first,), (not first,)]

@@ -193,6 +193,46 @@ def test_what_was_rejected_by_mistake_can_be_approved_after_all(db: ConnectionPo
 
 
 @pytest.mark.usefixtures("jail")
+def test_what_was_rejected_at_a_wrong_facility_is_news_at_the_right_one(db: ConnectionPool, imports: Imports):
+    def moved(to: str, hour: int) -> Report:
+        rows = [row("in custody", "2026-11-20 12:30", number=f"N{n}", facility=to) for n in range(1, MANY + 1)]
+        return imports(*rows, feed=declared(now=NOON + hour * HOUR))
+
+    wrong = moved("Bone Annex", 1).run_id
+    decisions.reject(db, wrong, settings=WITH_FEEDS, who="clerk", why="the code is wrong", now=NOON + 2 * HOUR)
+    right = moved("Boone County Annex", 3)
+    assert (len(right.held) > 0, right.kinds, right.again) == (True, {"transferred": MANY}, {})
+
+
+@pytest.mark.usefixtures("jail")
+def test_what_is_left_of_a_rejected_run_that_is_approved_in_part_does_not_go_out_by_itself(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    rows = [row("released", "2026-11-20 12:30", number=f"N{number}") for number in range(2, MANY + 1)]
+    rows.append(row("escaped", "2026-11-20 12:31", number="N1"))
+    run_id = imports(*rows, feed=declared(now=NOON + HOUR)).run_id
+    decisions.reject(db, run_id, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 2 * HOUR)
+    decisions.approve(db, run_id, settings=WITH_FEEDS, only=["escaped"], who="clerk", why="seen", now=NOON + 3 * HOUR)
+    assert (effects(shared), outcomes(shared)) == ((1, 1, 1), ["applied", "rejected"])
+    again = imports(*rows, feed=declared(now=NOON + 4 * HOUR))
+    assert (again.held, again.again) == ([], {"rejected": MANY - 1})
+
+
+@pytest.mark.usefixtures("prison")
+def test_to_decide_on_one_file_decides_nothing_of_another(db: ConnectionPool, imports: Imports, shared: Connection):
+    """The first goes out unanswered, and comes once more; the second is about others."""
+    decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 5 * HOUR)
+    rows = [row("released", "2026-11-20 12:30", number=f"N{number}") for number in range(1, 102)]
+    moved = row("in custody", "2026-11-20 12:30", number="N1200", facility="Boone County Annex")
+    assert imports(*rows, moved, feed=declared(now=NOON + 6 * HOUR)).held
+    others = [row("released", "2026-11-20 18:30", number=f"N{number}") for number in range(300, 500)]
+    other = imports(*others, feed=declared(now=NOON + 7 * HOUR)).run_id
+    decisions.reject(db, other, settings=WITH_FEEDS, who="clerk", why="false", now=NOON + 8 * HOUR)
+    assert shared.execute("select count(*) from custody_event where retracted_at is not null").fetchone() == (0,)
+    assert outcomes(shared) == ["applied", "overtaken", "held", "rejected"]
+
+
+@pytest.mark.usefixtures("jail")
 def test_what_is_left_of_a_run_that_was_approved_in_part_is_rejected_alone(db: ConnectionPool, imports: Imports):
     rows = [row("released", "2026-11-20 12:30", number=f"N{number}") for number in range(2, MANY + 1)]
     rows.append(row("escaped", "2026-11-20 12:31", number="N1"))

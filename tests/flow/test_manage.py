@@ -239,6 +239,22 @@ def test_a_number_that_is_changed_twice_is_called_beside_the_one_that_was_proven
     assert proof_calls(conn) == [timedelta(0)]
 
 
+@pytest.mark.usefixtures("registered")
+def test_a_number_that_was_keyed_in_wrong_is_changed_back_and_the_wrong_one_is_called_no_more(
+    caller: Caller, service: Service, conn: psycopg.Connection
+):
+    comes_back(caller)
+    for number in ("5735550143", NUMBER):
+        caller.hears("change your telephone").presses("4").hears("another number, press 1").presses("1")
+        caller.hears("telephone number where").presses(f"{number}#").hears("if this is right").presses("1")
+        caller.hears("directly").presses("1").hears("noted that number").hears("within ten minutes")
+    caller.hangs_up()
+    caller.calls(hotline, service)
+    called = conn.execute("select number_hash from telephone where ended_at is null").fetchall()
+    assert called == [(KEYS.hash(NUMBER),)]
+    assert proof_calls(conn) == [timedelta(0)]
+
+
 def test_a_number_that_was_never_proven_is_not_called_any_more_when_it_is_changed(
     caller: Caller, service: Service, conn: psycopg.Connection, smith: Offender, leave: Callable[..., None]
 ):

@@ -47,6 +47,7 @@ def proof_calls(conn: psycopg.Connection) -> list[timedelta]:
         ("0987", (), "pin_in_a_row"),
         ("1212", (), "pin_common"),
         ("6969", (), "pin_common"),
+        ("9917", (), "pin_common"),
         ("0142", (NUMBER,), "pin_in_number"),
         ("7355", (NUMBER,), "pin_in_number"),
         ("0234", (NUMBER, "100234"), "pin_in_number"),

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import psycopg
 import pytest
 
-from db import attempts, canary, overview
+from db import attempts, canary, hosts, overview
 from dialer.outcome import finish
 from movans.canary import AT_THE_LATEST, Missed, duty, fly
 from tests.conftest import KEYS, NOON, SETTINGS, TRUNKS
@@ -121,17 +121,28 @@ def test_one_that_is_on_its_way_is_waited_for(shared: psycopg.Connection):  # no
     assert [flight.state for flight in canary.flights(shared, most=5)] == ["open", "given up"]
 
 
+def canarys(conn: psycopg.Connection) -> int:
+    (registrant_id,) = conn.execute("select id from registrant where canary").fetchone() or (0,)
+    return registrant_id
+
+
 def test_a_machine_that_misses_its_own_twice_is_told_though_another_takes_every_second(shared: psycopg.Connection):  # noqa: F811
+    for host in ("good", "broken"):
+        hosts.beat(shared, host, now=NOON)
     for turn in range(5):
         now = NOON + turn * HOUR
         duty(shared, KEYS, language="en", every=HOUR, now=now)
         host = ("good", "broken")[turn % 2]
         (attempt,) = attempts.claim(shared, trunks=TRUNKS, host=host, begin_within=HOUR, now=now)
         if host == "good":
-            who = shared.execute("select id from registrant where canary").fetchone()
-            assert who
-            attempts.confirm(shared, attempt, who[0], [], now=now)
+            attempts.confirm(shared, attempt, canarys(shared), [], now=now)
         finish(shared, attempt, "lost", "", settings=SETTINGS, now=now)
     duty(shared, KEYS, language="en", every=HOUR, now=NOON + 5 * HOUR)
     (told,) = shared.execute("select says from alert where over_at is null").fetchone() or ("",)
     assert told.startswith("Two test calls in a row failed on the machine broken: ")
+    hosts.leave(shared, "broken")
+    later = NOON + 5 * HOUR
+    (attempt,) = attempts.claim(shared, trunks=TRUNKS, host="good", begin_within=HOUR, now=later)
+    attempts.confirm(shared, attempt, canarys(shared), [], now=later)
+    duty(shared, KEYS, language="en", every=HOUR, now=later)
+    assert shared.execute("select says from alert where over_at is null").fetchall() == []
