@@ -76,6 +76,7 @@ class Seen:
             court=[record for record in right if isinstance(record, CourtRecord)],
             repeated=self._repeated,
             other_bookings=self._other_bookings + len(held_on),
+            held_on=[record for record in custody if record.row in held_on],
             quarantined=[aside[row] for row in sorted(aside)],
             rows=self._rows,
         )

@@ -198,6 +198,7 @@ class File:
     """What was read of a file and holds no mistake. ``repeated`` rows said what another row had said.
 
     ``other_bookings``: rows of which nothing is left but details, as they are of another booking of the same person.
+    ``held_on``: of these, releases of who is held on another booking.
 
     ``quarantined`` rows had mistakes and were put aside, so few that the rest may be believed. ``rows`` counts all.
     """
@@ -208,3 +209,4 @@ class File:
     quarantined: list[Bad]
     rows: int
     other_bookings: int = 0
+    held_on: Collection[CustodyRecord] = ()

@@ -73,6 +73,7 @@ class Report:
     rows: int = 0
     repeated: int = 0
     other_bookings: int = 0
+    held_on: Collection[CustodyRecord] = ()  # releases of who is held on another booking
     unchanged: int = 0
     again: Counter[str] = field(default_factory=Counter)  # rows that say again what a person has withdrawn, or rejected
     lines: list[Line] = field(default_factory=list)  # the first of what changed
@@ -269,7 +270,7 @@ def take_effect(
 
 def _count(report: Report, file: File) -> None:
     report.rows, report.repeated, report.other_bookings = file.rows, file.repeated, file.other_bookings
-    report.quarantined = file.quarantined
+    report.quarantined, report.held_on = file.quarantined, file.held_on
 
 
 def keep_counts(run: Run, report: Report) -> None:

@@ -77,16 +77,19 @@ def aside(report: Report, *, is_held: bool = False) -> list[str]:
 
 
 def disagreements(report: Report, zone: ZoneInfo) -> list[str]:
-    """The rows that say something else than staff did, whose word holds because it is of a later time."""
+    """The rows that say something else than staff did, whose word is of a later time, or than another booking does."""
     found = [
+        f"row {one.row}: {one.agency} {one.number} is released from booking {one.details.get('booking_number')}; but a"
+        " booking in the same file holds them, so they count as in custody, and nobody is called"
+        for one in report.held_on
+    ]
+    found += [
         f"row {one.record.row}: {one.record.agency} {one.record.number} is {one.record.custody.status!r} since"
         f" {moment(one.record.custody.since, zone)}, as the file says; but staff have said {one.holds.status!r} since"
         f" {moment(one.holds.effective_at, zone)}, which is later and holds: movans custody show"
         for one in report.disagreeing.values()
     ]
-    return found[:ROWS] + (
-        [f"and {len(found) - ROWS} more that staff have said otherwise"] if len(found) > ROWS else []
-    )
+    return found[:ROWS] + ([f"and {len(found) - ROWS} more of which something else holds"] if len(found) > ROWS else [])
 
 
 def summary(report: Report) -> str:

@@ -7,6 +7,8 @@ import pytest
 
 from feed.checking import read
 from feed.records import File, Refused
+from feed.run import Report
+from movans.tables import disagreements
 from tests.feed.conftest import HEADER, declared, row
 
 BOOKED = HEADER.replace("\n", ",booking_number,case_numbers,release_date\n")
@@ -105,3 +107,9 @@ def test_rows_that_differ_in_details_only_are_merged(until: str, day: date | Non
     rows = booked("A1", cases="C1;C2", until="2027-02-01"), booked("B2", cases="C2;C3", until=until)
     (record,) = reading(*rows, *rows).custody
     assert record.details == {"booking_number": "A1", "case_numbers": ("C1", "C2", "C3"), "release_date": day}
+
+
+def test_a_release_that_does_not_count_is_named():
+    file = reading(booked("A1"), booked("B2", "released", NOON))
+    (said,) = disagreements(Report(held_on=file.held_on), declared().zone)
+    assert said.startswith("row 3: boone 100234 is released from booking B2; but a booking in the same file holds them")
