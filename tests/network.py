@@ -136,11 +136,12 @@ class Network:
         elif method == b"OPTIONS":
             self._send(_answer(message, b"200 OK"), source)
         elif method in {b"BYE", b"CANCEL"}:
-            self._send(_answer(message, b"200 OK" if leg else b"481 Call/Transaction Does Not Exist"), source)
-            if leg and leg.call.ended is None and (method == b"BYE" or leg.call.answered is None):
+            ends = leg and leg.call.ended is None and (method == b"BYE" or leg.call.answered is None)
+            if leg and ends:  # on record before the other side can know
                 self._end(leg, at, "caller" if leg.call.answered else "")
-                if method == b"CANCEL":
-                    self._answer(leg, "487 Request Terminated")
+            self._send(_answer(message, b"200 OK" if leg else b"481 Call/Transaction Does Not Exist"), source)
+            if leg and ends and method == b"CANCEL":
+                self._answer(leg, "487 Request Terminated")
         elif leg:
             leg.acknowledged |= method == b"ACK"
             leg.goodbye_heard |= method == b"SIP/2.0"
@@ -212,7 +213,7 @@ class Network:
     def _end(self, leg: "_Leg", at: int, by: str = "") -> None:
         self._talking.pop(leg.sound, None)
         if leg.call.ended is None:
-            leg.call.ended, leg.call.hung_up_by = at, by
+            leg.call.hung_up_by, leg.call.ended = by, at
 
     def _say_goodbye(self, leg: "_Leg") -> None:
         if not leg.goodbye_heard:

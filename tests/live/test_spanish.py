@@ -45,7 +45,9 @@ def test_a_caller_chooses_spanish_registers_is_called_in_spanish_and_the_pin_end
         call.hears("es/proven", "es/goodbye").is_hung_up()
     line.imports(row("released", "2026-11-20 09:40"))
     with phone.is_called() as call:
-        call.hears("es/who_calls").hears("Juan Perez salió en libertad").hears("es/ask_your_pin", within=20)
+        call.hears("es/who_calls").hears("es/custody_line", "Juan Perez salió en libertad").hears(
+            "es/ask_your_pin", within=20
+        )
         call.presses(PIN).hears("es/confirmed", "es/goodbye").is_hung_up()
         call.is_never_silent()
     assert states(line, "700100") == ["confirmed"]
