@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-STILL = timedelta(seconds=60)  # nobody writes to a file that has not changed for so long
+STILL = timedelta(seconds=30)  # nobody writes to a file that has not changed for so long
 BEING_WRITTEN = (".part", ".partial", ".filepart", ".tmp", ".temp")  # and what begins with a dot
 Aside = Literal["done", "refused", "held"]
 REMEDIES = {  # of a file that cannot be moved aside; else the directory's rights are looked at
