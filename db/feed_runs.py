@@ -234,15 +234,16 @@ def lately(
     return dict(zip(("releases", "changes", "notifications"), row or (0, 0, 0), strict=True))
 
 
-def reach(conn: Connection, agencies: Iterable[str]) -> tuple[int, int]:
-    """How many these agencies have in custody, and how many live registrations there are for their offenders."""
-    row = conn.execute(
-        """select (select count(*) from offender where agency = any(%(agencies)s) and status = 'in custody'),
+def reach(conn: Connection, agencies: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """How many each of these has in custody, and how many live registrations there are for its offenders."""
+    rows = conn.execute(
+        """select agency, (select count(*) from offender o where o.agency = one.agency and status = 'in custody'),
                   (select count(*) from registration r join offender o on o.id = offender_id
-                   where agency = any(%(agencies)s) and r.ended_at is null)""",
-        {"agencies": list(agencies)},
-    ).fetchone()
-    return row or (0, 0)
+                   where o.agency = one.agency and r.ended_at is null)
+           from unnest(%s::text[]) as one (agency)""",
+        [list(agencies)],
+    )
+    return {agency: (held, registrations) for agency, held, registrations in rows}
 
 
 def people(conn: Connection, run_id: int, *, now: datetime) -> int:

@@ -131,8 +131,12 @@ def get(conn: Connection, run_id: int, *, or_rejected: bool = False) -> Held | N
     return cursor.execute(_HELD + "and f.id = %(id)s", {"id": run_id, "or_rejected": or_rejected}).fetchone()
 
 
-def rejected(conn: Connection, agencies: Collection[str]) -> set[tuple[str, str, str, datetime, str]]:
-    """Of what shall not take effect, as a person has said: agency, number, status, since when, and for custody, where.
+Rejected = tuple[str, str, str, datetime, str]
+"""Whose a change is that shall not take effect: agency, number, status, since when, and for custody, where."""
+
+
+def rejected(conn: Connection, agencies: Collection[str]) -> set[Rejected]:
+    """What a person has said that it shall not take effect.
 
     Not of who was listed for the first time: nobody is called of that, and they would never be known.
     """

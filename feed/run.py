@@ -14,7 +14,7 @@ from psycopg import Connection, Rollback
 
 from db import custody, feed_runs, held, registrations, rosters
 from db.custody import Custody, Details, Event, Happened, Latest, Offender
-from db.held import Changed
+from db.held import Changed, Rejected
 from db.pool import Database, take_time
 from dialer import policy
 from feed import court, sieve
@@ -177,9 +177,7 @@ class Run:
     only: frozenset[str] | None = None  # kinds of events that may take effect, and nothing else; None: all
     reported: bool = False  # what takes effect is to be told as not yet confirmed
     unconfirmed: frozenset[int] = frozenset()  # events that went out so, of the runs that this one overtakes
-    rejected: Collection[
-        tuple[str, str, str, datetime, str]
-    ] = ()  # what a person has said that it shall not take effect
+    rejected: Collection[Rejected] = ()  # what a person has said that it shall not take effect
 
     def lets_through(self, kind: str) -> bool:
         return self.only is None or kind in self.only
@@ -299,8 +297,7 @@ def _guarded(run: Run, source: BinaryIO, name: str, progress: Callable[[int, int
 
 
 def _before(run: Run) -> _Before:
-    reach = {agency: feed_runs.reach(run.conn, [agency]) for agency in run.rules.agencies}
-    return _Before(reach, rosters.size(run.conn, run.rules.feed))
+    return _Before(feed_runs.reach(run.conn, run.rules.agencies), rosters.size(run.conn, run.rules.feed))
 
 
 def _measure(run: Run, report: Report, before: _Before) -> None:
