@@ -115,9 +115,8 @@ def claim(
     What is not begun ``begin_within`` that time is lost. ``trunks`` come in order of preference; of those the first
     that has not just refused the telephone is taken. Those that are ``down`` are left out, unless no other is left.
 
-    The lowest priority goes first, then first calls, then repeats, and proofs last; after
-    ``proofs.PATIENCE`` only behind first calls of what is most urgent, so that whoever waits for it still does. Within
-    these the offenders take
+    The lowest priority goes first, then first calls, then repeats, and proofs last; after ``proofs.PATIENCE`` only
+    behind first calls of what is most urgent, so that whoever waits for it still does. Within these the offenders take
     turns, whoever was called about last comes last, so that one about whom hundreds are called holds up nobody else's
     first call; then what has waited longest. A call that was lost, or that its trunk refused, was none: what it carried
     is still to be called first, and has waited since it was first due. The canary has a line of its own. ``now`` is

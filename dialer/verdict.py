@@ -8,18 +8,19 @@ import re
 
 from db.numbers import BLOCKED, NO_SUCH_NUMBER
 
+_ANSWER = re.compile(r"SIP ([1-6][0-9]{2})\b")
 _GONE_BY_SIP, _GONE_BY_Q850 = {404, 410}, {1, 28}
 
 
 def sip_code(said: str) -> int | None:
     """The code in the network's last answer as Asterisk gives it, as in SIP 486 Busy Here; None where there is none."""
-    found = re.match(r"SIP ([1-6][0-9]{2})\b", said)
+    found = _ANSWER.match(said)
     return int(found[1]) if found else None
 
 
 def without_numbers(said: str) -> str:
     """The network's last answer with what may be a telephone number in its words, which are free text, taken out."""
-    code = re.match(r"SIP [1-6][0-9]{2}\b", said)
+    code = _ANSWER.match(said)
     words = said[code.end() :] if code else said
     return (code[0] if code else "") + re.sub(r"\d(?:[-.() ]*\d){3,}", "…", words)
 
