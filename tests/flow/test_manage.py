@@ -30,6 +30,12 @@ def comes_back(caller: Caller, number: str = NUMBER, pin: str = "2580") -> Calle
     return caller.hears("your four digit PIN").presses(pin)
 
 
+def changes_number(caller: Caller, number: str) -> Caller:
+    caller.hears("change your telephone").presses("4").hears("another number, press 1").presses("1")
+    caller.hears("telephone number where").presses(f"{number}#").hears("if this is right").presses("1")
+    return caller.hears("directly").presses("1").hears("noted that number")
+
+
 def live(conn: psycopg.Connection) -> int:
     return len(conn.execute("select from registration where ended_at is null").fetchall())
 
@@ -210,9 +216,7 @@ def test_another_person_is_added_with_the_telephone_and_pin_that_were_entered(
 def test_the_number_is_changed_when_the_new_one_is_proven_and_that_is_called_for_its_proof(
     caller: Caller, service: Service, conn: psycopg.Connection
 ):
-    comes_back(caller).hears("change your telephone").presses("4").hears("another number, press 1").presses("1")
-    caller.hears("telephone number where").presses("5735550143#").hears("if this is right").presses("1")
-    caller.hears("directly").presses("1").hears("noted that number").hears("within ten minutes").hangs_up()
+    changes_number(comes_back(caller), "5735550143").hears("within ten minutes").hangs_up()
     caller.calls(hotline, service)
     registrant = registrants.find(conn, KEYS, KEYS.hashes("5735550143"), "2580")
     assert registrant == registrants.find(conn, KEYS, KEYS.hashes(NUMBER), "2580")
@@ -229,9 +233,7 @@ def test_a_number_that_is_changed_twice_is_called_beside_the_one_that_was_proven
 ):
     comes_back(caller)
     for number in ("5735550143", "5735550144"):
-        caller.hears("change your telephone").presses("4").hears("another number, press 1").presses("1")
-        caller.hears("telephone number where").presses(f"{number}#").hears("if this is right").presses("1")
-        caller.hears("directly").presses("1").hears("noted that number").hears("within ten minutes")
+        changes_number(caller, number).hears("within ten minutes")
     caller.hangs_up()
     caller.calls(hotline, service)
     called = conn.execute("select number_hash from telephone where ended_at is null order by place").fetchall()
@@ -245,9 +247,7 @@ def test_a_number_that_was_keyed_in_wrong_is_changed_back_and_the_wrong_one_is_c
 ):
     comes_back(caller)
     for number in ("5735550143", NUMBER):
-        caller.hears("change your telephone").presses("4").hears("another number, press 1").presses("1")
-        caller.hears("telephone number where").presses(f"{number}#").hears("if this is right").presses("1")
-        caller.hears("directly").presses("1").hears("noted that number").hears("within ten minutes")
+        changes_number(caller, number).hears("within ten minutes")
     caller.hangs_up()
     caller.calls(hotline, service)
     called = conn.execute("select number_hash from telephone where ended_at is null").fetchall()
@@ -259,9 +259,7 @@ def test_a_number_that_was_never_proven_is_not_called_any_more_when_it_is_change
     caller: Caller, service: Service, conn: psycopg.Connection, smith: Offender, leave: Callable[..., None]
 ):
     leave(smith)
-    comes_back(caller).hears("change your telephone").presses("4").hears("another number, press 1").presses("1")
-    caller.hears("telephone number where").presses("5735550143#").hears("if this is right").presses("1")
-    caller.hears("directly").presses("1").hears("noted that number").hangs_up()
+    changes_number(comes_back(caller), "5735550143").hangs_up()
     caller.calls(hotline, service)
     called = conn.execute("select number_hash from telephone where ended_at is null").fetchall()
     assert called == [(KEYS.hash("5735550143"),)]
@@ -296,9 +294,7 @@ def test_a_number_where_somebody_has_the_same_pin_is_not_taken_and_nobody_hears_
     caller: Caller, service: Service, conn: psycopg.Connection, smith: Offender
 ):
     people.register(conn, KEYS, number="5735550143", offender_id=smith.id, now=NOON)
-    comes_back(caller).hears("change your telephone").presses("4").hears("another number, press 1").presses("1")
-    caller.hears("telephone number where").presses("5735550143#").hears("if this is right").presses("1")
-    caller.hears("directly").presses("1").hears("noted that number").hears("within ten minutes").hangs_up()
+    changes_number(comes_back(caller), "5735550143").hears("within ten minutes").hangs_up()
     caller.calls(hotline, service)
     assert registrants.find(conn, KEYS, KEYS.hashes(NUMBER), "2580")
     assert proof_calls(conn) == []
