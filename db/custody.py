@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import class_row
@@ -57,8 +58,8 @@ class Offender:
     since: datetime
     known_at: datetime
     booking_number: str
-    aliases: list[str]
-    case_numbers: list[str]
+    aliases: Sequence[str]
+    case_numbers: Sequence[str]
     release_date: date | None
     court_at: datetime | None
     court_place: str
@@ -263,8 +264,12 @@ class Latest:
     known_at: datetime
 
     @property
-    def columns(self) -> dict[str, object]:
+    def columns(self) -> dict[str, Any]:
         return {**vars(self.person), **vars(self.custody), **vars(self.details), "known_at": self.known_at}
+
+    def of(self, offender_id: int, agency: str, number: str) -> Offender:
+        """The offender, of whom this is written down."""
+        return Offender(offender_id, agency, number, **self.columns)
 
 
 def add(
@@ -310,15 +315,14 @@ def update(
     now: datetime,
 ) -> None:
     """Write down the latest that is known of an offender, and that it is known as of now; None: the details stay."""
-    details = get(conn, offender_id).details if details is None else details
-    update_all(conn, {offender_id: Latest(person, custody, details, now)})
+    before = get(conn, offender_id)
+    update_all(conn, [(before, Latest(person, custody, before.details if details is None else details, now))])
 
 
-def update_all(conn: Connection, latest: Mapping[int, Latest]) -> None:
-    """Write down the latest that is known of offenders, by their ids."""
+def update_all(conn: Connection, latest: Collection[tuple[Offender, Latest]]) -> None:
+    """Write down the latest that is known of each offender instead of what was, as they were read."""
     if not latest:
         return
-    before = get_all(conn, latest)
     conn.execute(
         """update offender o set first_name = n.first_name, middle_name = n.middle_name, last_name = n.last_name,
                   birth_date = n.birth_date, status = n.status, facility = n.facility, since = n.since,
@@ -326,13 +330,15 @@ def update_all(conn: Connection, latest: Mapping[int, Latest]) -> None:
                   case_numbers = n.case_numbers, release_date = n.release_date, court_at = n.court_at,
                   court_place = n.court_place
            from json_populate_recordset(null::offender, %s) n where o.id = n.id""",
-        [_json({"id": offender_id, **one.columns} for offender_id, one in latest.items())],
+        [_json({"id": before.id, **one.columns} for before, one in latest)],
     )
-    others = [one for one in before if (one.person, one.details) != (latest[one.id].person, latest[one.id].details)]
-    searched = {one.id: _searched(latest[one.id].person, latest[one.id].details) for one in others}
-    _write_searched(
-        conn, {one.id: searched[one.id] for one in others if searched[one.id] != _searched(one.person, one.details)}
-    )
+    searched: dict[int, _Searched] = {}
+    for before, one in latest:
+        if (before.person, before.details) != (one.person, one.details):
+            by = _searched(one.person, one.details)
+            if by != _searched(before.person, before.details):
+                searched[before.id] = by
+    _write_searched(conn, searched)
 
 
 def make_searchable(conn: Connection, *, most: int) -> int:

@@ -461,8 +461,7 @@ def _apply_turn(
     From then on ``known`` says what is known. Who is as they were is added to those ``as_they_were``.
     """
     changed: dict[int, tuple[CustodyRecord, Change]] = {}
-    people: dict[int, Latest] = {}
-    anew: list[CustodyRecord] = []
+    people: dict[tuple[str, str], Latest] = {}
     for place, told in turn:
         here = known.get((told.agency, told.number))
         record = _as_seen(run, here, told) if run.is_snapshot and here else told
@@ -475,7 +474,6 @@ def _apply_turn(
             report.again[change.what] += 1
         elif here is None or change.what != "unchanged":
             changed[place] = record, change
-            anew.append(record)
         else:
             report.unchanged += 1
             if not _is_of_now(run, record, here.offender):
@@ -483,12 +481,16 @@ def _apply_turn(
             if run.told_at >= here.offender.known_at:  # else it was held, and something newer came meanwhile
                 as_they_were.add(here.offender.id)
             if person := _corrected_person(run, here.offender, record):
-                people[here.offender.id] = person
-                anew.append(record)
+                people[told.agency, told.number] = person
     lines = _apply_changes(run, list(changed.values()), known)
-    custody.update_all(run.conn, people)
-    known |= _lock_all(run.conn, anew)
+    _update(run.conn, people, known)
     return dict(zip(changed, lines, strict=True))
+
+
+def _update(conn: Connection, latest: Mapping[tuple[str, str], Latest], known: dict[tuple[str, str], _Known]) -> None:
+    """Write down the latest that is known of offenders, who are known already."""
+    custody.update_all(conn, [(known[key].offender, one) for key, one in latest.items()])
+    known |= {key: replace(known[key], offender=one.of(known[key].offender.id, *key)) for key, one in latest.items()}
 
 
 def _turns(in_order: Sequence[CustodyRecord]) -> Iterable[list[tuple[int, CustodyRecord]]]:
@@ -710,11 +712,12 @@ def _local(at: datetime, zone: ZoneInfo) -> str:
 
 
 def _apply_changes(
-    run: Run, changed: Sequence[tuple[CustodyRecord, Change]], known: Mapping[tuple[str, str], _Known]
+    run: Run, changed: Sequence[tuple[CustodyRecord, Change]], known: dict[tuple[str, str], _Known]
 ) -> list[list[Line]]:
     """Keep what rows changed, each of another offender; return what there is to say of each.
 
-    What is known of an offender is always what the latest event says, whatever came late or was corrected.
+    What is known of an offender is always what the latest event says, whatever came late or was corrected. From then
+    on ``known`` says so.
     """
     if not changed:
         return []
@@ -745,18 +748,17 @@ def _apply_changes(
         if event_id is not None and ids[record.agency, record.number] in registered:
             made = policy.notify(conn, event_id, late=change.late, settings=run.settings, now=run.now)
         lines.append([Line(record, change, made)])
-    histories = custody.histories(conn, [ids[key] for key in whose if key in known])
-    custody.update_all(
-        conn,
-        {
-            offender_id: _latest(run, known[key].offender, history[-1], whose[key])
-            for key in whose
-            if key in known and (history := histories[offender_id := ids[key]])
-        },
-    )
     for (record, change), said in zip(changed, lines, strict=True):
         if change.apart:
             said.append(_set_apart(run, known[record.agency, record.number], record, change.apart))
+    histories = custody.histories(conn, ids.values())
+    known |= {key: _Known(one.of(ids[key], *key), histories[ids[key]]) for key, one in new.items()}
+    latest: dict[tuple[str, str], Latest] = {}
+    for key in (key for key in whose if key not in new):
+        here = known[key] = replace(known[key], history=histories[ids[key]])
+        if here.history:
+            latest[key] = _latest(run, here.offender, here.history[-1], whose[key])
+    _update(conn, latest, known)
     return lines
 
 

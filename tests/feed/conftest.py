@@ -81,6 +81,7 @@ def row(
 @pytest.fixture
 def db(database: str) -> Iterator[ConnectionPool]:  # noqa: F811
     with open_pool(database) as pool:
+        pool.wait()  # a connection draws lots when it is made, which hypothesis takes for its own strategies' doing
         yield pool
 
 
