@@ -15,27 +15,19 @@ MOST_MISTAKES = 50  # sentences about one header
 LONGEST_ROW = 1 << 20  # signs; a longer one is a quote that is never closed, or no text
 
 
-class _Lines:
-    """The lines of a text, none longer than a row may be. Raises Refused, counting lines since the last ``fresh``."""
+class _TooLong(Exception):
+    """A row goes on for longer than any may."""
 
-    def __init__(self, name: str, text: io.TextIOWrapper) -> None:
-        self._name, self._text, self._taken, self._lines, self.row = name, text, 0, list[str](), 1
 
-    def __iter__(self) -> Iterator[str]:
-        while line := self._text.readline(LONGEST_ROW + 1):
-            self._taken += len(line)
-            if self._taken > LONGEST_ROW:
-                says = f"is longer than {LONGEST_ROW:,} signs; is a quote missing, or is it no text?"
-                raise Refused([f"{self._name}, row {self.row}: {says}"])
-            self._lines.append(line)
-            yield line
-
-    def taken(self) -> str:
-        return self._lines[0] if len(self._lines) == 1 else "".join(self._lines)
-
-    def fresh(self) -> None:
-        self._taken, self.row = 0, self.row + 1
-        self._lines.clear()
+def _lines(text: io.TextIOWrapper, held: list[str]) -> Iterator[str]:
+    """The lines of a text, each of which is held meanwhile. Raises _TooLong where those that are become too many."""
+    long = 0
+    while line := text.readline(LONGEST_ROW + 1):
+        long = len(line) + (long if held else 0)
+        if long > LONGEST_ROW:
+            raise _TooLong
+        held.append(line)
+        yield line
 
 
 def rows(name: str, source: BinaryIO, encoding: str, what: str = "CSV", **form: Any) -> Iterator[tuple[int, list[str]]]:
@@ -53,14 +45,18 @@ def raw_rows(
     """As ``rows`` has them, but with their cells and their text as they stand."""
     codec = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
     text = io.TextIOWrapper(source, codec, newline="")
-    lines = _Lines(name, text)
+    held, row = list[str](), 0
     try:
-        for number, cells in enumerate(csv.reader(lines, strict=True, **form), start=1):
+        for cells in csv.reader(_lines(text, held), strict=True, **form):
+            row += 1
             if any(map(str.strip, cells)):
-                yield number, cells, lines.taken()
-            lines.fresh()
+                yield row, cells, held[0] if len(held) == 1 else "".join(held)
+            held.clear()
+    except _TooLong:
+        says = f"is longer than {LONGEST_ROW:,} signs; is a quote missing, or is it no text?"
+        raise Refused([f"{name}, row {row + 1}: {says}"]) from None
     except csv.Error as error:
-        mistake = f"row {lines.row}: is not {what} ({error}); is a quote missing or one too many?"
+        mistake = f"row {row + 1}: is not {what} ({error}); is a quote missing or one too many?"
         raise Refused([f"{name}, {mistake}"]) from None
     except UnicodeError:
         called = "UTF-8" if codec == "utf-8-sig" else encoding
