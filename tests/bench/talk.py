@@ -20,7 +20,7 @@ from tests.bench.lookup import load, sample
 from tests.bench.wire import Reactions
 from tests.live.conversation import Conversation
 from tests.live.listening import Passage
-from tests.live.registered import JAIL, close_all
+from tests.live.registered import ARRESTED, JAIL, close_all
 
 AIMS = {"knows the way": 45, "listens to everything": 150}  # seconds
 AIMS_MS = (150, 500)  # median, p99
@@ -147,9 +147,9 @@ def _is_new(passage: Passage) -> bool:
 def _call(line: BenchLine, language: str, *, listens: bool) -> float:
     """Seconds from the answer until the sentence begins."""
     who = "John Smith"
-    line.expects("status_in_custody", language, name=who, since=_SINCE[language], facility=JAIL)
+    line.expects("status_in_custody", language, name=who, since=line.said_when(ARRESTED, language), facility=JAIL)
     line.expects("registered", language, name=who)
-    line.imports(f"boone,{OFFENDER},SMITH,JOHN,1990-07-31,{JAIL},in custody,2026-09-02 16:20")
+    line.imports(f"boone,{OFFENDER},SMITH,JOHN,1990-07-31,{JAIL},in custody,{ARRESTED}")
     with line.phone() as phone:
         with phone.calls("668267") as call:
             if len(line.languages) > 1:
@@ -168,9 +168,3 @@ def _answer(call: Conversation, language: str, question: str, answer: str, *, li
     awaited = question if listens else INTERRUPTED.get(question, question)
     what = "Smith" if awaited == "status" else f"{language}/{awaited}"
     call.hears(what, within=90, whole=listens).presses(answer)
-
-
-_SINCE = {
-    "en": "Wednesday, September second, at four twenty in the afternoon",
-    "es": "el miércoles dos de septiembre, a las cuatro y veinte de la tarde",
-}

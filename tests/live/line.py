@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +18,8 @@ import yaml
 
 from movans import asterisk, supervision
 from movans.settings import AGAIN, EXAMPLE, Settings, load
-from movans.wiring import House
+from movans.wiring import House, now
+from prompts import spoken
 from prompts.sounds import made_at
 from tests.conftest import guard_of_nothing, policy_that_waits
 from tests.live.conversation import Telephone
@@ -147,6 +149,11 @@ class Line:
         said = self.house.catalogues()[language].utter(prompt, **values)
         engine = self.settings.voices[said.language][0]
         self.words[made_at(self.house.sounds, said.language, said.words, engine).stem] = said.words
+
+    def said_when(self, at: str, language: str = "en") -> str:
+        """How a time of a custody file is said: with its year, once that is over."""
+        zone = self.settings.service.zone
+        return spoken.when(datetime.fromisoformat(at).replace(tzinfo=zone), zone, now(), language)
 
     def movans(self, *arguments: str, says: str = "") -> subprocess.CompletedProcess[str]:
         """The command line, as its user types it, and says what it asks."""

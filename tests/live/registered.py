@@ -11,18 +11,19 @@ from tests.live.line import Line
 from tests.live.softphone import Call
 
 JAIL = "Boone County Jail"
+ARRESTED, RELEASED = "2026-09-02 16:20", "2026-11-20 09:40"
 NUMBER, PIN = "5735550142", "2580"
 
 
 def in_custody(line: Line, *offenders: str, last: str = "SMITH") -> None:
     """So that callers hear "John Smith is in custody"."""
-    since = "Wednesday, September second, at four twenty in the afternoon"
+    since = line.said_when(ARRESTED)
     line.expects("status_in_custody", name=f"John {last.title()}", since=since, facility=JAIL)
-    line.imports(*(f"boone,{number},{last},JOHN,1990-07-31,{JAIL},in custody,2026-09-02 16:20" for number in offenders))
+    line.imports(*(f"boone,{number},{last},JOHN,1990-07-31,{JAIL},in custody,{ARRESTED}" for number in offenders))
 
 
 def release(line: Line, *offenders: str, last: str = "SMITH") -> None:
-    line.imports(*(f"boone,{number},{last},JOHN,1990-07-31,{JAIL},released,2026-11-20 09:40" for number in offenders))
+    line.imports(*(f"boone,{number},{last},JOHN,1990-07-31,{JAIL},released,{RELEASED}" for number in offenders))
 
 
 def register(line: Line, offender: str, *, number: str = NUMBER, last: str = "SMITH") -> None:

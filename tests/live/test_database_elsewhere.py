@@ -6,6 +6,7 @@ import pytest
 
 from tests.cluster import make_database
 from tests.live.line import Line
+from tests.live.registered import ARRESTED, JAIL
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, whose parts run as users of their own")
 
@@ -16,10 +17,10 @@ def test_the_service_runs_on_the_database_that_the_settings_name(cluster: str):
         line.expects(
             "status_in_custody",
             name="Amy Hill",
-            since="Wednesday, September second, at four twenty in the afternoon",
-            facility="Boone County Jail",
+            since=line.said_when(ARRESTED),
+            facility=JAIL,
         )
-        line.imports("boone,400100,HILL,AMY,1990-07-31,Boone County Jail,in custody,2026-09-02 16:20")
+        line.imports(f"boone,400100,HILL,AMY,1990-07-31,{JAIL},in custody,{ARRESTED}")
         assert line.query("select count(*) from offender") == [(1,)]
         with line.phone() as phone, phone.calls("668267") as call:
             call.hears("welcome").presses("2").hears("ask_offender").presses("400100#")

@@ -12,7 +12,7 @@ import pytest
 
 from tests.live.conversation import Conversation
 from tests.live.line import Line
-from tests.live.registered import JAIL, PIN, close_all, outcomes, register, release, states
+from tests.live.registered import JAIL, PIN, RELEASED, close_all, outcomes, register, release, states
 from tests.live.softphone import RATE
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, whose parts run as users of their own")
@@ -50,8 +50,7 @@ def called(line: Line) -> Iterator[Called]:
                 continue
             with wave.open(str(line.settings.state / "sounds" / "en" / f"{sound}.wav"), "rb") as file:
                 says += file.readframes(file.getnframes())
-        when = "Friday, November twentieth, at nine forty in the morning"
-        line.expects("news_released", name="John Smith", when=when, facility=JAIL)
+        line.expects("news_released", name="John Smith", when=line.said_when(RELEASED), facility=JAIL)
         register(line, offender, number=number)
         with line.phone(says=says) as phone:
             release(line, offender)

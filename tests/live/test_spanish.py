@@ -7,7 +7,7 @@ import pytest
 
 from tests.live.conversation import Telephone
 from tests.live.line import Line
-from tests.live.registered import JAIL, NUMBER, PIN, states, without
+from tests.live.registered import ARRESTED, JAIL, NUMBER, PIN, RELEASED, states, without
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, whose parts run as users of their own")
 
@@ -25,11 +25,10 @@ def row(status: str, at: str) -> str:
 
 
 def test_a_caller_chooses_spanish_registers_is_called_in_spanish_and_the_pin_ends_it(line: Line, phone: Telephone):
-    since = "el miércoles dos de septiembre, a las cuatro y veinte de la tarde"
+    since, when = (line.said_when(at, "es") for at in (ARRESTED, RELEASED))
     line.expects("status_in_custody", "es", name="Juan Perez", since=since, facility=JAIL)
-    when = "el viernes veinte de noviembre, a las nueve y cuarenta de la mañana"
     line.expects("news_released", "es", name="Juan Perez", when=when, facility=JAIL)
-    line.imports(row("in custody", "2026-09-02 16:20"))
+    line.imports(row("in custody", ARRESTED))
     with phone.calls("668267") as call:
         call.hears("en/choose_language", "es/choose_language").presses("2")
         call.hears("es/welcome", "es/in_danger", "es/not_alone", "es/menu", within=15).presses("2")
@@ -43,7 +42,7 @@ def test_a_caller_chooses_spanish_registers_is_called_in_spanish_and_the_pin_end
     with phone.is_called() as call:
         call.hears("es/who_proves", "es/proof").hears("es/ask_your_pin", within=40).presses(PIN)
         call.hears("es/proven", "es/goodbye").is_hung_up()
-    line.imports(row("released", "2026-11-20 09:40"))
+    line.imports(row("released", RELEASED))
     with phone.is_called() as call:
         call.hears("es/who_calls").hears("es/custody_line", "Juan Perez salió en libertad").hears(
             "es/ask_your_pin", within=20

@@ -9,23 +9,22 @@ import pytest
 from tests.conftest import EVERYTHING
 from tests.live.conversation import Telephone
 from tests.live.line import Line
-from tests.live.registered import proves, states
+from tests.live.registered import ARRESTED, JAIL, RELEASED, proves, states
 from tests.live.softphone import NoSuchThing
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="starts the service, whose parts run as users of their own")
 
-JAIL = "Boone County Jail"
 LONGEST_WAIT = 6  # seconds: the settings of the tests call again after three
 
 
 def in_custody(line: Line, number: str, last: str = "SMITH", first: str = "JOHN") -> None:
-    since = "Wednesday, September second, at four twenty in the afternoon"
-    line.expects("status_in_custody", name=f"{first} {last}".title(), since=since, facility=JAIL)
-    line.imports(f"boone,{number},{last},{first},1990-07-31,{JAIL},in custody,2026-09-02 16:20")
+    name = f"{first} {last}".title()
+    line.expects("status_in_custody", name=name, since=line.said_when(ARRESTED), facility=JAIL)
+    line.imports(f"boone,{number},{last},{first},1990-07-31,{JAIL},in custody,{ARRESTED}")
 
 
 def release(line: Line, number: str, last: str = "SMITH", first: str = "JOHN") -> str:
-    return line.imports(f"boone,{number},{last},{first},1990-07-31,{JAIL},released,2026-11-20 09:40")
+    return line.imports(f"boone,{number},{last},{first},1990-07-31,{JAIL},released,{RELEASED}")
 
 
 def registers(phone: Telephone, offender: str, number: str, pin: str = "2580") -> None:
