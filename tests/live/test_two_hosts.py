@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from db import hosts
+from db.attempts import LATE
 from db.journal import YOUNG
 from movans.asterisk import SERVICE_USER
 from tests.bench.record import SECOND, Call, most_at_once, most_in_a_second
@@ -176,8 +177,15 @@ def away(line: Host, host: Host) -> bool:
     return bool(line.query("select from alert where key = %s and over_at is null", f"host {host.machine.name}"))
 
 
+def _talks(host: Host) -> bool:
+    return any(each.state != "claimed" for each in host.holds())
+
+
 def _holds_both(host: Host, other: Host) -> bool:
     """Whether a call is claimed before its dialer reads the journal; lines that become free meanwhile are its own."""
+    if not _talks(host):  # all lines are the other's
+        with registered.without(other, "dial"):
+            host.eventually(lambda: _talks(host), 30)
     host.arm("hold", JOURNALLED)
     host.wait_reached(JOURNALLED)
     (host.orders / "reached").unlink()
@@ -226,6 +234,7 @@ def test_what_a_host_has_locked_when_it_is_cut_off_is_free_within_the_lease(
             cut.connect()
 
 
+@pytest.mark.timeout(600)
 def test_a_host_that_is_cut_off_in_mid_storm_loses_nobody(both: tuple[Host, Host]):
     with _told_where_it_fails(both):
         cut, other = both
@@ -243,10 +252,11 @@ def test_a_host_that_is_cut_off_in_mid_storm_loses_nobody(both: tuple[Host, Host
                 assert begun
                 assert len(before) < STORM  # somebody waits for a line
                 for each in not_begun:
-                    other.eventually(lambda each=each: called(other, each.number, at), at + LEASE + SLACK - time.time())
+                    until = at + LEASE + 3 * SLACK - time.time()
+                    other.eventually(lambda each=each: called(other, each.number, at), until)
                 assert away(other, cut)
                 for each in begun:
-                    until = each.deadline + SLACK - time.time()
+                    until = each.deadline + 3 * SLACK - time.time()
                     other.eventually(lambda each=each: called(other, each.number, at), until)
                 found_late = "select from call_attempt where id = any(%s) and ended_at > deadline + %s"
                 assert not other.query(found_late, [each.id for each in begun], timedelta(seconds=SLACK))
@@ -254,9 +264,10 @@ def test_a_host_that_is_cut_off_in_mid_storm_loses_nobody(both: tuple[Host, Host
                 confirmed = [each.number for each in live if each.id in cut.in_journal]
                 cut.machine.connect()
         back = time.time()
-        other.release(*LATER)
-        other.eventually(lambda: not away(other, cut), 10)
-        other.eventually(lambda: any(called(cut, number, back) for number in NUMBERS.values()), 60)
+        other.eventually(lambda: not away(other, cut), 30)
+        with registered.without(other, "dial"):
+            other.release(*LATER)
+            other.eventually(lambda: any(called(cut, number, back) for number in NUMBERS.values()), 60)
         other.eventually(lambda: is_told(other), 90)
         assert not cut.in_journal
         time.sleep(PATIENCE)
@@ -284,6 +295,12 @@ def broken_rules(line: Host, calls: Sequence[Rang], in_journal: Sequence[str], a
     ]
     if (most := most_at_once(record)) > LINES:
         broken.append(f"{most} calls at once, by {LINES} lines")
-    if (most := most_in_a_second(record)) > math.ceil(RATE):
+    # As the service lets them go: when their INVITE comes to the network is up to what else the machine does.
+    begun = line.query(
+        """select extract(epoch from greatest(claimed_at, dialled_at))::float8 from call_attempt
+           where trunk = 'main' and dialled_at - claimed_at <= %s""",
+        LATE,
+    )
+    if (most := most_in_a_second(Call("", round(float(str(at)) * SECOND)) for (at,) in begun)) > math.ceil(RATE):
         broken.append(f"{most} calls begun within a second, at a rate of {RATE}")
     return broken
