@@ -2,6 +2,7 @@
 
 import importlib
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -49,10 +50,14 @@ def held(write: Callable[[], str], directory: Path) -> str:
     came_back: list[str] = []
     writer = threading.Thread(target=lambda: came_back.append(write()))
     writer.start()
-    writer.join(0.2)
-    was_held = writer.is_alive() and (directory / "reached").exists()
+    reached = directory / "reached"
+    while writer.is_alive() and not reached.exists():
+        time.sleep(0.001)
+    was_held = writer.is_alive() and reached.exists()
     (directory / "go").touch()
     writer.join(5)
+    for left in (reached, directory / "go"):
+        left.unlink(missing_ok=True)
     return f"{'held' if was_held else 'not held'}, {came_back[0]}"
 
 

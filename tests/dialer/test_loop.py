@@ -347,6 +347,6 @@ def test_calls_are_handed_over_a_moment_before_their_rate_lets_them_ring(
     steady = replace(dialer, settings=SETTINGS.model_copy(update={"trunks": {"": Outbound(lines=10, rate=10)}}))
     began = time.monotonic()
     assert steady.look(NOON) == 5
-    assert 0.2 <= time.monotonic() - began < 1
+    assert 0.2 <= time.monotonic() - began < 10  # five files are written and kept
     begun = [at - NOON for (at,) in shared.execute("select claimed_at from call_attempt order by id")]
     assert begun == [turn * timedelta(milliseconds=100) for turn in range(5)]

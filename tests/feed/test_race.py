@@ -72,6 +72,7 @@ def until(what: Callable[[], bool]) -> None:
     end = time.monotonic() + 20
     while not what():
         assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.01)
 
 
 def notified(shared: Connection) -> int:

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -70,7 +71,7 @@ class Line:
 
     def _content(self) -> dict[str, object]:
         content = yaml.safe_load(EXAMPLE.read_text())
-        content |= {"state": str(self.directory / "state"), "agi_port": free_port(), "demo": False}
+        content |= {"state": str(self.directory / "state"), "agi_port": free_port(socket.SOCK_STREAM), "demo": False}
         content["service"] |= {"languages": self.languages}
         content["sip"] |= {"port": free_port(), "rtp_ports": [self._rtp(), self._rtp() + 99]}
         content["calls"] |= {"ring": 5, "longest": 120}

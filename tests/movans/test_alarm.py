@@ -137,8 +137,10 @@ def test_a_command_that_hangs_is_killed_with_what_it_started_and_holds_up_nobody
     alerts.add(shared, "hangs", "Nobody hears this.", now=NOON)
     alerts.add(shared, "disk", "The disk is full.", now=NOON + SECOND)
     teller = Teller(db, script(tmp_path, hangs), commands)
-    assert becomes(lambda: untold(shared) == ["hangs"] and (tmp_path / "child").exists(), looks(teller, NOON))
-    child = int((tmp_path / "child").read_text() or 0)
+    number = tmp_path / "child"
+    hanging = looks(teller, NOON)
+    assert becomes(lambda: untold(shared) == ["hangs"] and number.exists() and number.read_text().strip(), hanging)
+    child = int(number.read_text())
     assert said(tmp_path) == ["The disk is full."]
     commands.look(NOON + WITHIN - SECOND)
     assert Path(f"/proc/{child}").exists()

@@ -17,7 +17,7 @@ SIP = {"address": "127.0.0.1", "rtp_ports": [10000, 10199]}
 
 
 def test_a_port_that_another_program_has_stops_the_start_by_its_name(tmp_path: Path):
-    sip, agi = free_port(), free_port()
+    sip, agi = free_port(), free_port(socket.SOCK_STREAM)
     settings = settings_for(tmp_path, sip=SIP | {"port": sip}, agi_port=agi)
     _check_ports(settings)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:

@@ -126,11 +126,12 @@ def test_while_the_first_still_cannot_it_is_asked_once_and_the_sounds_stay(
 def test_a_build_that_is_killed_goes_on_where_it_was(tmp_path: Path, espeak: Voices) -> None:
     fixed = {f"prompt_{n}": f"This is sentence number {n}, and it is spoken to the end." for n in range(60)}
     program = (
-        "import json, sys\n"
+        "import json, sys, time\n"
         "from pathlib import Path\n"
         "from prompts.build import build\n"
         "from prompts.engines import Voices\n"
-        "build(json.loads(sys.argv[1]), Voices('en', ['espeak-ng']), Path(sys.argv[2]))\n"
+        "waits = lambda done, *_: time.sleep(300 * (done >= 50))\n"  # for whoever is late to kill it
+        "build(json.loads(sys.argv[1]), Voices('en', ['espeak-ng']), Path(sys.argv[2]), waits)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program, json.dumps(fixed), str(tmp_path)])
     until = time.monotonic() + 60

@@ -198,10 +198,15 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         Voices("en", ["piper"]).speak("Hello.")
 
 
-def test_gtts_without_the_internet_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    # A proxy where nobody listens: the same on a machine with the internet and on one without.
+@pytest.fixture
+def no_internet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy where nobody listens: the same on a machine with the internet and on one without."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+
+
+@pytest.mark.usefixtures("no_internet")
+def test_gtts_without_the_internet_says_so() -> None:
     with pytest.raises(NoVoice, match=r"gtts needs the internet and got no answer from translate\.google\.com"):
         Gtts("en").speak("Hello.")
 
@@ -225,6 +230,7 @@ def test_an_unforeseen_error_of_an_engine_is_no_way_for_the_words_into_the_log(
     assert "Smith" not in str(raised.value) + caplog.text
 
 
+@pytest.mark.usefixtures("no_internet")
 def test_not_even_at_debug_level_are_words_logged(piper: Voices, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     piper.speak("John Smith is here.")

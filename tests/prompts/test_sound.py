@@ -113,14 +113,12 @@ def test_whoever_reads_meanwhile_reads_a_whole_sound(tmp_path: Path) -> None:
     over = threading.Event()
 
     def rewrite() -> None:
-        for _ in range(50):
+        while not over.is_set():
             sound.write(file, samples)
-        over.set()
 
     writer = threading.Thread(target=rewrite)
     writer.start()
-    sizes = set()
-    while not over.is_set():
-        sizes.add(len(file.read_bytes()))
+    sizes = {len(file.read_bytes()) for _ in range(200)}
+    over.set()
     writer.join()
     assert sizes == {44 + 2 * len(samples)}
