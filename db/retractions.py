@@ -30,10 +30,19 @@ def of_run(conn: Connection, run_id: int) -> list[int]:
 
 
 def of_event(conn: Connection, event_id: int) -> list[int]:
-    """The event, where it can be withdrawn as one of a run can."""
+    """The event, where it can be withdrawn as one of a run can.
+
+    Of a court date, with it what else its run told of that date: to the same offender, where the event is that it was
+    set; else to anybody, as it cannot be moved or cancelled for one alone.
+    """
     rows = conn.execute(
-        """select id from custody_event where id = %s and kind not in ('listed', 'corrected')
-             and corrected_at is null""",
+        """select o.id from custody_event e join custody_event o on o.id = e.id
+               or (starts_with(e.kind, 'court_') and starts_with(o.kind, 'court_')
+                   and (o.feed_run_id, o.source, split_part(o.source_key, e'\t', 2))
+                       = (e.feed_run_id, e.source, split_part(e.source_key, e'\t', 2))
+                   and (o.offender_id = e.offender_id or e.kind <> 'court_scheduled'))
+           where e.id = %s and e.kind not in ('listed', 'corrected')
+             and e.corrected_at is null and o.corrected_at is null order by o.id""",
         [event_id],
     )
     return [event_id for (event_id,) in rows]
@@ -113,8 +122,8 @@ def note_corrected(conn: Connection, event_ids: Iterable[int], *, now: datetime)
     conn.execute("update custody_event set corrected_at = %s where id = any(%s)", [now, list(event_ids)])
 
 
-def run_of(conn: Connection, event_id: int) -> int:
-    """By which run an event came."""
+def run_of(conn: Connection, event_id: int) -> int | None:
+    """By which run an event came; None where no run brought it."""
     row = conn.execute("select feed_run_id from custody_event where id = %s", [event_id]).fetchone()
     if row is None:
         raise LookupError(f"there is no event {event_id}")

@@ -26,7 +26,8 @@ def retract(
 ) -> Extent:
     """Withdraw events, and have those who were called of them called with a correction.
 
-    ``run_id``: where they are all of a run, what else it said of court dates is withdrawn with them.
+    ``run_id``: where they are all of a run, what else it said of court dates is withdrawn with them. Else the events
+    are of one run as far as they are of court dates, and so much of these is as it was.
 
     In two transactions, each whole: once the first is committed, no call that begins tells of them; then it is certain
     who has heard of them. Where the second fails, the same again does what is left.
@@ -40,6 +41,8 @@ def retract(
             _restore(conn, offender_id)
         if run_id is not None:
             court_events.withdraw(conn, run_id, now=now)
+        elif brought_by := retractions.run_of(conn, event_ids[0]):
+            court_events.withdraw(conn, brought_by, event_ids, now=now)
         alerts.settle(conn, now=now)
         staff.record(conn, who, f"retracted {what}: {why}", now=now)
     with db.connection() as conn:

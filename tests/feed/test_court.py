@@ -424,3 +424,88 @@ def test_a_date_of_nobody_whom_a_jail_has_told_us_of_is_withdrawn_too(
     withdraw(imports(CASE, SET).run_id)
     holds()
     assert imports(CASE, SET).kinds == {}
+
+
+@pytest.fixture
+def withdraw_event(db: ConnectionPool, shared: Connection) -> Callable[..., int]:
+    """Withdraw the last event of that kind and offender, as ``movans feed retract --event`` does; of how many."""
+
+    def one(kind: str, number: str = "100234") -> int:
+        (event_id,) = shared.execute(
+            """select max(e.id) from custody_event e join offender o on o.id = offender_id
+               where kind = %s and number = %s""",
+            [kind, number],
+        ).fetchone() or (0,)
+        events = retractions.of_event(shared, event_id)
+        retract(db, events, "it", settings=SETTINGS, who="clerk", why="another's", now=NOON)
+        assert retractions.of_event(shared, event_id) == []
+        return len(events)
+
+    return one
+
+
+WithdrawEvent = Callable[..., int]
+
+
+@pytest.mark.parametrize(
+    ("false", "kind"), [(MOVED, "court_moved"), (OFF, "court_cancelled"), (OUT, "court_cancelled")]
+)
+def test_one_event_that_is_withdrawn_leaves_its_date_as_it_was_for_all_and_the_other_dates_of_its_run_as_they_are(
+    false: str, kind: str, holds: Holds, imports: Imports, withdraw_event: WithdrawEvent, shared: Connection
+):
+    holds()
+    holds("200234")
+    imports(CASE, SET)
+    imports(CASE, false, SET.replace("E1", "E2").replace("12-04", "12-02"))
+    assert withdraw_event(kind) == 2
+    states = shared.execute("select source_key, state, planned_at::date::text from court_event order by 1").fetchall()
+    assert states == [("E1", "scheduled", "2026-12-04"), ("E2", "scheduled", "2026-12-02")]
+    assert withdraw_event("court_scheduled") == 1
+    assert (spoken(shared), spoken(shared, "200234")) == (DIVISION, ("12-02", "Division 3"))
+    assert imports(CASE, false).kinds == {}
+    assert spoken(shared) == DIVISION
+
+
+def test_a_date_that_was_told_of_the_wrong_person_stays_that_of_others(
+    holds: Holds, imports: Imports, withdraw_event: WithdrawEvent, shared: Connection
+):
+    holds()
+    holds("200234")
+    imports(CASE, SET)
+    assert withdraw_event("court_scheduled") == 1
+    assert (spoken(shared), spoken(shared, "200234")) == (NONE, DIVISION)
+    assert (imports(CASE, SET).kinds, spoken(shared)) == ({}, NONE)
+    assert withdraw_event("court_scheduled", "200234") == 1
+    assert shared.execute("select state from court_event").fetchall() == [("withdrawn",)]
+    assert (imports(CASE, SET).kinds, spoken(shared, "200234")) == ({}, NONE)
+
+
+def test_a_date_that_was_set_again_and_told_of_the_wrong_person_is_not_theirs(
+    holds: Holds, imports: Imports, withdraw_event: WithdrawEvent, shared: Connection
+):
+    holds()
+    holds("200234")
+    for lines in ([CASE, SET], [OUT], [CASE, SET]):
+        imports(*lines)
+    withdraw_event("court_scheduled")
+    assert (spoken(shared), spoken(shared, "200234")) == (NONE, DIVISION)
+
+
+def test_what_one_file_said_of_a_date_in_turn_is_withdrawn_together(
+    holds: Holds, imports: Imports, withdraw_event: WithdrawEvent, shared: Connection
+):
+    holds()
+    imports(CASE, timed(SET, 9), timed(MOVED, 10), header=TIMED)
+    assert spoken(shared) == ("12-11", "Division 3")
+    assert withdraw_event("court_scheduled") == 2
+    assert spoken(shared) == NONE
+
+
+def test_a_date_that_a_jails_file_had_given_is_heard_again_after_one_event_is_withdrawn(
+    holds: Holds, imports: Imports, withdraw_event: WithdrawEvent, shared: Connection
+):
+    holds()
+    shared.execute("update offender set court_at = %s, court_place = 'Annex'", [LATER])
+    imports(CASE, SET)
+    withdraw_event("court_scheduled")
+    assert spoken(shared) == ("12-11", "Annex")
