@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from psycopg import Connection, Rollback
 
-from db import custody, feed_runs, held, registrations, rosters
+from db import alerts, custody, feed_runs, held, registrations, rosters
 from db.custody import Custody, Details, Event, Happened, Latest, Offender
 from db.held import Changed, Rejected
 from db.pool import Database, take_time
@@ -87,6 +87,7 @@ class Report:
     quarantined: Sequence[Bad] = ()
     strangers: int = 0  # court dates of people whom no jail has told us of
     disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number
+    agreeing: set[int] = field(default_factory=set)  # events by which staff said the same, or something older
     missing: Sequence[int] = ()  # offenders who are not in a snapshot and were in the one before
     unnamed: int = 0  # rows of a snapshot that were put aside and may be anybody's, so that nobody is missing in it
     told_of: int = 0  # of how many offenders rows say something new
@@ -261,6 +262,7 @@ def take_effect(
         _apply_court(run, file.court, report)
         progress(file.rows, file.rows)
     if run.only is None:  # else the rest is to come, or not
+        _tell_of_disagreement(run, report)
         feed_runs.put_aside(run.conn, run.id, [(bad.row, bad.mistakes, bad.given) for bad in report.quarantined])
     report.run_id, report.people = run.id, feed_runs.people(run.conn, run.id, now=run.now)
     return report
@@ -361,6 +363,21 @@ def _tell_of_rejected(run: Run, report: Report) -> None:
         held.tell_of_rejected(run.conn, run.rules.feed, many, now=run.now)
     elif run.is_snapshot:
         held.rejected_no_more(run.conn, run.rules.feed, now=run.now)
+
+
+def _tell_of_disagreement(run: Run, report: Report) -> None:
+    """See that a person is told of whom a feed says something else than staff; where it agrees, that is over."""
+    feed = run.rules.feed or "by hand"
+    for event_id in report.agreeing:
+        alerts.over(run.conn, alerts.DISAGREES % (event_id, feed), now=run.now)
+    for (agency, number), one in report.disagreeing.items():
+        told, holds, zone = one.record.custody, one.holds, run.settings.zone(agency)
+        says = (
+            f"{agency} {number} is {told.status!r} since {_local(told.since, zone)}, as {run.rules.feed or 'a file'}"
+            f" says; but staff have said {holds.status!r} since {_local(holds.effective_at, zone)}, which is later and"
+            f" holds. Find out what is true: movans custody show {agency} {number}"
+        )
+        alerts.add_once(run.conn, alerts.DISAGREES % (holds.id, feed), says, now=run.now)
 
 
 def _apply_rows(run: Run, rows: Sieve, name: str, report: Report, progress: Callable[[int, int], None]) -> None:
@@ -533,8 +550,14 @@ def _note_disagreement(run: Run, report: Report, record: CustodyRecord, here: _K
     """Of the rows of one person, the last says what the feed says."""
     key = (record.agency, record.number)
     report.disagreeing.pop(key, None)
-    if here and run.only is None and disagrees(record.custody, here.history):
-        report.disagreeing[key] = Disagreeing(record, here.history[-1])
+    latest = here.history[-1] if here and here.history and run.only is None else None
+    if latest is None or not latest.by_staff:
+        return
+    if disagrees(record.custody, [latest]):
+        report.disagreeing[key] = Disagreeing(record, latest)
+        report.agreeing.discard(latest.id)
+    else:
+        report.agreeing.add(latest.id)
 
 
 def _note_said_again(run: Run, report: Report, record: CustodyRecord, here: _Known | None, change: Change) -> None:
