@@ -779,7 +779,19 @@ def _apply_changes(
     )
     for (record, change), said in zip(changed, lines, strict=True):
         if change.apart:
-            said.append(_set_apart(run, known[record.agency, record.number], record, change.apart))
+            said.append(
+                set_apart(
+                    conn,
+                    ids[record.agency, record.number],
+                    known[record.agency, record.number].withdrawn,
+                    record,
+                    change.apart,
+                    run_id=run.id,
+                    reported=run.reported,
+                    settings=run.settings,
+                    now=run.now,
+                )
+            )
     return lines
 
 
@@ -788,9 +800,21 @@ def _made_up(record: CustodyRecord, kind: str) -> str:
     return f"{record.number}\t{kind}\t{record.custody.since.isoformat()}"
 
 
-def _set_apart(run: Run, before: _Known, record: CustodyRecord, event: Event) -> Line:
-    """Make two events of one, between whose times a row says something else: the later one is news by now."""
-    conn, offender_id = run.conn, before.offender.id
+def set_apart(
+    conn: Connection,
+    offender_id: int,
+    withdrawn: Sequence[Event],
+    record: CustodyRecord,
+    event: Event,
+    *,
+    run_id: int | None,
+    who: str | None = None,
+    reported: bool = False,
+    quiet: bool = False,
+    settings: Settings,
+    now: datetime,
+) -> Line:
+    """Make two events of one, between whose times a record says something else: the later one is news by now."""
     history = custody.history(conn, offender_id)
     after, kind = apart(event, record.custody)
     later = replace(record, custody=after, event_id="")
@@ -801,13 +825,14 @@ def _set_apart(run: Run, before: _Known, record: CustodyRecord, event: Event) ->
         kind,
         after,
         source=record.agency,
-        source_key=own_key(_made_up(later, kind), [*history, *before.withdrawn]),
-        feed_run_id=run.id,
-        reported=run.reported,
-        now=run.now,
+        source_key=own_key(_made_up(later, kind), [*history, *withdrawn]),
+        feed_run_id=run_id,
+        who=who,
+        reported=reported,
+        now=now,
     )
     late = history[-1].effective_at > after.since
-    made = policy.notify(conn, event_id, late=late, settings=run.settings, now=run.now)
+    made = 0 if quiet else policy.notify(conn, event_id, late=late, settings=settings, now=now)
     return Line(later, Change("news", kind, late=late), made)
 
 

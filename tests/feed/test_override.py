@@ -100,3 +100,37 @@ def test_a_feed_that_is_silent_about_somebody_does_not_disagree(imports: Imports
     say("released", "10:00")
     imports(row(number="100561"), now=NOON + HOUR, feed=FEED)
     assert raised(shared) == []
+
+
+def test_what_staff_say_between_two_times_of_an_event_shows_that_it_was_two(
+    imports: Imports, register: Callable[..., int], say: Say, shared: Connection
+):
+    imports(row(at="2026-11-20 08:00"))
+    imports(row(at="2026-11-20 11:00"))  # taken for its correction
+    register()
+    said = say("released", "10:00")
+    assert (said.change.kind, said.change.late, said.notifications) == ("released", True, 2)
+    (offender_id,) = shared.execute("select id from offender").fetchone() or (0,)
+    events = [(event.kind, event.effective_at, event.by_staff) for event in custody.history(shared, offender_id)]
+    assert events == [
+        ("listed", at("08:00"), False),
+        ("released", at("10:00"), True),
+        ("returned", at("11:00"), False),
+    ]
+    found = custody.get(shared, offender_id)
+    assert (found.status, found.since) == ("in custody", at("11:00"))
+    told = shared.execute("select kind, who from notification join custody_event e on e.id = event_id order by e.id")
+    assert told.fetchall() == [("released", "clerk"), ("returned", "clerk")]
+    for time in ("08:00", "11:00"):
+        assert imports(row(at=f"2026-11-20 {time}"), now=NOON + HOUR).unchanged == 1
+    assert raised(shared) == []
+
+
+def test_quietly_nobody_is_called_of_either(
+    imports: Imports, register: Callable[..., int], say: Say, shared: Connection
+):
+    imports(row(at="2026-11-20 08:00"))
+    imports(row(at="2026-11-20 11:00"))
+    register()
+    assert say("released", "10:00", quiet=True).notifications == 0
+    assert shared.execute("select from notification").fetchall() == []
