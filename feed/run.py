@@ -33,7 +33,7 @@ from feed.compare import (
     says_again,
 )
 from feed.guard import OUT, excess
-from feed.records import Bad, CourtRecord, CustodyRecord, File, Record, Refused, Rules
+from feed.records import Bad, CourtRecord, CustodyRecord, File, Progress, Record, Refused, Rules, to_nobody
 from feed.sieve import Sieve
 from movans.settings import Settings
 
@@ -198,7 +198,7 @@ def run(
     rules: Rules,
     *,
     settings: Settings,
-    progress: Callable[[int, int], None] = lambda _done, _rows: None,
+    progress: Progress = to_nobody,
     last: Callable[[Connection, str], None] = lambda _conn, _outcome: None,
 ) -> Report:
     """Import a file in the format of its feed. Raises Refused where it has mistakes; then nothing of it took effect.
@@ -247,20 +247,18 @@ def one_at_a_time(conn: Connection) -> None:
     conn.execute("select pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
 
 
-def take_effect(
-    run: Run, source: BinaryIO, name: str, progress: Callable[[int, int], None] = lambda _done, _rows: None
-) -> Report:
+def take_effect(run: Run, source: BinaryIO, name: str, progress: Progress = to_nobody) -> Report:
     """Apply a file, as far as the run lets it through. Raises Refused where it has mistakes; then undo all of it."""
     report = Report(agencies={run.rules.agency} if run.rules.agency else set())
     run = replace(run, rejected=held.rejected(run.conn, run.rules.agencies))
     if run.rules.format in sieve.FORMATS:
-        _apply_rows(run, Sieve(run.conn, name, source, run.rules), name, report, progress)
+        _apply_rows(run, Sieve(run.conn, name, source, run.rules, progress), name, report, progress)
     else:
         file = read(name, source, run.rules)
         _count(report, file)
         _apply(run, file.custody, name, report)
         _apply_court(run, file.court, report)
-        progress(file.rows, file.rows)
+        progress(file.rows, file.rows, "rows")
     if run.only is None:  # else the rest is to come, or not
         _tell_of_disagreement(run, report)
         feed_runs.put_aside(run.conn, run.id, [(bad.row, bad.mistakes, bad.given) for bad in report.quarantined])
@@ -285,7 +283,7 @@ def keep_counts(run: Run, report: Report) -> None:
     )
 
 
-def _guarded(run: Run, source: BinaryIO, name: str, progress: Callable[[int, int], None]) -> Report:
+def _guarded(run: Run, source: BinaryIO, name: str, progress: Progress) -> Report:
     """Let a file take effect and undo that again where it is more than the guard lets through."""
     before = _before(run)
     report = Report()
@@ -380,7 +378,7 @@ def _tell_of_disagreement(run: Run, report: Report) -> None:
         alerts.add_once(run.conn, alerts.DISAGREES % (holds.id, feed), says, now=run.now)
 
 
-def _apply_rows(run: Run, rows: Sieve, name: str, report: Report, progress: Callable[[int, int], None]) -> None:
+def _apply_rows(run: Run, rows: Sieve, name: str, report: Report, progress: Progress) -> None:
     """Apply the rows that can be news, so many at a time, and then note who is missing."""
     seen, refused = Seen(name), list[str]()
     absent = rows.absent() if run.is_snapshot else set[int]()
@@ -401,7 +399,7 @@ def _apply_rows(run: Run, rows: Sieve, name: str, report: Report, progress: Call
 
 
 def _chunks(
-    run: Run, rows: Sieve, seen: Seen, report: Report, progress: Callable[[int, int], None]
+    run: Run, rows: Sieve, seen: Seen, report: Report, progress: Progress
 ) -> Iterator[tuple[list[CustodyRecord], dict[int, bytes]]]:
     """The rows that can be news, with the digests of those that are the only ones of their offenders.
 
@@ -422,7 +420,7 @@ def _chunks(
             yield alone, digests
             alone, digests = [], {}
         if looked_at % CHUNK == 0:
-            progress(skipped + looked_at, rows.rows)
+            progress(skipped + looked_at, rows.rows, "rows")
     file = seen.file(run.rules.quarantine)
     _count(report, file)
     if run.only is None:
@@ -431,7 +429,7 @@ def _chunks(
         report.passed_over += skipped
     yield [*alone, *file.custody], digests
     if rows.many_to_look_at % CHUNK or not rows.many_to_look_at:
-        progress(rows.rows, rows.rows)
+        progress(rows.rows, rows.rows, "rows")
 
 
 def _apply(
