@@ -353,7 +353,7 @@ def status(service: Service, item: News, present: Custody, language: str) -> tup
 def sentence(service: Service, item: News, catalogue: Catalogue) -> tuple[str, dict[str, str]]:
     """The prompt for a piece of news and what it asks for, of all that is known; with the place, if there is one.
 
-    Of what was to come and whose time is over by now, it is the one that says so.
+    Of what was to come and whose time is over by now, or of which nothing is known, it is the one that says so.
     """
     language, prompt = catalogue.language, f"news_{item.kind}"
     if is_past(service, item, catalogue):
@@ -377,10 +377,12 @@ def sentence(service: Service, item: News, catalogue: Catalogue) -> tuple[str, d
 
 
 def is_past(service: Service, item: News, catalogue: Catalogue) -> bool:
-    """Whether what was to come has its time behind it: the day, where no more than that is said."""
+    """Whether what was to come has its time behind it: the day, where no more than that is said; or nothing is."""
     prompt = f"news_{item.kind}"
-    if item.planned_at is None or f"{prompt}_past" not in catalogue.wanted:
+    if f"{prompt}_past" not in catalogue.wanted:
         return False
+    if item.planned_at is None:
+        return True
     now = service.clock()
     if "planned" in catalogue.wanted[prompt]:
         return item.planned_at < now

@@ -10,6 +10,8 @@ from psycopg.rows import class_row
 HANDED_OVER = "notification %s"
 UNCONFIRMED = "notification %s unconfirmed"
 """The keys of what is raised of a notification."""
+DISAGREES = "override %s: %s"
+"""The key of what a feed says otherwise than an event by which staff have said it."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,16 @@ def add_anew(conn: Connection, key: str, says: str, *, again_every: timedelta, n
     """See that a person is told at once where it is other than what they know."""
     conn.execute("update alert set over_at = %s where key = %s and over_at is null and says <> %s", [now, key, says])
     add(conn, key, says, again_every=again_every, now=now)
+
+
+def add_once(conn: Connection, key: str, says: str, *, now: datetime) -> None:
+    """See that a person is told, unless they ever were in these words: that it is over holds until it says another."""
+    conn.execute(
+        """insert into alert (key, says, raised_at) select %(key)s, %(says)s, %(now)s
+           where not exists (select from alert where key = %(key)s and says = %(says)s)
+           on conflict (key) where over_at is null do nothing""",
+        {"key": key, "says": says, "now": now},
+    )
 
 
 def over(conn: Connection, key: str, *, now: datetime) -> bool:
@@ -129,12 +141,24 @@ def unconfirmed(conn: Connection, *, now: datetime) -> int:
 
 
 def settle(conn: Connection, *, now: datetime) -> int:
-    """What was raised of notifications that have ended since is over; return how many."""
-    return conn.execute(
+    """What was raised of notifications that have ended since is over; return how many.
+
+    So is that a feed disagrees with staff, where what they said was withdrawn, or is not the latest any more.
+    """
+    ended = conn.execute(
         """update alert set over_at = %s from notification n
            where over_at is null and state <> 'open' and n.id = substring(key from '^notification ([0-9]+)')::bigint""",
         [now],
     ).rowcount
+    conn.execute(
+        """update alert set over_at = %s from custody_event e
+           where over_at is null and e.id = substring(key from '^override ([0-9]+)')::bigint
+             and (retracted_at is not null or exists (
+                 select from happened newer where newer.offender_id = e.offender_id
+                   and (newer.effective_at, newer.id) > (e.effective_at, e.id)))""",
+        [now],
+    )
+    return ended
 
 
 def end(conn: Connection, alert_id: int, *, now: datetime) -> str | None:

@@ -155,46 +155,52 @@ def said_by(conn: Connection, feed_run_id: int) -> int:
     return row[0] if row else 0
 
 
-def withdraw(conn: Connection, feed_run_id: int, *, now: datetime) -> None:
+def withdraw(conn: Connection, feed_run_id: int, event_ids: Collection[int] | None = None, *, now: datetime) -> None:
     """What the run said of court dates, it never said: what was said before holds, or what was said since.
 
     So it is with whose they are, and with what callers hear of these. A date that a jail's file has given since stays.
+
+    ``event_ids``: only so far as these events of it have told it. A date that was set, and that others have, too, stays
+    theirs; only those of whom the events are have it no more.
     """
-    run = {"run": feed_run_id, "now": now}
+    dates, whose = _of_run(conn, feed_run_id) if event_ids is None else _of_events(conn, feed_run_id, event_ids)
+    what = {"run": feed_run_id, "dates": dates, "of": [date for date, _ in whose], "who": [who for _, who in whose]}
+    what["now"] = now
     concerned = [
         offender_id
         for (offender_id,) in conn.execute(
             """select id from offender where id in (
-                   select offender_id from court_event_of where court_event_id in (
-                       select court_event_id from court_said where feed_run_id = %(run)s
-                       union select court_event_id from court_event_of where feed_run_id = %(run)s))
+                   select offender_id from court_event_of where court_event_id = any(%(dates)s || %(of)s::bigint[]))
                order by id for update""",
-            run,
+            what,
         )
     ]
-    said = "update court_said set retracted_at = %(now)s where feed_run_id = %(run)s and retracted_at is null"
-    conn.execute(said, run)
+    conn.execute(
+        """update court_said set retracted_at = %(now)s
+           where feed_run_id = %(run)s and court_event_id = any(%(dates)s) and retracted_at is null""",
+        what,
+    )
     conn.execute(
         """update court_event e set case_number = coalesce(said.case_number, e.case_number),
                planned_at = coalesce(said.planned_at, e.planned_at), place = coalesce(said.place, e.place),
                state = coalesce(said.state, 'withdrawn'), changed_at = said.changed_at,
                feed_run_id = coalesce(said.feed_run_id, e.feed_run_id)
-           from (select distinct court_event_id as id from court_said where feed_run_id = %(run)s) its
+           from unnest(%(dates)s::bigint[]) as its (id)
            left join lateral (select * from court_said where court_event_id = its.id and retracted_at is null
                               order by court_said.id desc limit 1) said on true
            where e.id = its.id""",
-        run,
+        what,
     )
     conn.execute(
         """update court_event_of o set feed_run_id = coalesce(since.feed_run_id, o.feed_run_id),
                retracted_at = case when since.feed_run_id is null then %(now)s end
-           from court_event_of its left join lateral (
+           from unnest(%(of)s::bigint[], %(who)s::bigint[]) as its (court_event_id, offender_id)
+           left join lateral (
                select feed_run_id from court_said
                where court_event_id = its.court_event_id and retracted_at is null and feed_run_id > %(run)s
                order by id limit 1) since on true
-           where its.feed_run_id = %(run)s and its.retracted_at is null
-             and (o.court_event_id, o.offender_id) = (its.court_event_id, its.offender_id)""",
-        run,
+           where (o.court_event_id, o.offender_id) = (its.court_event_id, its.offender_id)""",
+        what,
     )
     theirs = conn.execute(
         "select id from offender o where id = any(%s) and (court_at is null or is_of_calendar(o))", [concerned]
@@ -205,8 +211,42 @@ def withdraw(conn: Connection, feed_run_id: int, *, now: datetime) -> None:
         """update offender o set court_at = was.court_at, court_place = was.court_place from court_spoken_before was
            where o.id = any(%(silent)s) and o.court_at is null and was.offender_id = o.id
              and was.feed_run_id = %(run)s and was.court_at > %(now)s""",
-        run | {"silent": silent},
+        what | {"silent": silent},
     )
+
+
+_Whose = list[tuple[int, int]]  # court dates, each with an offender whose it is
+
+
+def _of_run(conn: Connection, feed_run_id: int) -> tuple[list[int], _Whose]:
+    """Of which dates a run said something, and whose they became by it."""
+    dates = conn.execute("select distinct court_event_id from court_said where feed_run_id = %s", [feed_run_id])
+    whose = conn.execute(
+        "select court_event_id, offender_id from court_event_of where feed_run_id = %s and retracted_at is null",
+        [feed_run_id],
+    )
+    return [date for (date,) in dates], whose.fetchall()
+
+
+def _of_events(conn: Connection, feed_run_id: int, event_ids: Collection[int]) -> tuple[list[int], _Whose]:
+    """The same of some events of a run: of what they told it is withdrawn that it was said, or that it is theirs."""
+    told = conn.execute(
+        """with told as (
+               select distinct c.id, offender_id, kind
+               from custody_event e join court_event c
+                    on c.agency = e.source and c.source_key = split_part(e.source_key, e'\t', 2)
+               where e.id = any(%s) and e.feed_run_id = %s and starts_with(kind, 'court_'))
+           select told.id, told.offender_id, l.feed_run_id, exists (
+                      select from told other where other.id = told.id and kind <> 'court_scheduled')
+                  or not exists (
+                      select from court_event_of o where o.court_event_id = told.id and o.retracted_at is null
+                        and o.offender_id not in (select offender_id from told other where other.id = told.id))
+           from told join court_event_of l on l.court_event_id = told.id and l.offender_id = told.offender_id
+                and l.retracted_at is null""",
+        [list(event_ids), feed_run_id],
+    ).fetchall()
+    dates = {date for date, _, _, never_said in told if never_said}
+    return list(dates), [(date, who) for date, who, by, _ in told if by == feed_run_id or date not in dates]
 
 
 def _speak(conn: Connection, offender_ids: list[int], *, now: datetime) -> None:

@@ -115,6 +115,31 @@ def held_runs(conn: Connection, *, before: datetime, most: int) -> int:
     ).rowcount
 
 
+def court_said(conn: Connection, *, before: datetime, most: int) -> int:
+    """What courts said of dates that were over then, and that were in no calendar since; the date and its events stay.
+
+    What was said of such a date is not withdrawn any more.
+    """
+    return conn.execute(
+        """delete from court_said where id in (
+               select s.id from court_said s join court_event e on e.id = court_event_id
+               where e.planned_at < %(before)s and e.known_at < %(before)s and not exists (
+                   select from court_said where court_event_id = e.id and planned_at >= %(before)s)
+               order by s.id limit %(most)s)""",
+        {"before": before, "most": most},
+    ).rowcount
+
+
+def court_spoken_before(conn: Connection, *, before: datetime, most: int) -> int:
+    """Court dates of jails' files that were over then: callers would not hear them again."""
+    return conn.execute(
+        """delete from court_spoken_before where (feed_run_id, offender_id) in (
+               select feed_run_id, offender_id from court_spoken_before where court_at < %s
+               order by feed_run_id, offender_id limit %s)""",
+        [before, most],
+    ).rowcount
+
+
 def alerts(conn: Connection, *, before: datetime, most: int) -> int:
     """Alerts that are over since then."""
     return conn.execute(

@@ -22,7 +22,7 @@ class News:
     facility: str
     effective_at: datetime
     status: str = "in custody"  # the offender's at the time of the event
-    planned_at: datetime | None = None  # of what is to come: a release, a hearing, a court date
+    planned_at: datetime | None = None  # of what is to come: a release, a hearing, a court date, if one is known
     place: str = ""  # where that will be, where it is known
     registrant_ids: tuple[int, ...] = ()  # those of this telephone whom it concerns
     openly: bool = True  # whether it may be said to whoever picks up, before a PIN was entered
@@ -175,14 +175,17 @@ def open_for(conn: Connection, registrant_id: int) -> list[News]:
 
 
 def _in_full(conn: Connection, news: list[News]) -> list[News]:
-    """The same with what each leaves out: what it superseded unheard, and what holds now where it came late."""
+    """The same with what each leaves out: what it superseded unheard, and what holds now where it came late.
+
+    What corrects a court date has the next one, as callers hear it.
+    """
     by_event = {item.event_id: item for item in news}
-    for event_id, came_late, may_supersede, *now in conn.execute(
+    for event_id, came_late, may_supersede, of_court, court_at, court_place, *now in conn.execute(
         """select e.id, about = 'custody' and planned_at is null and effective_at < since,
                   exists (select from registration r join notification n on n.registration_id = r.id
                           where r.offender_id = o.id and registrant_id = any(%(registrants)s)
                             and n.state = 'superseded'),
-                  o.status, o.facility, since
+                  kind = 'corrected_court', court_at, court_place, o.status, o.facility, since
            from custody_event e join event_kind using (kind) join offender o on o.id = offender_id
            where e.id = any(%(events)s)""",
         {
@@ -195,6 +198,8 @@ def _in_full(conn: Connection, news: list[News]) -> list[News]:
             earlier=_superseded(conn, by_event[event_id]) if may_supersede else (),
             present=Custody(*now) if came_late else None,
         )
+        if of_court:
+            by_event[event_id] = replace(by_event[event_id], planned_at=court_at, place=court_place)
     return list(by_event.values())
 
 

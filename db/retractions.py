@@ -22,18 +22,28 @@ def of_run(conn: Connection, run_id: int) -> list[int]:
     Not those by which somebody was listed: nobody was told of them, and they are how that person is known at all.
     """
     rows = conn.execute(
-        """select id from custody_event where feed_run_id = %s and kind not in ('listed', 'corrected')
-             and corrected_at is null order by id""",
+        """select id from custody_event
+           where feed_run_id = %s and kind not in ('listed', 'corrected', 'corrected_court') and corrected_at is null
+           order by id""",
         [run_id],
     )
     return [event_id for (event_id,) in rows]
 
 
 def of_event(conn: Connection, event_id: int) -> list[int]:
-    """The event, where it can be withdrawn as one of a run can."""
+    """The event, where it can be withdrawn as one of a run can.
+
+    Of a court date, with it what else its run told of that date: to the same offender, where the event is that it was
+    set; else to anybody, as it cannot be moved or cancelled for one alone.
+    """
     rows = conn.execute(
-        """select id from custody_event where id = %s and kind not in ('listed', 'corrected')
-             and corrected_at is null""",
+        """select o.id from custody_event e join custody_event o on o.id = e.id
+               or (starts_with(e.kind, 'court_') and starts_with(o.kind, 'court_')
+                   and (o.feed_run_id, o.source, split_part(o.source_key, e'\t', 2))
+                       = (e.feed_run_id, e.source, split_part(e.source_key, e'\t', 2))
+                   and (o.offender_id = e.offender_id or e.kind <> 'court_scheduled'))
+           where e.id = %s and e.kind not in ('listed', 'corrected', 'corrected_court')
+             and e.corrected_at is null and o.corrected_at is null order by o.id""",
         [event_id],
     )
     return [event_id for (event_id,) in rows]
@@ -93,19 +103,20 @@ def withdraw(conn: Connection, event_ids: list[int], *, now: datetime) -> int:
     return len(ended)
 
 
-def heard(conn: Connection, event_ids: list[int]) -> dict[int, list[int]]:
-    """By the offender: the live registrations whose registrants heard of the events, or may have.
+def heard(conn: Connection, event_ids: list[int]) -> dict[tuple[int, str], list[int]]:
+    """By the offender and what it was about, custody or court: the registrations that heard of the events, or may have.
 
     A call that was picked up just before they were withdrawn is waited for: it has read what it tells.
     """
     conn.execute("select from call_attempt where state <> 'ended' order by id for update")
-    found: dict[int, list[int]] = {}
-    for offender_id, registration_id in conn.execute(
-        """select distinct h.offender_id, r.id from heard h join registration r on r.id = registration_id
-           where h.event_id = any(%s) and r.ended_at is null order by 1, 2""",
+    found: dict[tuple[int, str], list[int]] = {}
+    for offender_id, about, registration_id in conn.execute(
+        """select distinct h.offender_id, k.about, r.id from heard h join registration r on r.id = registration_id
+           join custody_event e on e.id = event_id join event_kind k using (kind)
+           where h.event_id = any(%s) and r.ended_at is null order by 1, 2, 3""",
         [event_ids],
     ):
-        found.setdefault(offender_id, []).append(registration_id)
+        found.setdefault((offender_id, about), []).append(registration_id)
     return found
 
 
@@ -113,8 +124,8 @@ def note_corrected(conn: Connection, event_ids: Iterable[int], *, now: datetime)
     conn.execute("update custody_event set corrected_at = %s where id = any(%s)", [now, list(event_ids)])
 
 
-def run_of(conn: Connection, event_id: int) -> int:
-    """By which run an event came."""
+def run_of(conn: Connection, event_id: int) -> int | None:
+    """By which run an event came; None where no run brought it."""
     row = conn.execute("select feed_run_id from custody_event where id = %s", [event_id]).fetchone()
     if row is None:
         raise LookupError(f"there is no event {event_id}")

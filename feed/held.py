@@ -1,7 +1,7 @@
 """What becomes of a run that is held: it is approved or rejected; unanswered, what is urgent in it goes out."""
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from io import BytesIO
@@ -13,6 +13,7 @@ from db.held import Held
 from db.pool import Database
 from db.retractions import Extent
 from feed.guard import is_small
+from feed.records import Progress, to_nobody
 from feed.retraction import retract
 from feed.run import SNAPSHOT, Report, Run, keep_counts, one_at_a_time, take_effect
 from movans import feeds
@@ -21,12 +22,6 @@ from movans.settings import Settings
 log = logging.getLogger(__name__)
 
 URGENT = frozenset({"released", "escaped"})  # what is told unconfirmed, where a record says so outright
-
-Progress = Callable[[int, int], None]
-
-
-def _unseen(_done: int, _rows: int) -> None:
-    pass
 
 
 class NotHeld(Exception):
@@ -39,7 +34,7 @@ def preview(
     *,
     only: Collection[str] = (),
     settings: Settings,
-    progress: Progress = _unseen,
+    progress: Progress = to_nobody,
     now: datetime,
 ) -> Report:
     """What a run would do now; nothing of it takes effect. Raises NotHeld, Refused, WrongSettings."""
@@ -61,7 +56,7 @@ def approve(
     only: Collection[str] = (),
     who: str,
     why: str,
-    progress: Progress = _unseen,
+    progress: Progress = to_nobody,
     now: datetime,
 ) -> Report:
     """Let a run take effect that is held, or was rejected; only some kinds of it, if given, and the rest stays held.
@@ -195,7 +190,7 @@ def _apply(
     only: frozenset[str] | None = None,
     reported: bool = False,
     keep: bool = False,
-    progress: Progress = _unseen,
+    progress: Progress = to_nobody,
     now: datetime,
 ) -> Report:
     """Read the file again, as it came, and compare it with what is known by now.

@@ -10,7 +10,7 @@ from db.custody import STAFF, Custody, Details, Offender
 from dialer import policy
 from feed.compare import Change, compare, own_key
 from feed.records import CustodyRecord
-from feed.run import one_at_a_time
+from feed.run import one_at_a_time, set_apart
 from movans.settings import Settings
 
 
@@ -57,6 +57,19 @@ def say(
         )
         if not quiet:
             made = policy.notify(conn, event_id, late=change.late, settings=settings, now=now)
+        if change.apart:
+            made += set_apart(
+                conn,
+                offender.id,
+                withdrawn,
+                record,
+                change.apart,
+                run_id=None,
+                who=who,
+                quiet=quiet,
+                settings=settings,
+                now=now,
+            ).notifications
     latest = custody.history(conn, offender.id)[-1]
     state = Custody(latest.status, latest.facility, latest.effective_at)
     is_latest = record.custody.since >= latest.effective_at

@@ -1,6 +1,6 @@
 """What every reader returns, whatever the format, and what it is told of the feed that a file comes from."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -10,6 +10,13 @@ from zoneinfo import ZoneInfo
 from db.custody import Custody, Details, Person
 
 KEPT = 200  # signs of a cell of a row that is put aside
+
+Progress = Callable[[int, int, str], None]
+"""Is told how far it is: so many, of how many, and of what: bytes while a file is read, then rows."""
+
+
+def to_nobody(_done: int, _of: int, _what: str) -> None:
+    """For whom it matters not how far it is."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,13 @@ from psycopg import Connection
 from db import alerts, court_events, custody, held, retractions, rosters, staff
 from db.custody import Custody
 from db.pool import Database
+from db.registrations import COURT, CUSTODY
 from db.retractions import Extent
 from dialer import policy
 from feed.run import one_at_a_time
 from movans.settings import Settings
+
+KINDS = {CUSTODY: "corrected", COURT: "corrected_court"}
 
 
 def retract(
@@ -26,7 +29,8 @@ def retract(
 ) -> Extent:
     """Withdraw events, and have those who were called of them called with a correction.
 
-    ``run_id``: where they are all of a run, what else it said of court dates is withdrawn with them.
+    ``run_id``: where they are all of a run, what else it said of court dates is withdrawn with them. Else the events
+    are of one run as far as they are of court dates, and so much of these is as it was.
 
     In two transactions, each whole: once the first is committed, no call that begins tells of them; then it is certain
     who has heard of them. Where the second fails, the same again does what is left.
@@ -40,6 +44,8 @@ def retract(
             _restore(conn, offender_id)
         if run_id is not None:
             court_events.withdraw(conn, run_id, now=now)
+        elif brought_by := retractions.run_of(conn, event_ids[0]):
+            court_events.withdraw(conn, brought_by, event_ids, now=now)
         alerts.settle(conn, now=now)
         staff.record(conn, who, f"retracted {what}: {why}", now=now)
     with db.connection() as conn:
@@ -47,8 +53,8 @@ def retract(
         retractions.offenders(conn, event_ids)
         heard = retractions.heard(conn, event_ids)
         people = retractions.extent(conn, event_ids).people
-        for offender_id, registrations in heard.items():
-            _correct(conn, offender_id, registrations, event_ids, settings=settings, now=now)
+        for (offender_id, about), registrations in heard.items():
+            _correct(conn, offender_id, about, registrations, event_ids, settings=settings, now=now)
         retractions.note_corrected(conn, event_ids, now=now)
         held.settle_those_of(conn, event_ids, now=now)
     return Extent(len(event_ids), ended, people)
@@ -65,23 +71,29 @@ def _restore(conn: Connection, offender_id: int) -> None:
 def _correct(
     conn: Connection,
     offender_id: int,
+    about: str,
     registrations: list[int],
     event_ids: list[int],
     *,
     settings: Settings,
     now: datetime,
 ) -> None:
-    """Tell these what holds: a critical event, of which nobody else hears."""
+    """Tell these what holds: a critical event, of which nobody else hears.
+
+    Of a court date that is the next one, as it is known when they are told. It takes the place of no other news of a
+    court date, which may be of another one.
+    """
     offender = custody.get(conn, offender_id)
+    kind = KINDS[about]
     event_id = custody.record(
         conn,
         offender_id,
-        "corrected",
+        kind,
         offender.custody,
         source=offender.agency,
         # A tab is in no agency's own event ids, so that these cannot be mistaken for one.
-        source_key=f"corrected\t{event_ids[0]}\t{offender_id}",
+        source_key=f"{kind}\t{event_ids[0]}\t{offender_id}",
         feed_run_id=retractions.run_of(conn, event_ids[0]),
         now=now,
     )
-    policy.notify(conn, event_id, late=False, registrations=registrations, settings=settings, now=now)
+    policy.notify(conn, event_id, late=about == COURT, registrations=registrations, settings=settings, now=now)

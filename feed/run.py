@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from psycopg import Connection, Rollback
 
-from db import custody, feed_runs, held, registrations, rosters
+from db import alerts, custody, feed_runs, held, registrations, rosters
 from db.custody import Custody, Details, Event, Happened, Latest, Offender
 from db.held import Changed, Rejected
 from db.pool import Database, take_time
@@ -33,7 +33,7 @@ from feed.compare import (
     says_again,
 )
 from feed.guard import OUT, excess
-from feed.records import Bad, CourtRecord, CustodyRecord, File, Record, Refused, Rules
+from feed.records import Bad, CourtRecord, CustodyRecord, File, Progress, Record, Refused, Rules, to_nobody
 from feed.sieve import Sieve
 from movans.settings import Settings
 
@@ -87,6 +87,7 @@ class Report:
     quarantined: Sequence[Bad] = ()
     strangers: int = 0  # court dates of people whom no jail has told us of
     disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number
+    agreeing: set[int] = field(default_factory=set)  # events by which staff said the same, or something older
     missing: Sequence[int] = ()  # offenders who are not in a snapshot and were in the one before
     unnamed: int = 0  # rows of a snapshot that were put aside and may be anybody's, so that nobody is missing in it
     told_of: int = 0  # of how many offenders rows say something new
@@ -197,7 +198,7 @@ def run(
     rules: Rules,
     *,
     settings: Settings,
-    progress: Callable[[int, int], None] = lambda _done, _rows: None,
+    progress: Progress = to_nobody,
     last: Callable[[Connection, str], None] = lambda _conn, _outcome: None,
 ) -> Report:
     """Import a file in the format of its feed. Raises Refused where it has mistakes; then nothing of it took effect.
@@ -246,21 +247,20 @@ def one_at_a_time(conn: Connection) -> None:
     conn.execute("select pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
 
 
-def take_effect(
-    run: Run, source: BinaryIO, name: str, progress: Callable[[int, int], None] = lambda _done, _rows: None
-) -> Report:
+def take_effect(run: Run, source: BinaryIO, name: str, progress: Progress = to_nobody) -> Report:
     """Apply a file, as far as the run lets it through. Raises Refused where it has mistakes; then undo all of it."""
     report = Report(agencies={run.rules.agency} if run.rules.agency else set())
     run = replace(run, rejected=held.rejected(run.conn, run.rules.agencies))
     if run.rules.format in sieve.FORMATS:
-        _apply_rows(run, Sieve(run.conn, name, source, run.rules), name, report, progress)
+        _apply_rows(run, Sieve(run.conn, name, source, run.rules, progress), name, report, progress)
     else:
         file = read(name, source, run.rules)
         _count(report, file)
         _apply(run, file.custody, name, report)
         _apply_court(run, file.court, report)
-        progress(file.rows, file.rows)
+        progress(file.rows, file.rows, "rows")
     if run.only is None:  # else the rest is to come, or not
+        _tell_of_disagreement(run, report)
         feed_runs.put_aside(run.conn, run.id, [(bad.row, bad.mistakes, bad.given) for bad in report.quarantined])
     report.run_id, report.people = run.id, feed_runs.people(run.conn, run.id, now=run.now)
     return report
@@ -283,7 +283,7 @@ def keep_counts(run: Run, report: Report) -> None:
     )
 
 
-def _guarded(run: Run, source: BinaryIO, name: str, progress: Callable[[int, int], None]) -> Report:
+def _guarded(run: Run, source: BinaryIO, name: str, progress: Progress) -> Report:
     """Let a file take effect and undo that again where it is more than the guard lets through."""
     before = _before(run)
     report = Report()
@@ -363,7 +363,22 @@ def _tell_of_rejected(run: Run, report: Report) -> None:
         held.rejected_no_more(run.conn, run.rules.feed, now=run.now)
 
 
-def _apply_rows(run: Run, rows: Sieve, name: str, report: Report, progress: Callable[[int, int], None]) -> None:
+def _tell_of_disagreement(run: Run, report: Report) -> None:
+    """See that a person is told of whom a feed says something else than staff; where it agrees, that is over."""
+    feed = run.rules.feed or "by hand"
+    for event_id in report.agreeing:
+        alerts.over(run.conn, alerts.DISAGREES % (event_id, feed), now=run.now)
+    for (agency, number), one in report.disagreeing.items():
+        told, holds, zone = one.record.custody, one.holds, run.settings.zone(agency)
+        says = (
+            f"{agency} {number} is {told.status!r} since {_local(told.since, zone)}, as {run.rules.feed or 'a file'}"
+            f" says; but staff have said {holds.status!r} since {_local(holds.effective_at, zone)}, which is later and"
+            f" holds. Find out what is true: movans custody show {agency} {number}"
+        )
+        alerts.add_once(run.conn, alerts.DISAGREES % (holds.id, feed), says, now=run.now)
+
+
+def _apply_rows(run: Run, rows: Sieve, name: str, report: Report, progress: Progress) -> None:
     """Apply the rows that can be news, so many at a time, and then note who is missing."""
     seen, refused = Seen(name), list[str]()
     absent = rows.absent() if run.is_snapshot else set[int]()
@@ -384,7 +399,7 @@ def _apply_rows(run: Run, rows: Sieve, name: str, report: Report, progress: Call
 
 
 def _chunks(
-    run: Run, rows: Sieve, seen: Seen, report: Report, progress: Callable[[int, int], None]
+    run: Run, rows: Sieve, seen: Seen, report: Report, progress: Progress
 ) -> Iterator[tuple[list[CustodyRecord], dict[int, bytes]]]:
     """The rows that can be news, with the digests of those that are the only ones of their offenders.
 
@@ -405,7 +420,7 @@ def _chunks(
             yield alone, digests
             alone, digests = [], {}
         if looked_at % CHUNK == 0:
-            progress(skipped + looked_at, rows.rows)
+            progress(skipped + looked_at, rows.rows, "rows")
     file = seen.file(run.rules.quarantine)
     _count(report, file)
     if run.only is None:
@@ -414,7 +429,7 @@ def _chunks(
         report.passed_over += skipped
     yield [*alone, *file.custody], digests
     if rows.many_to_look_at % CHUNK or not rows.many_to_look_at:
-        progress(rows.rows, rows.rows)
+        progress(rows.rows, rows.rows, "rows")
 
 
 def _apply(
@@ -535,8 +550,14 @@ def _note_disagreement(run: Run, report: Report, record: CustodyRecord, here: _K
     """Of the rows of one person, the last says what the feed says."""
     key = (record.agency, record.number)
     report.disagreeing.pop(key, None)
-    if here and run.only is None and disagrees(record.custody, here.history):
-        report.disagreeing[key] = Disagreeing(record, here.history[-1])
+    latest = here.history[-1] if here and here.history and run.only is None else None
+    if latest is None or not latest.by_staff:
+        return
+    if disagrees(record.custody, [latest]):
+        report.disagreeing[key] = Disagreeing(record, latest)
+        report.agreeing.discard(latest.id)
+    else:
+        report.agreeing.add(latest.id)
 
 
 def _note_said_again(run: Run, report: Report, record: CustodyRecord, here: _Known | None, change: Change) -> None:
@@ -750,7 +771,19 @@ def _apply_changes(
         lines.append([Line(record, change, made)])
     for (record, change), said in zip(changed, lines, strict=True):
         if change.apart:
-            said.append(_set_apart(run, known[record.agency, record.number], record, change.apart))
+            said.append(
+                set_apart(
+                    conn,
+                    ids[record.agency, record.number],
+                    known[record.agency, record.number].withdrawn,
+                    record,
+                    change.apart,
+                    run_id=run.id,
+                    reported=run.reported,
+                    settings=run.settings,
+                    now=run.now,
+                )
+            )
     histories = custody.histories(conn, ids.values())
     known |= {key: _Known(one.of(ids[key], *key), histories[ids[key]]) for key, one in new.items()}
     latest: dict[tuple[str, str], Latest] = {}
@@ -767,9 +800,21 @@ def _made_up(record: CustodyRecord, kind: str) -> str:
     return f"{record.number}\t{kind}\t{record.custody.since.isoformat()}"
 
 
-def _set_apart(run: Run, before: _Known, record: CustodyRecord, event: Event) -> Line:
-    """Make two events of one, between whose times a row says something else: the later one is news by now."""
-    conn, offender_id = run.conn, before.offender.id
+def set_apart(
+    conn: Connection,
+    offender_id: int,
+    withdrawn: Sequence[Event],
+    record: CustodyRecord,
+    event: Event,
+    *,
+    run_id: int | None,
+    who: str | None = None,
+    reported: bool = False,
+    quiet: bool = False,
+    settings: Settings,
+    now: datetime,
+) -> Line:
+    """Make two events of one, between whose times a record says something else: the later one is news by now."""
     history = custody.history(conn, offender_id)
     after, kind = apart(event, record.custody)
     later = replace(record, custody=after, event_id="")
@@ -780,13 +825,14 @@ def _set_apart(run: Run, before: _Known, record: CustodyRecord, event: Event) ->
         kind,
         after,
         source=record.agency,
-        source_key=own_key(_made_up(later, kind), [*history, *before.withdrawn]),
-        feed_run_id=run.id,
-        reported=run.reported,
-        now=run.now,
+        source_key=own_key(_made_up(later, kind), [*history, *withdrawn]),
+        feed_run_id=run_id,
+        who=who,
+        reported=reported,
+        now=now,
     )
     late = history[-1].effective_at > after.since
-    made = policy.notify(conn, event_id, late=late, settings=run.settings, now=run.now)
+    made = 0 if quiet else policy.notify(conn, event_id, late=late, settings=settings, now=now)
     return Line(later, Change("news", kind, late=late), made)
 
 

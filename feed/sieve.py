@@ -4,7 +4,8 @@ A row of a snapshot that is, byte for byte, the one by which the last had the sa
 changed of them since: it is not even taken apart.
 """
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from typing import BinaryIO
 
@@ -14,18 +15,23 @@ from db import file_rows
 from db.file_rows import DIGEST
 from feed import custody_csv
 from feed.custody_csv import Table
-from feed.records import Bad, CustodyRecord, Rules
+from feed.records import Bad, CustodyRecord, Progress, Rules, to_nobody
 
 FORMATS = ("custody changes", "custody snapshot")
+TOLD_EVERY = 5000  # rows
 MEANING = 1  # to be raised when a row comes to mean something else than it did: then every row is looked at anew
 
 
 class Sieve:
     """The rows of a file. ``rows``: how many there are. Raises Refused where it is no such file."""
 
-    def __init__(self, conn: Connection, name: str, source: BinaryIO, rules: Rules) -> None:
+    def __init__(
+        self, conn: Connection, name: str, source: BinaryIO, rules: Rules, progress: Progress = to_nobody
+    ) -> None:
+        size = source.seek(0, io.SEEK_END)
+        source.seek(0)
         self._conn, self._table = conn, custody_csv.opened(name, source, rules)
-        self.rows = _hold(conn, self._table)
+        self.rows = _hold(conn, self._table, lambda: progress(source.tell(), size, "bytes"))
         self.many_to_look_at = file_rows.find(conn, rules.feed)
 
     def absent(self) -> set[int]:
@@ -42,8 +48,8 @@ class Sieve:
             yield said, one.digest, one.together
 
 
-def _hold(conn: Connection, table: Table) -> int:
-    """Have the rows held; return how many there are."""
+def _hold(conn: Connection, table: Table, told: Callable[[], None]) -> int:
+    """Have the rows held; return how many there are. ``told``: is called after each so many."""
     places, width, salt, many = table.header.places, table.header.width, _meaning(table), 0
     agency, number, event = (places.get(name) for name in ("agency", "offender_number", "event_id"))
     with file_rows.taking(conn) as take:
@@ -56,6 +62,8 @@ def _hold(conn: Connection, table: Table) -> int:
             content = text.encode()
             take(row, content, blake2b(content, digest_size=DIGEST, salt=salt).digest(), about, own)
             many += 1
+            if many % TOLD_EVERY == 0:
+                told()
     return many
 
 

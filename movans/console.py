@@ -18,16 +18,19 @@ def log_to_stderr() -> None:
 
 
 class Bar:
-    """A progress bar, as a function of how far it is."""
+    """A progress bar, as a function of how far it is: so many, of how many, and of what or what is next."""
 
     def __init__(self, what: str) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._progress = Progress(*columns, console=err, transient=True)
-        self._task = self._progress.add_task(what, total=None)
+        self._what, self._task = what, self._progress.add_task(what, total=None)
 
-    def __enter__(self) -> Callable[..., None]:
+    def __enter__(self) -> Callable[[int, int, str], None]:
         self._progress.start()
-        return lambda done, of, *_: self._progress.update(self._task, completed=done, total=of)
+        return self._update
+
+    def _update(self, done: int, of: int, what: str) -> None:
+        self._progress.update(self._task, completed=done, total=of, description=f"{self._what}: {what}")
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()

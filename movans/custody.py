@@ -183,6 +183,8 @@ def _question(record: CustodyRecord, known: Offender | None, would: Said, house:
     lines.append(f"  to be:  {record.custody.status}, {record.custody.facility}, since {since}")
     if would.change.late:
         lines.append("  This was before what is known, which stays; it is kept as history.")
+    if would.change.apart:
+        lines.append("  What is known has been so before and after that: that it was so again is told, too.")
     if would.change.event:
         lines.append("  This corrects what is known, and is no news: nobody is called.")
     elif quiet:

@@ -134,12 +134,15 @@ def reject(context: click.Context, run_id: int, why: str, *, yes: bool) -> None:
 
 @click.command()
 @click.argument("number", metavar="RUN|EVENT", type=int)
-@click.option("--event", is_flag=True, help="The number is an event's: that one alone of its run.")
+@click.option("--event", is_flag=True, help="The number is an event's: withdraw no more than that.")
 @WHY
 @YES
 @click.pass_context
 def retract(context: click.Context, number: int, why: str, *, event: bool, yes: bool) -> None:
-    """Withdraw what a RUN told: those whose telephone was answered for it are called with a correction."""
+    """Withdraw what a RUN told: those whose telephone was answered for it are called with a correction.
+
+    Of an EVENT about a court date, what else its run told of that date is withdrawn with it.
+    """
     house = House.at(context.obj)
     because = in_words("why", why, SUCH_AS)
     what = f"event {number}" if event else f"feed run {number}"

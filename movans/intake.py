@@ -18,7 +18,7 @@ from db import alerts
 from db.pool import Database
 from feed import held
 from feed.drop import Aside, CannotMove, Drop, WrittenTo
-from feed.records import Refused
+from feed.records import Progress, Refused
 from feed.run import run as run_import
 from movans import feeds
 from movans.settings import Settings
@@ -176,15 +176,15 @@ class Intake:
             log.warning("%s: %s", file, line)
         return "done", whole(done, self.settings.service.zone)
 
-    def _progress(self, file: Path) -> Callable[[int, int], None]:
+    def _progress(self, file: Path) -> Progress:
         """Say in the log, now and then, how far it is."""
         said_at = self.clock()
 
-        def say(done: int, rows: int) -> None:
+        def say(done: int, of: int, what: str) -> None:
             nonlocal said_at
             if self.clock() >= said_at + SAID_EVERY:
                 said_at = self.clock()
-                log.info("%s: %d of %d rows", file, done, rows)
+                log.info("%s: %d of %d %s", file, done, of, what)
 
         return say
 

@@ -10,15 +10,22 @@ import pytest
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from db import court_events, custody, retractions
+from agi.notify import utterances
+from agi.service import Service
+from db import attempts, court_events, custody, notifications, retractions
 from db.court_events import CourtEvent
 from db.custody import Custody, Details, Offender, Person
+from db.journal import Journal
 from feed.court import after, compare, is_older, is_theirs
 from feed.records import CourtRecord
 from feed.retraction import retract
 from feed.run import Report, run
-from tests.conftest import NOON, SETTINGS
+from prompts.catalogue import Catalogue
+from tests.conftest import KEYS, NOON, SETTINGS, TRUNKS
 from tests.feed.conftest import CALENDAR, declared
+from tests.feed.test_retraction import HOUR, call
+from tests.flow.conftest import Silence
+from tests.flow.telephone import OneConnection
 
 SOON, LATER, PAST = NOON + timedelta(days=14), NOON + timedelta(days=21), NOON - timedelta(days=7)
 
@@ -424,3 +431,161 @@ def test_a_date_of_nobody_whom_a_jail_has_told_us_of_is_withdrawn_too(
     withdraw(imports(CASE, SET).run_id)
     holds()
     assert imports(CASE, SET).kinds == {}
+
+
+@pytest.fixture
+def withdraw_event(db: ConnectionPool, shared: Connection) -> Callable[..., int]:
+    """Withdraw the last event of that kind and offender, as ``movans feed retract --event`` does; of how many."""
+
+    def one(kind: str, number: str = "100234") -> int:
+        (event_id,) = shared.execute(
+            """select max(e.id) from custody_event e join offender o on o.id = offender_id
+               where kind = %s and number = %s""",
+            [kind, number],
+        ).fetchone() or (0,)
+        events = retractions.of_event(shared, event_id)
+        retract(db, events, "it", settings=SETTINGS, who="clerk", why="another's", now=NOON)
+        assert retractions.of_event(shared, event_id) == []
+        return len(events)
+
+    return one
+
+
+WithdrawEvent = Callable[..., int]
+
+
+@pytest.mark.parametrize(
+    ("false", "kind"), [(MOVED, "court_moved"), (OFF, "court_cancelled"), (OUT, "court_cancelled")]
+)
+def test_one_event_that_is_withdrawn_leaves_its_date_as_it_was_for_all_and_the_other_dates_of_its_run_as_they_are(
+    false: str, kind: str, holds: Holds, imports: Imports, withdraw_event: WithdrawEvent, shared: Connection
+):
+    holds()
+    holds("200234")
+    imports(CASE, SET)
+    imports(CASE, false, SET.replace("E1", "E2").replace("12-04", "12-02"))
+    assert withdraw_event(kind) == 2
+    states = shared.execute("select source_key, state, planned_at::date::text from court_event order by 1").fetchall()
+    assert states == [("E1", "scheduled", "2026-12-04"), ("E2", "scheduled", "2026-12-02")]
+    assert withdraw_event("court_scheduled") == 1
+    assert (spoken(shared), spoken(shared, "200234")) == (DIVISION, ("12-02", "Division 3"))
+    assert imports(CASE, false).kinds == {}
+    assert spoken(shared) == DIVISION
+
+
+def test_a_date_that_was_told_of_the_wrong_person_stays_that_of_others(
+    holds: Holds, imports: Imports, withdraw_event: WithdrawEvent, shared: Connection
+):
+    holds()
+    holds("200234")
+    imports(CASE, SET)
+    assert withdraw_event("court_scheduled") == 1
+    assert (spoken(shared), spoken(shared, "200234")) == (NONE, DIVISION)
+    assert (imports(CASE, SET).kinds, spoken(shared)) == ({}, NONE)
+    assert withdraw_event("court_scheduled", "200234") == 1
+    assert shared.execute("select state from court_event").fetchall() == [("withdrawn",)]
+    assert (imports(CASE, SET).kinds, spoken(shared, "200234")) == ({}, NONE)
+
+
+def test_a_date_that_was_set_again_and_told_of_the_wrong_person_is_not_theirs(
+    holds: Holds, imports: Imports, withdraw_event: WithdrawEvent, shared: Connection
+):
+    holds()
+    holds("200234")
+    for lines in ([CASE, SET], [OUT], [CASE, SET]):
+        imports(*lines)
+    withdraw_event("court_scheduled")
+    assert (spoken(shared), spoken(shared, "200234")) == (NONE, DIVISION)
+
+
+def test_what_one_file_said_of_a_date_in_turn_is_withdrawn_together(
+    holds: Holds, imports: Imports, withdraw_event: WithdrawEvent, shared: Connection
+):
+    holds()
+    imports(CASE, timed(SET, 9), timed(MOVED, 10), header=TIMED)
+    assert spoken(shared) == ("12-11", "Division 3")
+    assert withdraw_event("court_scheduled") == 2
+    assert spoken(shared) == NONE
+
+
+def test_a_date_that_a_jails_file_had_given_is_heard_again_after_one_event_is_withdrawn(
+    holds: Holds, imports: Imports, withdraw_event: WithdrawEvent, shared: Connection
+):
+    holds()
+    shared.execute("update offender set court_at = %s, court_place = 'Annex'", [LATER])
+    imports(CASE, SET)
+    withdraw_event("court_scheduled")
+    assert spoken(shared) == ("12-11", "Annex")
+
+
+@pytest.fixture
+def corrections(shared: Connection, english: Catalogue, tmp_path: Path) -> Callable[[], list[str]]:
+    """The words of what a call would tell now."""
+
+    def words() -> list[str]:
+        at = NOON + HOUR
+        (attempt,) = attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=HOUR, now=at)
+        service = Service(
+            OneConnection(shared), KEYS, SETTINGS, {"en": english}, Silence(), lambda: at, Journal(tmp_path), frozenset
+        )
+        return [one.words for one in utterances(service, notifications.waiting(shared, attempt), english)]
+
+    return words
+
+
+WRONG = "What we told you before about a court date of John Smith was wrong."
+CORRECTED = {
+    "the date before": ([[CASE, SET], [CASE, MOVED]], "court_moved", (
+        f"{WRONG} The next court date that we know of is Friday, December fourth, at nine thirty in the morning, at"
+        " Division 3."
+    )),
+    "none": ([[CASE, SET]], "court_scheduled", f"{WRONG} Now we know of no court date for this person."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("files", "kind", "says"), CORRECTED.values(), ids=CORRECTED)
+def test_who_heard_a_wrong_court_date_hears_that_it_was_wrong_and_the_one_that_is_known(
+    *,
+    files: list[list[str]],
+    kind: str,
+    says: str,
+    holds: Holds,
+    wants_court: Callable[..., int],
+    imports: Imports,
+    withdraw_event: WithdrawEvent,
+    corrections: Callable[[], list[str]],
+    shared: Connection,
+):
+    holds()
+    wants_court()
+    for lines in files:
+        imports(*lines)
+        call(shared, "", NOON, pin=True)
+    withdraw_event(kind)
+    assert corrections() == [says]
+
+
+def test_a_correction_of_one_court_date_leaves_the_news_of_another_to_be_told(
+    holds: Holds,
+    wants_court: Callable[..., int],
+    imports: Imports,
+    corrections: Callable[[], list[str]],
+    shared: Connection,
+    db: ConnectionPool,
+):
+    holds()
+    wants_court()
+    other = SET.replace("E1", "E2").replace("12-04", "12-18")
+    imports(CASE, SET, other)
+    call(shared, "", NOON, pin=True)
+    imports(CASE, SET, other.replace("scheduled", "cancelled"))
+    of_e1 = shared.execute("select id from custody_event where source_key like %s", ["court\tE1%"]).fetchone()
+    assert of_e1
+    retract(db, retractions.of_event(shared, *of_e1), "it", settings=SETTINGS, who="clerk", why="another's", now=NOON)
+    assert corrections() == [
+        f"{WRONG} Now we know of no court date for this person.",
+        (
+            "The court date of John Smith on Friday, December eighteenth, at nine thirty in the morning, at Division 3,"
+            " is cancelled."
+        ),
+    ]

@@ -161,8 +161,8 @@ def test_a_failure_half_way_changes_nothing(
     path = tmp_path / "half.csv"
     path.write_text(HEADER + row() + row(number="100561"), encoding="utf-8")
 
-    def stop_at_the_first(done: int, of: int) -> None:
-        assert (done, of) == (1, 2)
+    def stop_at_the_first(done: int, of: int, what: str) -> None:
+        assert (done, of, what) == (1, 2, "rows")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -172,15 +172,17 @@ def test_a_failure_half_way_changes_nothing(
     assert imports(row()).kinds == {"listed": 1}
 
 
-def test_progress_is_told_every_so_many_rows_and_at_the_end(
+def test_progress_is_told_every_so_many_rows_while_they_are_read_and_while_they_take_effect_and_at_the_end(
     db: ConnectionPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("feed.run.CHUNK", 2)
+    monkeypatch.setattr("feed.sieve.TOLD_EVERY", 4)
     path = tmp_path / "five.csv"
     path.write_text(HEADER + "".join(row(number=str(number)) for number in range(1, 6)), encoding="utf-8")
-    told: list[tuple[int, int]] = []
+    told: list[tuple[int, int, str]] = []
     run(db, path, rules(), settings=SETTINGS, progress=lambda *how_far: told.append(how_far))
-    assert told == [(2, 5), (4, 5), (5, 5)]
+    size = path.stat().st_size
+    assert told == [(size, size, "bytes"), (2, 5, "rows"), (4, 5, "rows"), (5, 5, "rows")]
 
 
 def test_a_missing_file_is_refused_and_leaves_no_trace(db: ConnectionPool, tmp_path: Path, shared: Connection):

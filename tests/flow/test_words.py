@@ -90,6 +90,14 @@ HEARING = f"{HEARING_DAY}, at noon"
         ("court_scheduled", "Division 3", f"A court date for John Smith is set for {HEARING}, at Division 3."),
         ("court_moved", "Division 3", f"A court date of John Smith has changed. It is now {HEARING}, at Division 3."),
         ("court_cancelled", "", f"The court date of John Smith on {HEARING} is cancelled."),
+        (
+            "corrected_court",
+            "",
+            (
+                "What we told you before about a court date of John Smith was wrong. The next court date that we know"
+                f" of is {HEARING}."
+            ),
+        ),
         ("parole_hearing", "Division 3", f"A parole hearing for John Smith is set for {HEARING}."),
         (
             "release_planned",

@@ -77,7 +77,7 @@ def test_a_kind_of_the_policy_that_there_is_not_is_named(house: Callable[[str], 
     policy = at_home.settings.policy.model_copy(update={"kinds": {"moved": OfKind(), "died": OfKind()}})
     finding = found(replace(at_home, settings=at_home.settings.model_copy(update={"policy": policy})), "policy")
     assert not finding.well
-    assert finding.found.startswith("there is no kind of event moved; known are corrected, court_cancelled,")
+    assert finding.found.startswith("there is no kind of event moved; known are corrected, corrected_court,")
 
 
 def test_a_real_service_that_tells_nobody_of_what_they_must_know_is_named(house: Callable[[str], House]):

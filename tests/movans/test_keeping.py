@@ -4,13 +4,15 @@ import logging
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg_pool import ConnectionPool
 
-from db import alerts, custody, feed_runs, guard, held, notifications, proofs, registrations, staff
+from db import alerts, court_events, custody, feed_runs, guard, held, notifications, proofs, registrations, staff
+from db.court_events import CourtEvent
 from db.custody import Custody, Offender
 from db.pool import open_pool
 from dialer import policy
@@ -221,7 +223,7 @@ def test_what_is_not_confirmed_yet_goes_first(
 
 
 @pytest.fixture
-def old(shared: psycopg.Connection, released: int) -> None:
+def old(shared: psycopg.Connection, released: int, offender: Offender) -> None:
     """All of what is forgotten is there once: of one who had ended it, and whose telephone had been called."""
     (telephone,) = shared.execute("select max(id) from telephone").fetchone() or (0,)
     (notification,) = shared.execute("select max(id) from notification").fetchone() or (0,)
@@ -238,18 +240,23 @@ def old(shared: psycopg.Connection, released: int) -> None:
     alerts.over(shared, "disk", now=NOON)
     run = feed_runs.add(shared, "f.csv", "", "applied", now=NOON)
     feed_runs.put_aside(shared, run, [(3, ["wrong"], {"status": "gone"})])
+    date = CourtEvent("E1", "26BA-CR1", NOON, "Division 3", "scheduled", offender_ids=[offender.id])
+    court_events.keep(shared, "boone", date, feed_run_id=run, now=NOON - DAY)
+    shared.execute("insert into court_spoken_before values (%s, %s, %s, 'Annex')", [run, offender.id, NOON])
     staff.record(shared, "clerk", "looked up by number", 1, now=NOON)
 
 
 TABLES = {
     "registration": 90, "notification": 90, "call_attempt": 90, "attempt_carries": 90, "telephone": 90,
-    "registrant": 90, "proof": 90, "registering": 30, "wrong_pin": 30, "feed_row_aside": 90, "alert": 365,
+    "registrant": 90, "proof": 90, "registering": 30, "wrong_pin": 30, "feed_row_aside": 90, "court_said": 30,
+    "court_spoken_before": 30, "alert": 365,
 }  # fmt: skip
+STAY = ("staff_act", "offender", "custody_event", "court_event", "court_event_of", "feed_run")
 
 
 def counts(shared: psycopg.Connection) -> dict[str, int]:
     found: dict[str, int] = {}
-    for table in (*TABLES, "staff_act", "offender", "custody_event", "feed_run"):
+    for table in (*TABLES, *STAY):
         query = sql.SQL("select count(*) from {}").format(sql.Identifier(table))
         (found[table],) = shared.execute(query).fetchone() or (0,)
     return found
@@ -272,7 +279,7 @@ def test_each_is_kept_as_long_as_the_settings_say(table: str, db: ConnectionPool
     assert counts(shared)[table] == before[table]
     all_forgotten(db, NOON + days + timedelta(seconds=1))
     assert counts(shared)[table] == 0
-    for kept in ("staff_act", "offender", "custody_event", "feed_run"):
+    for kept in STAY:
         assert counts(shared)[kept] == before[kept]
 
 
@@ -298,6 +305,26 @@ def test_a_telephone_stays_as_long_as_a_call_to_it_and_a_bar_longer(db: Connecti
     keeping.forget(db, chosen, now=NOON + 201 * DAY)
     assert counts(shared)["telephone"] == 0
     assert guard.barred(shared, [number_hash])
+
+
+@pytest.mark.usefixtures("old")
+@pytest.mark.parametrize(
+    "how",
+    [
+        "update court_event set known_at = %s",
+        "update court_event set planned_at = %s",
+        "update court_said set planned_at = %s",
+    ],
+    ids=["in a calendar since", "moved", "moved before"],
+)
+def test_what_was_said_of_a_court_date_that_is_to_come_or_still_in_a_calendar_is_kept(
+    how: LiteralString, db: ConnectionPool, shared: psycopg.Connection
+):
+    shared.execute(how, [NOON + DAY])
+    all_forgotten(db, NOON + 31 * DAY)
+    assert counts(shared)["court_said"] > 0
+    all_forgotten(db, NOON + 32 * DAY)
+    assert counts(shared)["court_said"] == 0
 
 
 def test_calls_about_what_is_open_are_kept(

@@ -135,7 +135,7 @@ def test_a_kind_is_a_row_of_the_database_and_an_unknown_one_is_named_with_those_
 ):
     unknown = movans("policy", "explain", "pardoned")
     assert unknown.returncode == 1
-    assert "there is no kind of event 'pardoned'; known are corrected, court_cancelled," in unknown.stderr
+    assert "there is no kind of event 'pardoned'; known are corrected, corrected_court," in unknown.stderr
     shared.execute("insert into event_kind (kind, class, meaning) values ('pardoned', 'routine', 'pardoned')")
     assert "pardoned: pardoned (routine)" in movans("policy", "explain", "pardoned").stdout
     elsewhere = movans("policy", "explain", "pardoned", "--agency", "adair")

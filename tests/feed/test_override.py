@@ -1,0 +1,136 @@
+"""What staff say of an offender beside a feed: who disagrees is told until they agree."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from psycopg import Connection
+
+from db import alerts, custody
+from db.custody import Custody
+from feed import override
+from feed.override import Said
+from feed.records import CustodyRecord
+from feed.run import Report
+from tests.conftest import NOON, SETTINGS
+from tests.feed.conftest import declared, row
+
+Imports = Callable[..., Report]
+Say = Callable[..., Said]
+
+HOUR = timedelta(hours=1)
+FEED = declared()
+
+
+def at(time: str) -> datetime:
+    return datetime.fromisoformat(f"2026-11-20 {time}").replace(tzinfo=ZoneInfo("America/Chicago"))
+
+
+@pytest.fixture
+def say(shared: Connection) -> Say:
+    """Staff say so of the one offender."""
+
+    def by(status: str, time: str, *, now: datetime = NOON, quiet: bool = False) -> Said:
+        known = custody.find(shared, "boone", "100234")
+        assert known
+        told = Custody(status, "Boone County Jail", at(time))
+        record = CustodyRecord(1, "boone", "100234", known.person, told, "", {})
+        with shared.transaction():
+            return override.say(shared, record, who="clerk", quiet=quiet, settings=SETTINGS, now=now)
+
+    return by
+
+
+def raised(shared: Connection) -> list[tuple[str, bool]]:
+    """What was raised of disagreement, and whether it is not over."""
+    alerts.settle(shared, now=NOON)
+    return shared.execute("select says, over_at is null from alert where key like 'override %' order by id").fetchall()
+
+
+STILL_IN = row(at="2026-11-20 08:00")
+
+
+def test_a_feed_that_disagrees_is_an_alert_once_and_over_where_it_agrees(
+    imports: Imports, say: Say, shared: Connection
+):
+    imports(STILL_IN)
+    say("released", "10:00")
+    for hour in (1, 2):
+        imports(STILL_IN, now=NOON + hour * HOUR, feed=FEED)
+    ((says, is_open),) = raised(shared)
+    assert is_open
+    assert says == (
+        "boone 100234 is 'in custody' since 2026-11-20 08:00:00-06:00, as boone/jail says; but staff have said"
+        " 'released' since 2026-11-20 10:00:00-06:00, which is later and holds. Find out what is true: movans custody"
+        " show boone 100234"
+    )
+    imports(row("released", "2026-11-20 09:55"), now=NOON + 3 * HOUR, feed=FEED)
+    assert [is_open for _, is_open in raised(shared)] == [False]
+
+
+@pytest.mark.parametrize("by", ["the feed", "staff"])
+def test_a_disagreement_is_over_where_something_newer_is_said(by: str, imports: Imports, say: Say, shared: Connection):
+    imports(STILL_IN)
+    say("released", "10:00")
+    imports(STILL_IN, now=NOON + HOUR, feed=FEED)
+    if by == "staff":
+        say("in custody", "11:00")
+    else:
+        imports(row(at="2026-11-20 11:00"), now=NOON + 2 * HOUR, feed=FEED)
+    assert [is_open for _, is_open in raised(shared)] == [False]
+
+
+def test_a_disagreement_that_a_person_has_seen_to_is_raised_anew_only_where_the_feed_says_another(
+    imports: Imports, say: Say, shared: Connection
+):
+    imports(STILL_IN)
+    say("released", "10:00")
+    imports(STILL_IN, now=NOON + HOUR, feed=FEED)
+    (number,) = shared.execute("select id from alert").fetchone() or (0,)
+    assert alerts.end(shared, number, now=NOON + HOUR)
+    imports(STILL_IN, now=NOON + 2 * HOUR, feed=FEED)
+    assert len(raised(shared)) == 1
+    imports(row("escaped", "2026-11-20 09:00"), now=NOON + 3 * HOUR, feed=FEED)
+    assert [is_open for _, is_open in raised(shared)] == [False, True]
+
+
+def test_a_feed_that_is_silent_about_somebody_does_not_disagree(imports: Imports, say: Say, shared: Connection):
+    imports(STILL_IN)
+    say("released", "10:00")
+    imports(row(number="100561"), now=NOON + HOUR, feed=FEED)
+    assert raised(shared) == []
+
+
+def test_what_staff_say_between_two_times_of_an_event_shows_that_it_was_two(
+    imports: Imports, register: Callable[..., int], say: Say, shared: Connection
+):
+    imports(row(at="2026-11-20 08:00"))
+    imports(row(at="2026-11-20 11:00"))  # taken for its correction
+    register()
+    said = say("released", "10:00")
+    assert (said.change.kind, said.change.late, said.notifications) == ("released", True, 2)
+    (offender_id,) = shared.execute("select id from offender").fetchone() or (0,)
+    events = [(event.kind, event.effective_at, event.by_staff) for event in custody.history(shared, offender_id)]
+    assert events == [
+        ("listed", at("08:00"), False),
+        ("released", at("10:00"), True),
+        ("returned", at("11:00"), False),
+    ]
+    found = custody.get(shared, offender_id)
+    assert (found.status, found.since) == ("in custody", at("11:00"))
+    told = shared.execute("select kind, who from notification join custody_event e on e.id = event_id order by e.id")
+    assert told.fetchall() == [("released", "clerk"), ("returned", "clerk")]
+    for time in ("08:00", "11:00"):
+        assert imports(row(at=f"2026-11-20 {time}"), now=NOON + HOUR).unchanged == 1
+    assert raised(shared) == []
+
+
+def test_quietly_nobody_is_called_of_either(
+    imports: Imports, register: Callable[..., int], say: Say, shared: Connection
+):
+    imports(row(at="2026-11-20 08:00"))
+    imports(row(at="2026-11-20 11:00"))
+    register()
+    assert say("released", "10:00", quiet=True).notifications == 0
+    assert shared.execute("select from notification").fetchall() == []
