@@ -229,6 +229,7 @@ def run(
                 else:
                     held.tell(conn, rules.feed, now=this.now)
                 _tell_of_rejected(this, report)
+                feed_runs.made_good(conn, rules.feed, is_snapshot=this.is_snapshot, now=this.now)
                 if this.is_snapshot:
                     held.tell_of_unnamed(conn, rules.feed, report.unnamed, now=this.now)
                 last(conn, "held" if report.held else "applied")
