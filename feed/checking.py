@@ -1,10 +1,12 @@
 """Reads a file as a whole: every mistake is found before anything of it is believed."""
 
+import os
 from dataclasses import replace
 from io import BufferedReader
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import quote_from_bytes
 
 from feed.bookings import other_releases, together
 from feed.formats import FORMATS
@@ -14,14 +16,20 @@ MOST_MISTAKES = 1000  # sentences that are kept of a file that is refused
 MOST_ASIDE = 10_000  # rows that are put aside of one file, whatever share they are
 
 
+def printable(name: str) -> str:
+    """The name of a file in signs that can be printed and kept: other bytes of it as %E9."""
+    return "".join(sign if sign.isprintable() else quote_from_bytes(os.fsencode(sign)) for sign in name)
+
+
 def opened(path: Path) -> BufferedReader:
     """The file, open to be read. Raises Refused where it is none that can be."""
     try:
         return path.open("rb")
     except IsADirectoryError:
-        raise Refused([f"{path}: is a directory; name a file in it"]) from None
+        raise Refused([f"{printable(str(path))}: is a directory; name a file in it"]) from None
     except OSError as error:
-        raise Refused([f"{path}: cannot be read ({error.strerror}); check its name and its rights"]) from None
+        mistake = f"cannot be read ({error.strerror}); check its name and its rights"
+        raise Refused([f"{printable(str(path))}: {mistake}"]) from None
 
 
 def read(name: str, source: BinaryIO, rules: Rules) -> File:

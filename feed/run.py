@@ -18,7 +18,7 @@ from db.held import Changed, Rejected
 from db.pool import Database, take_time
 from dialer import policy
 from feed import court, sieve
-from feed.checking import MOST_MISTAKES, Seen, opened, read
+from feed.checking import MOST_MISTAKES, Seen, opened, printable, read
 from feed.compare import (
     KINDS,
     MISSING,
@@ -208,17 +208,18 @@ def run(
     ``last`` is called at the end of the transaction, with what became of the file: applied, held or refused. Where it
     raises, nothing became of it.
     """
+    name = printable(path.name)
     with opened(path) as source:
         sha256 = hashlib.file_digest(source, "sha256").hexdigest()
         source.seek(0)
         try:
             with db.connection() as conn:
                 one_at_a_time(conn)
-                run_id = feed_runs.add(conn, path.name, sha256, "applied", feed=rules.feed, now=rules.now)
+                run_id = feed_runs.add(conn, name, sha256, "applied", feed=rules.feed, now=rules.now)
                 this = Run(conn, run_id, sha256, rules, rules.now, rules.now, settings)
                 out = held.unconfirmed(conn, rules.feed, sha256, before=run_id, is_snapshot=this.is_snapshot)
                 this = replace(this, unconfirmed=out)
-                report = _guarded(this, source, path.name, progress)
+                report = _guarded(this, source, name, progress)
                 feed_runs.of_agencies(conn, run_id, report.agencies)
                 if not report.held:
                     held.confirm(conn, report.said_again)
@@ -236,7 +237,7 @@ def run(
                 return report
         except Refused:
             with db.connection() as conn:
-                feed_runs.add(conn, path.name, sha256, "refused", feed=rules.feed, now=rules.now)
+                feed_runs.add(conn, name, sha256, "refused", feed=rules.feed, now=rules.now)
                 last(conn, "refused")
             raise
 

@@ -243,8 +243,10 @@ def _refused(mistakes: Sequence[str]) -> click.ClickException:
 
 
 def _act(file: Path, feed: str, outcome: str) -> str:
+    from feed.checking import printable
+
     by, became = f" by the feed {feed}" if feed else "", "" if outcome == "applied" else f": {outcome}"
-    return f"imported {file.name}{by}{became}"
+    return f"imported {printable(file.name)}{by}{became}"
 
 
 @commands.command()

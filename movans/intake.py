@@ -19,6 +19,7 @@ from psycopg.errors import DiskFull
 from db import alerts, feed_runs
 from db.pool import Database
 from feed import held
+from feed.checking import printable
 from feed.drop import Aside, CannotMove, Drop, WrittenTo
 from feed.records import Refused
 from feed.run import run as run_import
@@ -118,32 +119,32 @@ class Intake:
         Where the import broke off in a way that nobody thought of, or again and again though the database answers, it
         lies in refused and a person is told.
         """
-        now, broke_off = self.clock(), False
+        now, called, broke_off = self.clock(), printable(str(file)), False
         try:
             where, says = self._import(drop, file, now)
         except WrittenTo:
-            log.warning("%s: was written to while it was read; it is read again", file)
+            log.warning("%s: was written to while it was read; it is read again", called)
             return
         except Exception as error:
             if isinstance(error, OperationalError) and not self._fails_for_itself(file, error):
                 raise
-            log.exception("%s: broke off", file)
+            log.exception("%s: broke off", called)
             again = f"movans feed import --feed {drop.feed} {drop.place(file, 'refused', now)}"
             says = f"The import broke off ({type(error).__name__}); the reason is in intake.log."
             where, says, broke_off = "refused", f"{says} It is not tried again by itself: {again}", True
         self._failed.pop(file, None)
         if not drop.is_as_taken(file):
-            log.warning("%s: was written to; it is read again", file)
+            log.warning("%s: was written to; it is read again", called)
             return
-        log.info("%s: %s: %s", file, where, says.splitlines()[-1])
+        log.info("%s: %s: %s", called, where, says.splitlines()[-1])
         if broke_off:  # told before it is moved, so that it is told
             with self.db.connection() as conn:
-                feed_runs.add(conn, file.name, _sha256(file), "refused", feed=drop.feed, now=now)
+                feed_runs.add(conn, printable(file.name), _sha256(file), "refused", feed=drop.feed, now=now)
                 self._tell_of_refused(conn, drop, file, now)
         try:
             drop.move_aside(file, where, says, now)
         except CannotMove as error:
-            self._alert(_OF_FILE % (drop.feed, file.name), str(error))
+            self._alert(_OF_FILE % (drop.feed, printable(file.name)), str(error))
 
     def _fails_for_itself(self, file: Path, error: OperationalError) -> bool:
         """Whether it is the file and not the database at which the import fails. Raises OperationalError."""
@@ -174,7 +175,7 @@ class Intake:
             why = [*done.held, f"Held as run {done.run_id}: see movans feed held."]
             return "held", "\n".join([*aside(done, is_held=True), *why])
         for line in disagreements(done, self.settings.service.zone):
-            log.warning("%s: %s", file, line)
+            log.warning("%s: %s", printable(str(file)), line)
         return "done", whole(done, self.settings.service.zone)
 
     def _progress(self, file: Path) -> Callable[[int, int], None]:
@@ -185,7 +186,7 @@ class Intake:
             nonlocal said_at
             if self.clock() >= said_at + SAID_EVERY:
                 said_at = self.clock()
-                log.info("%s: %d of %d rows", file, done, rows)
+                log.info("%s: %d of %d rows", printable(str(file)), done, rows)
 
         return say
 
@@ -194,7 +195,7 @@ class Intake:
             log.warning("nobody has answered; as not yet confirmed: %s", summary(done))
 
     def _tell_of_refused(self, conn: Connection, drop: Drop, file: Path, now: datetime) -> None:
-        feed_runs.tell_of_refused(conn, drop.feed, file.name, str(drop.path / "refused"), now=now)
+        feed_runs.tell_of_refused(conn, drop.feed, printable(file.name), str(drop.path / "refused"), now=now)
 
     def _alert(self, key: str, says: str) -> None:
         log.error("%s", says)

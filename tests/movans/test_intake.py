@@ -1,5 +1,6 @@
 """The part that takes in what feeds drop: a real directory, a real database, and a clock that the test moves."""
 
+import os
 import subprocess
 import sys
 import time
@@ -338,6 +339,19 @@ def test_rows_that_are_put_aside_stand_in_the_report_of_a_held_file_too(
     assert "jail.csv, row 2: status 'free' must be one of" in said
     assert "1 row would be put aside and not applied, whatever is decided." in said
     assert shared.execute("select from feed_row_aside").fetchall() == []
+
+
+def test_whatever_the_name_of_a_file_it_is_taken_in_and_holds_up_no_other(
+    intake: Intake, shared: psycopg.Connection, tmp_path: Path
+):
+    for name, what in ((b"h\xe9l", "in custody"), (b"h\xe9m", "free"), (b"a\n1", "in custody"), (b"o" * 240, "free")):
+        put(tmp_path, HEADER + row(what), os.fsdecode(name + b".csv"))
+    put(tmp_path, HEADER + row("in custody"), "plain.csv")
+    works_off(intake, tmp_path)
+    assert (len(aside(tmp_path, "done")), len(aside(tmp_path, "refused"))) == (3, 2)
+    names = [name for (name,) in shared.execute("select file from feed_run where file <> 'plain.csv' order by file")]
+    assert names == ["a%0A1.csv", "h%E9l.csv", "h%E9m.csv", f"{'o' * 240}.csv"]
+    assert {report(file).partition(", row")[0] for file in aside(tmp_path, "refused")} == set(names[2:])
 
 
 def test_while_the_database_is_away_a_file_waits_however_often_it_was_tried(settings: Settings, tmp_path: Path):
