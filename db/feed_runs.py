@@ -29,6 +29,7 @@ class Came:
     rows: int
     events: int
     notifications: int
+    put_aside: int  # rows
     same_since: datetime  # when the same bytes came first, and nothing else since
 
     def fresh_at(self, same_for: timedelta) -> datetime:
@@ -62,8 +63,8 @@ class Watch:
     silent_since: datetime | None
 
 
-_REFUSED = "refused: %s"
-"""The key of what is raised of files that were refused."""
+_REFUSED, _ASIDE = "refused: %s", "put aside: %s"
+"""The keys of what is raised of a feed's files that were refused, and of rows of them that were put aside."""
 MANY = 20  # runs of a feed, after which it is known what is usual
 LATELY = timedelta(hours=1)  # within which files that come one after the other count as one
 
@@ -126,7 +127,7 @@ def came(conn: Connection, feed: str, *, applied: bool = False) -> Came | None:
                where {mine} and (outcome = 'applied' or outcome <> 'refused' and not %(applied)s)),
            last as (select * from mine order by id desc limit 1),
            other as (select id from mine where sha256 <> (select sha256 from last) order by id desc limit 1)
-           select id, started_at, outcome, rows, events, notifications,
+           select id, started_at, outcome, rows, events, notifications, put_aside,
                   (select min(started_at) from mine where id > coalesce((select id from other), 0)) as same_since
            from last"""
     )
@@ -189,6 +190,28 @@ def made_good(conn: Connection, feed: str, *, is_snapshot: bool, now: datetime) 
     """
     if is_snapshot or not _refused(conn, feed, now=now):
         alerts.over(conn, _REFUSED % feed, told_first=True, now=now)
+
+
+def tell_of_aside(
+    conn: Connection, feed: str, file: str, put_aside: int, rows: int, *, is_snapshot: bool, now: datetime
+) -> None:
+    """See that a person knows that so many rows of this file have no effect. A snapshot without any ends it."""
+    if put_aside:
+        row = conn.execute(
+            """select count(*) from feed_run where feed = %(feed)s and put_aside > 0 and started_at >=
+                   (select raised_at from alert where key = %(key)s and over_at is null)""",
+            {"feed": feed, "key": _ASIDE % feed},
+        ).fetchone()
+        earlier = row[0] - 1 if row else 0
+        before = f", as were some of {earlier:,} earlier file{'s' if earlier > 1 else ''}" if earlier > 0 else ""
+        says = (
+            f"{put_aside:,} of {rows:,} rows of {file}, by the feed {feed}, were put aside and have no effect{before};"
+            " why stands in its report. Let them be corrected and sent again. Only a snapshot without any ends this by"
+            " itself; of other files say that they are seen to: movans report over"
+        )
+        alerts.add(conn, _ASIDE % feed, says, again_every=timedelta(days=1), now=now)
+    elif is_snapshot:
+        alerts.over(conn, _ASIDE % feed, told_first=True, now=now)
 
 
 def _refused(conn: Connection, feed: str, *, now: datetime) -> int:

@@ -229,6 +229,7 @@ def run(
                     _hold(this, report, source.read(), since or this.now)
                 else:
                     held.tell(conn, rules.feed, now=this.now)
+                    _tell_of_aside(this, report, name)
                 _tell_of_rejected(this, report)
                 feed_runs.made_good(conn, rules.feed, is_snapshot=this.is_snapshot, now=this.now)
                 if this.is_snapshot:
@@ -356,6 +357,14 @@ def _hold(run: Run, report: Report, content: bytes, since: datetime) -> None:
         since=since,
         now=run.now,
     )
+
+
+def _tell_of_aside(run: Run, report: Report, name: str) -> None:
+    if run.rules.feed:  # else whoever imports it by hand reads it
+        many = len(report.quarantined)
+        feed_runs.tell_of_aside(
+            run.conn, run.rules.feed, name, many, report.rows, is_snapshot=run.is_snapshot, now=run.now
+        )
 
 
 def _tell_of_rejected(run: Run, report: Report) -> None:

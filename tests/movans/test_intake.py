@@ -341,6 +341,36 @@ def test_rows_that_are_put_aside_stand_in_the_report_of_a_held_file_too(
     assert shared.execute("select from feed_row_aside").fetchall() == []
 
 
+@pytest.mark.parametrize("kind", ["changes", "snapshot"])
+def test_rows_that_are_put_aside_are_told_once_while_they_come_again_and_again(
+    kind: str, db: ConnectionPool, shared: psycopg.Connection, tmp_path: Path
+):
+    (tmp_path / "drop").mkdir()
+    jail = {"format": f"custody {kind}", "interval": 900, "drop": str(tmp_path / "drop"), "mistakes": 0.5}
+    settings = settings_for(tmp_path, agencies={"boone": {"name": "Boone", "interval": 900, "feeds": {"jail": jail}}})
+    intake = Intake(db, settings, drops(settings), Clock())
+
+    def comes(name: str, *rows: str) -> int:
+        put(tmp_path, HEADER + "".join(rows), name)
+        works_off(intake, tmp_path)
+        came = next(one.came for one in feeds.status(shared, settings, now=NOON) if one.feed.name == "boone/jail")
+        return came.put_aside if came else 0
+
+    assert comes("a.csv", row("in custody"), row("gone", 2)) == 1
+    (says,) = told(shared)
+    assert says.startswith("1 of 2 rows of a.csv, by the feed boone/jail, were put aside and have no effect; why")
+    assert comes("b.csv", row("in custody"), row("gone", 2), row("in custody", 3)) == 1
+    assert told(shared) == []
+    (alert,) = alerts.untold(shared, most=9, now=NOON + 24 * HOUR)
+    assert "1 of 3 rows of b.csv" in alert.says
+    assert "have no effect, as were some of 1 earlier file;" in alert.says
+    assert comes("c.csv", row("in custody"), row("in custody", 3)) == 0
+    if kind == "changes":  # the row of a.csv is in no later file
+        assert [one.id for one in alerts.still(shared)] == [alert.id]
+        alerts.end(shared, alert.id, now=NOON)
+    assert alerts.still(shared) == []
+
+
 def test_whatever_the_name_of_a_file_it_is_taken_in_and_holds_up_no_other(
     intake: Intake, shared: psycopg.Connection, tmp_path: Path
 ):
