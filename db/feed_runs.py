@@ -255,11 +255,11 @@ class Run:
 
 
 def last_applied(conn: Connection, feed: str, *, agencies: Collection[str] = (), before: int) -> Run | None:
-    """The feed's last run before that one that took effect; of files by hand, one of any of the agencies."""
+    """The feed's last run before that one that had rows and took effect; of files by hand, of any of the agencies."""
     cursor = conn.cursor(row_factory=class_row(Run))
     query = sql.SQL(
         """select id, sha256, started_at from feed_run
-           where {like} and id < %(before)s and outcome = 'applied' order by id desc limit 1"""
+           where {like} and id < %(before)s and outcome = 'applied' and rows > 0 order by id desc limit 1"""
     )
     wanted = {"feed": feed, "agencies": list(agencies), "before": before}
     return cursor.execute(query.format(like=_LIKE), wanted).fetchone()
@@ -268,14 +268,15 @@ def last_applied(conn: Connection, feed: str, *, agencies: Collection[str] = (),
 def usual(conn: Connection, feed: str, *, agencies: Collection[str] = (), before: int) -> dict[str, float]:
     """The medians of what the feed's last runs before that one changed, named as ``count`` does.
 
-    Of files by hand, those count that held rows of any of the agencies. Empty where they are too few to tell.
+    Of files by hand, those count that held rows of any of the agencies; files without rows never. Empty where they are
+    too few to tell.
     """
     query = sql.SQL(
         """select count(*), percentile_cont(0.5) within group (order by releases),
                   percentile_cont(0.5) within group (order by changes),
                   percentile_cont(0.5) within group (order by notifications),
                   percentile_cont(0.5) within group (order by events - changes)
-           from (select * from feed_run where {like} and id < %(before)s and outcome = 'applied'
+           from (select * from feed_run where {like} and id < %(before)s and outcome = 'applied' and rows > 0
                  order by id desc limit %(many)s) as last"""
     )
     wanted = {"feed": feed, "agencies": list(agencies), "before": before, "many": MANY}

@@ -13,6 +13,7 @@ from feed.formats import FORMATS
 from feed.records import Bad, Checked, CourtRecord, CustodyRecord, File, Record, Refused, Rules
 
 MOST_MISTAKES = 1000  # sentences that are kept of a file that is refused
+MAY_BE_QUIET = "custody changes"  # the format of which a header and no rows say that nothing changed
 MOST_ASIDE = 10_000  # rows that are put aside of one file, whatever share they are
 
 
@@ -40,7 +41,7 @@ def read(name: str, source: BinaryIO, rules: Rules) -> File:
     seen = Seen(name)
     for item in FORMATS[rules.format].read(name, source, rules):
         seen.take(item)
-    return seen.file(rules.quarantine)
+    return seen.file(rules)
 
 
 class Seen:
@@ -69,9 +70,10 @@ class Seen:
         """Whether the file, of so many rows, cannot but be refused."""
         return len(self._bad) + self._unkept > min(share * rows, MOST_ASIDE)
 
-    def file(self, share: float) -> File:
+    def file(self, rules: Rules) -> File:
         """What was read. Raises Refused where too much of it is wrong."""
-        if not self._rows:
+        share = rules.quarantine
+        if not self._rows and rules.format != MAY_BE_QUIET:
             raise Refused([f"{self._name}: has a header and no rows; write it again where it comes from"])
         aside = self._contradicted | {bad.row: bad for bad in self._bad}
         if self._unkept or len(aside) > min(share * self._rows, MOST_ASIDE):

@@ -417,7 +417,7 @@ def _chunks(
             alone, digests = [], {}
         if looked_at % CHUNK == 0:
             progress(skipped + looked_at, rows.rows)
-    file = seen.file(run.rules.quarantine)
+    file = seen.file(run.rules)
     _count(report, file)
     if run.only is None:
         report.unchanged += skipped

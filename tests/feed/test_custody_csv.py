@@ -156,7 +156,6 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     "nothing": ("", f"jail.csv: is empty; its first line must be {COLUMNS}"),
     "a byte order mark alone": (b"\xef\xbb\xbf", "jail.csv: is empty; its first line must be "),
     "blank lines alone": ("\n \n,,\n", "jail.csv: is empty; its first line must be "),
-    "a header alone": (COLUMNS, "jail.csv: has a header and no rows; write it again where it comes from"),
     "Latin-1": (changed("SMITH", "MÜLLER").encode("latin-1"), "jail.csv, line 2: is not UTF-8 text; save the file as"),
     "UTF-16": (GOOD.encode("utf-16"), "jail.csv, line 1: is not UTF-8 text; save the file as CSV UTF-8"),
     "a picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "jail.csv, line 1: is not UTF-8 text; save the file as CSV UTF-8"),
