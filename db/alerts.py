@@ -75,9 +75,11 @@ def over(conn: Connection, key: str, *, told_first: bool = False, now: datetime)
 
 def only(conn: Connection, key: str, names: Iterable[str], *, now: datetime) -> None:
     """Of the alerts with such a key (``%s`` is for a name), those of other names are over: nobody waits any more."""
+    before, _, after = key.partition("%s")
     conn.execute(
-        "update alert set over_at = %s where over_at is null and key like %s and key <> all(%s)",
-        [now, key % "%", [key % name for name in names]],
+        """update alert set over_at = %s
+           where over_at is null and starts_with(key, %s) and right(key, %s) = %s and key <> all(%s)""",
+        [now, before, len(after), after, [key % name for name in names]],
     )
 
 

@@ -52,6 +52,14 @@ def test_what_is_over_before_anybody_was_told_is_told_all_the_same_where_it_is_a
     assert keys(shared) == []
 
 
+def test_those_of_other_names_are_over_and_no_others_whatever_signs_a_name_has(shared: psycopg.Connection):
+    for key in ("drop: x_y: a", "drop: x_y: b", "drop: x-y: a", "trunk a at h1", "trunk b at h1", "trunk b at h12"):
+        alerts.add(shared, key, "It is wrong.", now=NOON)
+    alerts.only(shared, "drop: x_y: %s", ["b"], now=NOON)
+    alerts.only(shared, "trunk %s at h1", ["a"], now=NOON)
+    assert keys(shared) == ["drop: x_y: b", "drop: x-y: a", "trunk a at h1", "trunk b at h12"]
+
+
 def test_what_is_critical_and_unconfirmed_is_raised_once_after_two_hours_while_calls_go_on(
     shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int]
 ):
