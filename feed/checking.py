@@ -25,12 +25,15 @@ def printable(name: str) -> str:
 def opened(path: Path) -> BufferedReader:
     """The file, open to be read. Raises Refused where it is none that can be."""
     try:
-        return path.open("rb")
-    except IsADirectoryError:
-        raise Refused([f"{printable(str(path))}: is a directory; name a file in it"]) from None
+        if path.is_dir():
+            mistake = "is a directory; name a file in it"
+        elif path.exists() and not path.is_file():  # a pipe can be read only once, and waits for somebody to write
+            mistake = "is no file; write what it holds to one"
+        else:
+            return path.open("rb")
     except OSError as error:
         mistake = f"cannot be read ({error.strerror}); check its name and its rights"
-        raise Refused([f"{printable(str(path))}: {mistake}"]) from None
+    raise Refused([f"{printable(str(path))}: {mistake}"])
 
 
 def read(name: str, source: BinaryIO, rules: Rules) -> File:
