@@ -138,9 +138,7 @@ class Intake:
             return
         log.info("%s: %s: %s", called, where, says.splitlines()[-1])
         if broke_off:  # told before it is moved, so that it is told
-            with self.db.connection() as conn:
-                feed_runs.add(conn, printable(file.name), _sha256(file), "refused", feed=drop.feed, now=now)
-                self._tell_of_refused(conn, drop, file, now)
+            self._keep_refused(drop, file, now)
         try:
             drop.move_aside(file, where, says, now)
         except CannotMove as error:
@@ -157,17 +155,22 @@ class Intake:
 
     def _import(self, drop: Drop, file: Path, now: datetime) -> tuple[Aside, str]:
         """Where the file belongs, and what there is to say of it."""
+        is_kept = False
 
         def last(conn: Connection, outcome: str) -> None:
+            nonlocal is_kept
             if not drop.is_as_taken(file):
                 raise WrittenTo
             if outcome == "refused":
                 self._tell_of_refused(conn, drop, file, now)
+                is_kept = True
 
         rules, progress = feeds.rules(self.settings, drop.feed, now), self._progress(file)
         try:
             done = run_import(self.db, file, rules, settings=self.settings, progress=progress, last=last)
         except Refused as refused:
+            if not is_kept:  # it could not even be opened
+                self._keep_refused(drop, file, now)
             return "refused", "\n".join([*refused.mistakes[:MISTAKES], "The file was refused; nothing was changed."])
         with self.db.connection() as conn:
             alerts.only(conn, _OF_FILE % (drop.feed, "%s"), drop.left(), now=now)
@@ -193,6 +196,12 @@ class Intake:
     def _look_after_held(self) -> None:
         for done in held.report_overdue(self.db, settings=self.settings, now=self.clock()):
             log.warning("nobody has answered; as not yet confirmed: %s", summary(done))
+
+    def _keep_refused(self, drop: Drop, file: Path, now: datetime) -> None:
+        """Keep as refused what no import has kept."""
+        with self.db.connection() as conn:
+            feed_runs.add(conn, printable(file.name), _sha256(file), "refused", feed=drop.feed, now=now)
+            self._tell_of_refused(conn, drop, file, now)
 
     def _tell_of_refused(self, conn: Connection, drop: Drop, file: Path, now: datetime) -> None:
         feed_runs.tell_of_refused(conn, drop.feed, printable(file.name), str(drop.path / "refused"), now=now)

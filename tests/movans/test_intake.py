@@ -18,7 +18,7 @@ from db.custody import Custody, Person
 from db.pool import open_pool
 from feed import override
 from feed.drop import Drop
-from feed.records import CustodyRecord
+from feed.records import CustodyRecord, Refused
 from movans import feeds
 from movans.intake import TRIES, Intake, drops
 from movans.settings import EXAMPLE, Settings
@@ -339,6 +339,19 @@ def test_rows_that_are_put_aside_stand_in_the_report_of_a_held_file_too(
     assert "jail.csv, row 2: status 'free' must be one of" in said
     assert "1 row would be put aside and not applied, whatever is decided." in said
     assert shared.execute("select from feed_row_aside").fetchall() == []
+
+
+def test_a_file_that_cannot_be_opened_is_told_as_refused(
+    intake: Intake, shared: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def denied(path: Path) -> None:
+        raise Refused([f"{path}: cannot be read (Permission denied); check its name and its rights"])
+
+    monkeypatch.setattr("feed.run.opened", denied)  # whoever runs the tests may be allowed to read everything
+    put(tmp_path, HEADER + row("in custody"))
+    works_off(intake, tmp_path)
+    assert "cannot be read (Permission denied)" in report(aside(tmp_path, "refused")[0])
+    assert [one.key for one in alerts.still(shared)] == ["refused: boone/jail"]
 
 
 @pytest.mark.parametrize("kind", ["changes", "snapshot"])
