@@ -43,8 +43,10 @@ def add(
     """
     row = conn.execute(
         """insert into alert (key, says, raised_at, again_every, over_when_told) values (%s, %s, %s, %s, %s)
-           on conflict (key) where over_at is null do update set says = excluded.says
-               where alert.again_every is not null and alert.says <> excluded.says
+           on conflict (key) where over_at is null
+               do update set says = excluded.says, over_when_told = excluded.over_when_told
+               where alert.again_every is not null
+                 and (alert.says, alert.over_when_told) <> (excluded.says, excluded.over_when_told)
            returning xmax = 0""",
         [key, says, now, again_every, over_when_told],
     ).fetchone()
@@ -67,16 +69,29 @@ def add_once(conn: Connection, key: str, says: str, *, now: datetime) -> None:
     )
 
 
-def over(conn: Connection, key: str, *, now: datetime) -> bool:
-    """What it was about is well again; False where nothing was wrong."""
-    return conn.execute("update alert set over_at = %s where key = %s and over_at is null", [now, key]).rowcount > 0
+def over(conn: Connection, key: str, *, told_first: bool = False, now: datetime) -> bool:
+    """What it was about is well again; False where nothing was wrong.
+
+    ``told_first``: where nobody was told of it yet, they are all the same, and then it is over.
+    """
+    return (
+        conn.execute(
+            """update alert set over_at = case when told_at is null and %(told_first)s then null else %(now)s end,
+                                over_when_told = over_when_told or told_at is null and %(told_first)s
+               where key = %(key)s and over_at is null""",
+            {"key": key, "told_first": told_first, "now": now},
+        ).rowcount
+        > 0
+    )
 
 
 def only(conn: Connection, key: str, names: Iterable[str], *, now: datetime) -> None:
     """Of the alerts with such a key (``%s`` is for a name), those of other names are over: nobody waits any more."""
+    before, _, after = key.partition("%s")
     conn.execute(
-        "update alert set over_at = %s where over_at is null and key like %s and key <> all(%s)",
-        [now, key % "%", [key % name for name in names]],
+        """update alert set over_at = %s
+           where over_at is null and starts_with(key, %s) and right(key, %s) = %s and key <> all(%s)""",
+        [now, before, len(after), after, [key % name for name in names]],
     )
 
 

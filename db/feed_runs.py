@@ -12,6 +12,8 @@ from psycopg import Connection, sql
 from psycopg.rows import class_row
 from psycopg.types.json import Json
 
+from db import alerts
+
 _OF_FEED = sql.SQL("feed = %(feed)s")
 _BY_HAND = sql.SQL("feed = '' and %(feed)s = any(agencies)")
 _LIKE = sql.SQL("feed = %(feed)s and (feed <> '' or agencies && %(agencies)s)")
@@ -27,6 +29,7 @@ class Came:
     rows: int
     events: int
     notifications: int
+    put_aside: int  # rows
     same_since: datetime  # when the same bytes came first, and nothing else since
 
     def fresh_at(self, same_for: timedelta) -> datetime:
@@ -48,7 +51,7 @@ class Arrived:
 @dataclass(frozen=True)
 class Counts:
     held: int
-    refused: int  # since something came last that was not
+    refused: int  # files, since something came last that was not, or while nobody has seen to them
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Watch:
     silent_since: datetime | None
 
 
+_REFUSED, _ASIDE = "refused: %s", "put aside: %s"
+"""The keys of what is raised of a feed's files that were refused, and of rows of them that were put aside."""
 MANY = 20  # runs of a feed, after which it is known what is usual
 LATELY = timedelta(hours=1)  # within which files that come one after the other count as one
 
@@ -122,7 +127,7 @@ def came(conn: Connection, feed: str, *, applied: bool = False) -> Came | None:
                where {mine} and (outcome = 'applied' or outcome <> 'refused' and not %(applied)s)),
            last as (select * from mine order by id desc limit 1),
            other as (select id from mine where sha256 <> (select sha256 from last) order by id desc limit 1)
-           select id, started_at, outcome, rows, events, notifications,
+           select id, started_at, outcome, rows, events, notifications, put_aside,
                   (select min(started_at) from mine where id > coalesce((select id from other), 0)) as same_since
            from last"""
     )
@@ -147,16 +152,79 @@ def arrived(conn: Connection, feed: str, *, after: datetime) -> Arrived:
 
 
 def counts(conn: Connection, feed: str) -> Counts:
-    """How many runs of the feed are held, and how many were refused since the last that was not."""
+    """How many runs of the feed are held, and how many files were refused that nothing has made good."""
     cursor = conn.cursor(row_factory=class_row(Counts))
     query = sql.SQL(
-        """with mine as (select id, outcome from feed_run where {mine})
+        """with mine as (select * from feed_run where {mine})
            select count(*) filter (where outcome = 'held') as held,
-                  count(*) filter (where outcome = 'refused' and id > (
-                      select coalesce(max(id), 0) from mine where outcome <> 'refused')) as refused
-           from mine"""
+                  count(distinct sha256) filter (where outcome = 'refused'
+                      and (id > (select coalesce(max(id), 0) from mine where outcome <> 'refused')
+                           or started_at >= (select raised_at from alert where key = %(key)s and over_at is null))
+                      and not exists (select from mine as good where good.sha256 = m.sha256 and good.id > m.id
+                                        and good.outcome <> 'refused')) as refused
+           from mine m"""
     )
-    return cursor.execute(query.format(mine=_runs_of(feed)), {"feed": feed}).fetchone() or Counts(0, 0)
+    wanted = {"feed": feed, "key": _REFUSED % feed}
+    return cursor.execute(query.format(mine=_runs_of(feed)), wanted).fetchone() or Counts(0, 0)
+
+
+def tell_of_refused(conn: Connection, feed: str, file: str, where: str, *, now: datetime) -> None:
+    """See that a person knows that this file was refused, and how many were since they were told first.
+
+    What stood in a file of changes is lost until somebody acts, whatever comes after it.
+    """
+    many = _refused(conn, feed, now=now)
+    which = f"{file} of the feed {feed} was refused, and nothing of it took effect; why stands beside it in {where}"
+    if many > 1:
+        which = f"{many} files of the feed {feed} were refused, the last {file}, and nothing of them took effect; why"
+        which += f" stands beside each in {where}"
+    says = f"{which}. Let it be corrected and sent again. Only a right snapshot takes the place of all before it by"
+    says += " itself; of other files say that they are seen to: movans report over"
+    alerts.add(conn, _REFUSED % feed, says, again_every=timedelta(hours=1), now=now)
+
+
+def made_good(conn: Connection, feed: str, *, is_snapshot: bool, now: datetime) -> None:
+    """After a file that was not refused: where nothing is lost any more of those that were, their alert is over.
+
+    That is so where it is a snapshot, which has everybody, or each of them has come again as it was.
+    """
+    if is_snapshot or not _refused(conn, feed, now=now):
+        alerts.over(conn, _REFUSED % feed, told_first=True, now=now)
+
+
+def tell_of_aside(
+    conn: Connection, feed: str, file: str, put_aside: int, rows: int, *, is_snapshot: bool, now: datetime
+) -> None:
+    """See that a person knows that so many rows of this file have no effect. A snapshot without any ends it."""
+    if put_aside:
+        row = conn.execute(
+            """select count(*) from feed_run where feed = %(feed)s and put_aside > 0 and started_at >=
+                   (select raised_at from alert where key = %(key)s and over_at is null)""",
+            {"feed": feed, "key": _ASIDE % feed},
+        ).fetchone()
+        earlier = row[0] - 1 if row else 0
+        before = f", as were some of {earlier:,} earlier file{'s' if earlier > 1 else ''}" if earlier > 0 else ""
+        says = (
+            f"{put_aside:,} of {rows:,} rows of {file}, by the feed {feed}, were put aside and have no effect{before};"
+            " why stands in its report. Let them be corrected and sent again. Only a snapshot without any ends this by"
+            " itself; of other files say that they are seen to: movans report over"
+        )
+        alerts.add(conn, _ASIDE % feed, says, again_every=timedelta(days=1), now=now)
+    elif is_snapshot:
+        alerts.over(conn, _ASIDE % feed, told_first=True, now=now)
+
+
+def _refused(conn: Connection, feed: str, *, now: datetime) -> int:
+    """How many files were refused since the alert of it was raised, or now, and have not come again as they were."""
+    row = conn.execute(
+        """select count(distinct sha256) from feed_run r
+           where feed = %(feed)s and outcome = 'refused' and started_at >= coalesce(
+                   (select raised_at from alert where key = %(key)s and over_at is null), %(now)s)
+             and not exists (select from feed_run good where good.feed = r.feed and good.sha256 = r.sha256
+                               and good.id > r.id and good.outcome <> 'refused')""",
+        {"feed": feed, "key": _REFUSED % feed, "now": now},
+    ).fetchone()
+    return row[0] if row else 0
 
 
 def _runs_of(feed: str) -> sql.SQL:
@@ -187,11 +255,11 @@ class Run:
 
 
 def last_applied(conn: Connection, feed: str, *, agencies: Collection[str] = (), before: int) -> Run | None:
-    """The feed's last run before that one that took effect; of files by hand, one of any of the agencies."""
+    """The feed's last run before that one that had rows and took effect; of files by hand, of any of the agencies."""
     cursor = conn.cursor(row_factory=class_row(Run))
     query = sql.SQL(
         """select id, sha256, started_at from feed_run
-           where {like} and id < %(before)s and outcome = 'applied' order by id desc limit 1"""
+           where {like} and id < %(before)s and outcome = 'applied' and rows > 0 order by id desc limit 1"""
     )
     wanted = {"feed": feed, "agencies": list(agencies), "before": before}
     return cursor.execute(query.format(like=_LIKE), wanted).fetchone()
@@ -200,14 +268,15 @@ def last_applied(conn: Connection, feed: str, *, agencies: Collection[str] = (),
 def usual(conn: Connection, feed: str, *, agencies: Collection[str] = (), before: int) -> dict[str, float]:
     """The medians of what the feed's last runs before that one changed, named as ``count`` does.
 
-    Of files by hand, those count that held rows of any of the agencies. Empty where they are too few to tell.
+    Of files by hand, those count that held rows of any of the agencies; files without rows never. Empty where they are
+    too few to tell.
     """
     query = sql.SQL(
         """select count(*), percentile_cont(0.5) within group (order by releases),
                   percentile_cont(0.5) within group (order by changes),
                   percentile_cont(0.5) within group (order by notifications),
                   percentile_cont(0.5) within group (order by events - changes)
-           from (select * from feed_run where {like} and id < %(before)s and outcome = 'applied'
+           from (select * from feed_run where {like} and id < %(before)s and outcome = 'applied' and rows > 0
                  order by id desc limit %(many)s) as last"""
     )
     wanted = {"feed": feed, "agencies": list(agencies), "before": before, "many": MANY}

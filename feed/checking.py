@@ -1,27 +1,39 @@
 """Reads a file as a whole: every mistake is found before anything of it is believed."""
 
+import os
 from dataclasses import replace
 from io import BufferedReader
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import quote_from_bytes
 
 from feed.bookings import other_releases, together
 from feed.formats import FORMATS
 from feed.records import Bad, Checked, CourtRecord, CustodyRecord, File, Record, Refused, Rules
 
 MOST_MISTAKES = 1000  # sentences that are kept of a file that is refused
+MAY_BE_QUIET = "custody changes"  # the format of which a header and no rows say that nothing changed
 MOST_ASIDE = 10_000  # rows that are put aside of one file, whatever share they are
+
+
+def printable(name: str) -> str:
+    """The name of a file in signs that can be printed and kept: other bytes of it as %E9."""
+    return "".join(sign if sign.isprintable() else quote_from_bytes(os.fsencode(sign)) for sign in name)
 
 
 def opened(path: Path) -> BufferedReader:
     """The file, open to be read. Raises Refused where it is none that can be."""
     try:
-        return path.open("rb")
-    except IsADirectoryError:
-        raise Refused([f"{path}: is a directory; name a file in it"]) from None
+        if path.is_dir():
+            mistake = "is a directory; name a file in it"
+        elif path.exists() and not path.is_file():  # a pipe can be read only once, and waits for somebody to write
+            mistake = "is no file; write what it holds to one"
+        else:
+            return path.open("rb")
     except OSError as error:
-        raise Refused([f"{path}: cannot be read ({error.strerror}); check its name and its rights"]) from None
+        mistake = f"cannot be read ({error.strerror}); check its name and its rights"
+    raise Refused([f"{printable(str(path))}: {mistake}"])
 
 
 def read(name: str, source: BinaryIO, rules: Rules) -> File:
@@ -32,7 +44,7 @@ def read(name: str, source: BinaryIO, rules: Rules) -> File:
     seen = Seen(name)
     for item in FORMATS[rules.format].read(name, source, rules):
         seen.take(item)
-    return seen.file(rules.quarantine)
+    return seen.file(rules)
 
 
 class Seen:
@@ -61,9 +73,10 @@ class Seen:
         """Whether the file, of so many rows, cannot but be refused."""
         return len(self._bad) + self._unkept > min(share * rows, MOST_ASIDE)
 
-    def file(self, share: float) -> File:
+    def file(self, rules: Rules) -> File:
         """What was read. Raises Refused where too much of it is wrong."""
-        if not self._rows:
+        share = rules.quarantine
+        if not self._rows and rules.format != MAY_BE_QUIET:
             raise Refused([f"{self._name}: has a header and no rows; write it again where it comes from"])
         aside = self._contradicted | {bad.row: bad for bad in self._bad}
         if self._unkept or len(aside) > min(share * self._rows, MOST_ASIDE):

@@ -15,6 +15,7 @@ from feed.custody import FIELDS, OPTIONAL, REQUIRED, STATUSES, custody_record, i
 from feed.records import Bad, CustodyRecord, Refused, Rules
 from feed.table import Columns, columns, raw_rows
 
+OTHERS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # what stands between columns in other kinds of files
 __all__ = ["FIELDS", "STATUSES", "read"]
 
 
@@ -50,7 +51,10 @@ def opened(name: str, source: BinaryIO, rules: Rules) -> Table:
     if first is None:
         names = ",".join(str(rules.columns.get(field, field)) for field in required if field not in rules.always)
         raise Refused([f"{name}: is empty; its first line must be {names}"])
-    place, cells, _ = first
+    place, cells, text = first
+    if len(cells) == 1 and (sign := next((sign for sign in OTHERS if sign in text), "")):
+        mistake = f"has one column; is it separated by {OTHERS[sign]}? Save the file as CSV, with commas"
+        raise Refused([f"{name}, row {place}: {mistake}"])
     header, is_header = columns(list(map(one_line, cells)), required, optional, rules, f"{name}, row {place}")
     return Table(name, rules, header, table if is_header else chain([first], table))
 

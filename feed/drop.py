@@ -9,8 +9,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
+from feed.aside import TAKEN
+from feed.checking import printable
+
 STILL = timedelta(seconds=30)  # nobody writes to a file that has not changed for so long
 BEING_WRITTEN = (".part", ".partial", ".filepart", ".tmp", ".temp")  # and what begins with a dot
+LONGEST_NAME = 255  # bytes
 Aside = Literal["done", "refused", "held"]
 REMEDIES = {  # of a file that cannot be moved aside; else the directory's rights are looked at
     errno.ENOTDIR: "{where} is no directory: move it away",
@@ -18,7 +22,6 @@ REMEDIES = {  # of a file that cannot be moved aside; else the directory's right
     errno.ENOSPC: "make room on the disk",
     errno.EDQUOT: "make room on the disk",
     errno.EXDEV: "let {where} be on the same file system",
-    errno.ENAMETOOLONG: "let the file have a shorter name",
     errno.ENOENT: "somebody else takes files away from there: let them not",
 }
 
@@ -72,8 +75,11 @@ class Drop:
             return False
 
     def place(self, file: Path, where: Aside, now: datetime) -> Path:
-        """Where ``move_aside`` moves a file."""
-        return self.path / where / f"{now:%Y%m%dT%H%M%S.%fZ}-{file.name}"
+        """Where ``move_aside`` moves a file. Its name can be printed there; of a long one the beginning is left out."""
+        name, room = printable(file.name), LONGEST_NAME - len(f"{now:{TAKEN}}-.txt")
+        while len(name.encode()) > room:
+            name = name[1:]
+        return self.path / where / f"{now:{TAKEN}}-{name}"
 
     def move_aside(self, file: Path, where: Aside, report: str, now: datetime) -> Path:
         """Move a file away, with a report beside it. Raises CannotMove, after which it is not taken again."""
@@ -86,12 +92,14 @@ class Drop:
             self._left.add(self._seen[file.name][0])
             otherwise = "let the service's user write to {path} and {where}"
             remedy = REMEDIES.get(error.errno or 0, otherwise).format(path=self.path, where=target.parent)
-            raise CannotMove(f"{file}: cannot be moved to {where}/ ({error.strerror}); {remedy}") from None
+            raise CannotMove(
+                f"{printable(str(file))}: cannot be moved to {where}/ ({error.strerror}); {remedy}"
+            ) from None
         return target
 
     def left(self) -> list[str]:
         """The names of the files that could not be moved aside and are still there."""
-        return [name for name, (form, _) in self._seen.items() if form in self._left]
+        return [printable(name) for name, (form, _) in self._seen.items() if form in self._left]
 
     def _files(self) -> Iterator[tuple[str, _Form]]:
         with os.scandir(self.path) as entries:

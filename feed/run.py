@@ -18,7 +18,7 @@ from db.held import Changed, Rejected
 from db.pool import Database, take_time
 from dialer import policy
 from feed import court, sieve
-from feed.checking import MOST_MISTAKES, Seen, opened, read
+from feed.checking import MOST_MISTAKES, Seen, opened, printable, read
 from feed.compare import (
     KINDS,
     MISSING,
@@ -209,17 +209,18 @@ def run(
     ``last`` is called at the end of the transaction, with what became of the file: applied, held or refused. Where it
     raises, nothing became of it.
     """
+    name = printable(path.name)
     with opened(path) as source:
         sha256 = hashlib.file_digest(source, "sha256").hexdigest()
         source.seek(0)
         try:
             with db.connection() as conn:
                 one_at_a_time(conn)
-                run_id = feed_runs.add(conn, path.name, sha256, "applied", feed=rules.feed, now=rules.now)
+                run_id = feed_runs.add(conn, name, sha256, "applied", feed=rules.feed, now=rules.now)
                 this = Run(conn, run_id, sha256, rules, rules.now, rules.now, settings)
                 out = held.unconfirmed(conn, rules.feed, sha256, before=run_id, is_snapshot=this.is_snapshot)
                 this = replace(this, unconfirmed=out)
-                report = _guarded(this, source, path.name, progress)
+                report = _guarded(this, source, name, progress)
                 feed_runs.of_agencies(conn, run_id, report.agencies)
                 if not report.held:
                     held.confirm(conn, report.said_again)
@@ -229,14 +230,16 @@ def run(
                     _hold(this, report, source.read(), since or this.now)
                 else:
                     held.tell(conn, rules.feed, now=this.now)
+                    _tell_of_aside(this, report, name)
                 _tell_of_rejected(this, report)
+                feed_runs.made_good(conn, rules.feed, is_snapshot=this.is_snapshot, now=this.now)
                 if this.is_snapshot:
                     held.tell_of_unnamed(conn, rules.feed, report.unnamed, now=this.now)
                 last(conn, "held" if report.held else "applied")
                 return report
         except Refused:
             with db.connection() as conn:
-                feed_runs.add(conn, path.name, sha256, "refused", feed=rules.feed, now=rules.now)
+                feed_runs.add(conn, name, sha256, "refused", feed=rules.feed, now=rules.now)
                 last(conn, "refused")
             raise
 
@@ -356,6 +359,14 @@ def _hold(run: Run, report: Report, content: bytes, since: datetime) -> None:
     )
 
 
+def _tell_of_aside(run: Run, report: Report, name: str) -> None:
+    if run.rules.feed:  # else whoever imports it by hand reads it
+        many = len(report.quarantined)
+        feed_runs.tell_of_aside(
+            run.conn, run.rules.feed, name, many, report.rows, is_snapshot=run.is_snapshot, now=run.now
+        )
+
+
 def _tell_of_rejected(run: Run, report: Report) -> None:
     if many := report.again["rejected"]:
         held.tell_of_rejected(run.conn, run.rules.feed, many, now=run.now)
@@ -421,7 +432,7 @@ def _chunks(
             alone, digests = [], {}
         if looked_at % CHUNK == 0:
             progress(skipped + looked_at, rows.rows, "rows")
-    file = seen.file(run.rules.quarantine)
+    file = seen.file(run.rules)
     _count(report, file)
     if run.only is None:
         report.unchanged += skipped

@@ -115,6 +115,8 @@ def columns(
     It is none where the settings give the columns by their places. A field that the settings name must be there, and so
     must those that are required, unless the settings say what they always are. Raises Refused with every mistake.
     """
+    if any("\0" in name for name in first):
+        raise Refused([f"{where}: holds NUL signs; is it no text, or in another encoding, as utf-16?"])
     required = [field for field in required if field not in rules.always]
     fields = [*required, *(field for field in optional if field not in rules.always)]
     theirs = {field: name for field, name in rules.columns_of(kind).items() if field in fields}

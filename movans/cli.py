@@ -188,7 +188,7 @@ def feed_import(context: click.Context, file: Path, feed: str) -> None:
 @feed.command("status")
 @click.pass_context
 def feed_status(context: click.Context) -> None:
-    """How each feed is: what came last, how old that is, what is held and what was refused since."""
+    """How each feed is: what came last, how old that is, what is held, and what was refused and not seen to."""
     from movans import feeds, tables
 
     house = _house(context)
@@ -243,8 +243,10 @@ def _refused(mistakes: Sequence[str]) -> click.ClickException:
 
 
 def _act(file: Path, feed: str, outcome: str) -> str:
+    from feed.checking import printable
+
     by, became = f" by the feed {feed}" if feed else "", "" if outcome == "applied" else f": {outcome}"
-    return f"imported {file.name}{by}{became}"
+    return f"imported {printable(file.name)}{by}{became}"
 
 
 @commands.command()

@@ -3,9 +3,11 @@
 What takes long is done in a thread, one thing at a time, so that the main loop goes on showing signs of life.
 """
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,9 +16,10 @@ from threading import Thread
 from psycopg import Connection, OperationalError
 from psycopg.errors import DiskFull
 
-from db import alerts
+from db import alerts, feed_runs
 from db.pool import Database
 from feed import held
+from feed.checking import printable
 from feed.drop import Aside, CannotMove, Drop, WrittenTo
 from feed.records import Progress, Refused
 from feed.run import run as run_import
@@ -31,8 +34,8 @@ PAUSE = timedelta(seconds=10)  # after the database was away
 HELD_EVERY = timedelta(minutes=1)
 SAID_EVERY = timedelta(seconds=10)
 TRIES = 3  # of a file, while the database answers
-_REFUSED, _AWAY, _OF_FILE = "refused: %s", "drop: %s", "drop: %s: %s"
-"""The keys of what is raised: of the last file, of the directory, and of a file that is not dealt with."""
+_AWAY, _OF_FILE = "drop: %s", "drop: %s: %s"
+"""The keys of what is raised: of the directory, and of a file that cannot be moved."""
 
 
 def drops(settings: Settings) -> list[Drop]:
@@ -116,31 +119,30 @@ class Intake:
         Where the import broke off in a way that nobody thought of, or again and again though the database answers, it
         lies in refused and a person is told.
         """
-        now, broke_off = self.clock(), ""
+        now, called, broke_off = self.clock(), printable(str(file)), False
         try:
             where, says = self._import(drop, file, now)
         except WrittenTo:
-            log.warning("%s: was written to while it was read; it is read again", file)
+            log.warning("%s: was written to while it was read; it is read again", called)
             return
         except Exception as error:
             if isinstance(error, OperationalError) and not self._fails_for_itself(file, error):
                 raise
-            log.exception("%s: broke off", file)
-            where, says = "refused", f"The import broke off ({type(error).__name__}); the reason is in intake.log."
-            broke_off = says
+            log.exception("%s: broke off", called)
+            again = f"movans feed import --feed {drop.feed} {drop.place(file, 'refused', now)}"
+            says = f"The import broke off ({type(error).__name__}); the reason is in intake.log."
+            where, says, broke_off = "refused", f"{says} It is not tried again by itself: {again}", True
         self._failed.pop(file, None)
         if not drop.is_as_taken(file):
-            log.warning("%s: was written to; it is read again", file)
+            log.warning("%s: was written to; it is read again", called)
             return
-        log.info("%s: %s: %s", file, where, says.splitlines()[-1])
+        log.info("%s: %s: %s", called, where, says.splitlines()[-1])
         if broke_off:  # told before it is moved, so that it is told
-            moved = drop.place(file, where, now)
-            try_it = f"It is not tried again by itself: movans feed import --feed {drop.feed} {moved}"
-            self._alert(_OF_FILE % (drop.feed, moved.name), f"{file}: nothing of it took effect. {broke_off} {try_it}")
+            self._keep_refused(drop, file, now)
         try:
             drop.move_aside(file, where, says, now)
         except CannotMove as error:
-            self._alert(_OF_FILE % (drop.feed, file.name), str(error))
+            self._alert(_OF_FILE % (drop.feed, printable(file.name)), str(error))
 
     def _fails_for_itself(self, file: Path, error: OperationalError) -> bool:
         """Whether it is the file and not the database at which the import fails. Raises OperationalError."""
@@ -153,27 +155,30 @@ class Intake:
 
     def _import(self, drop: Drop, file: Path, now: datetime) -> tuple[Aside, str]:
         """Where the file belongs, and what there is to say of it."""
+        is_kept = False
 
-        def check(_conn: Connection, _outcome: str) -> None:
+        def last(conn: Connection, outcome: str) -> None:
+            nonlocal is_kept
             if not drop.is_as_taken(file):
                 raise WrittenTo
+            if outcome == "refused":
+                self._tell_of_refused(conn, drop, file, now)
+                is_kept = True
 
         rules, progress = feeds.rules(self.settings, drop.feed, now), self._progress(file)
         try:
-            done = run_import(self.db, file, rules, settings=self.settings, progress=progress, last=check)
+            done = run_import(self.db, file, rules, settings=self.settings, progress=progress, last=last)
         except Refused as refused:
-            where = drop.path / "refused"
-            says = f"{file.name} of the feed {drop.feed} was refused; why stands beside it in {where}"
-            self._alert(_REFUSED % drop.feed, f"{says}. Correct it and let it be sent again")
+            if not is_kept:  # it could not even be opened
+                self._keep_refused(drop, file, now)
             return "refused", "\n".join([*refused.mistakes[:MISTAKES], "The file was refused; nothing was changed."])
         with self.db.connection() as conn:
-            alerts.over(conn, _REFUSED % drop.feed, now=now)
             alerts.only(conn, _OF_FILE % (drop.feed, "%s"), drop.left(), now=now)
         if done.held:
             why = [*done.held, f"Held as run {done.run_id}: see movans feed held."]
             return "held", "\n".join([*aside(done, is_held=True), *why])
         for line in disagreements(done, self.settings.service.zone):
-            log.warning("%s: %s", file, line)
+            log.warning("%s: %s", printable(str(file)), line)
         return "done", whole(done, self.settings.service.zone)
 
     def _progress(self, file: Path) -> Progress:
@@ -184,13 +189,22 @@ class Intake:
             nonlocal said_at
             if self.clock() >= said_at + SAID_EVERY:
                 said_at = self.clock()
-                log.info("%s: %d of %d %s", file, done, of, what)
+                log.info("%s: %d of %d %s", printable(str(file)), done, of, what)
 
         return say
 
     def _look_after_held(self) -> None:
         for done in held.report_overdue(self.db, settings=self.settings, now=self.clock()):
             log.warning("nobody has answered; as not yet confirmed: %s", summary(done))
+
+    def _keep_refused(self, drop: Drop, file: Path, now: datetime) -> None:
+        """Keep as refused what no import has kept."""
+        with self.db.connection() as conn:
+            feed_runs.add(conn, printable(file.name), _sha256(file), "refused", feed=drop.feed, now=now)
+            self._tell_of_refused(conn, drop, file, now)
+
+    def _tell_of_refused(self, conn: Connection, drop: Drop, file: Path, now: datetime) -> None:
+        feed_runs.tell_of_refused(conn, drop.feed, printable(file.name), str(drop.path / "refused"), now=now)
 
     def _alert(self, key: str, says: str) -> None:
         log.error("%s", says)
@@ -200,6 +214,13 @@ class Intake:
     def _well_again(self, drop: Drop) -> None:
         with self.db.connection() as conn:
             alerts.over(conn, _AWAY % drop.feed, now=self.clock())
+
+
+def _sha256(file: Path) -> str:
+    """Empty where it cannot be read."""
+    with suppress(OSError), file.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
+    return ""
 
 
 def run(intake: Intake, *, beat: Callable[[], None], stopping: Callable[[], bool]) -> None:

@@ -5,6 +5,7 @@ name, what is wrong and an example.
 """
 
 import codecs
+import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
@@ -28,6 +29,7 @@ from pydantic import (
     ValidationInfo,
 )
 
+from feed.aside import FOLDERS
 from feed.formats import FORMATS
 
 EXAMPLE = Path(__file__).parent.parent / "movans.yaml"
@@ -54,7 +56,6 @@ _FEED = {
     "always": {"facility": "Boone County Jail"},
     "statuses": {"REL": "released"},
     "facilities": {"BCJ": "Boone County Jail"},
-    "drop": "/srv/movans/boone-jail",
     "guard": {"releases": {"few": 10, "most": 100, "share": 0.1}, "unanswered": "04:00:00"},
     "dates": "%m/%d/%Y",
     "times": "%m/%d/%Y %H:%M",
@@ -611,6 +612,24 @@ def _between(content: dict[Any, Any]) -> list[str]:
             for name, trunk in trunks.items()
             if isinstance(trunk, dict) and not _is_this_machine(str(trunk.get("host", "localhost")))
         ][:1]
+    return problems + _drops(content.get("agencies"))
+
+
+def _drops(agencies: object) -> list[str]:
+    """The feeds of whose files nobody could tell by which of two they came."""
+    found: list[tuple[str, Path]] = []
+    for key, agency in agencies.items() if isinstance(agencies, dict) else ():
+        feeds = agency.get("feeds") if isinstance(agency, dict) else None
+        for name, feed in feeds.items() if isinstance(feeds, dict) else ():
+            if isinstance(feed, dict) and isinstance(feed.get("drop"), str):
+                found.append((f"agencies.{key}.feeds.{name}.drop", Path(os.path.normpath(feed["drop"]))))
+    problems = []
+    for here, drop in found:
+        for other, theirs in found:
+            aside = any(drop.is_relative_to(theirs / folder) for folder in FOLDERS)
+            if here != other and (aside or (drop == theirs and here > other)):
+                where = "where files of another feed lie aside" if aside else "the directory of another feed"
+                problems.append(f"{here}: is {where} ({other}); give each feed a directory of its own")
     return problems
 
 
@@ -648,8 +667,8 @@ def _example(where: Sequence[str | int]) -> str:
     policy["routine"] |= {"hold": "02:00:00", "staff_after": "24:00:00"}
     policy["kinds"] = {"transferred": policy["routine"]}
     value["alerts"] |= {"command": _MAIL, "alive": {"command": _PING, "every": "00:05:00"}}
-    for agency in value["agencies"].values():
-        agency["feeds"] = {"jail": _FEED}
+    for key, agency in value["agencies"].items():
+        agency["feeds"] = {"jail": _FEED | {"drop": f"/srv/movans/{key}-jail"}}
     value["sip"]["listen"] = "0.0.0.0"  # noqa: S104  an example
     for number, part in enumerate(where):
         if isinstance(value, dict):
@@ -657,5 +676,5 @@ def _example(where: Sequence[str | int]) -> str:
             value = name if where[number + 1 :] == ("[key]",) else value[name]
         elif isinstance(value, list) and isinstance(part, int):
             value = value[min(part, len(value) - 1)]
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000)
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000)
     return text.removesuffix("\n").removesuffix("\n...")

@@ -109,11 +109,11 @@ def summary(report: Report) -> str:
 def feeds(seen: Sequence[Seen], zone: ZoneInfo) -> Table:
     """Every feed, and what came by it last."""
     table = _table(
-        "", "feed", "state", "last run", "came", "age", "every", "rows", "changes", "calls", "held", "refused"
+        "", "feed", "state", "last run", "came", "age", "every", "rows", "aside", "changes", "calls", "held", "refused"
     )
     for one in seen:
         came = one.came
-        numbers = [came.rows, came.events, came.notifications] if came else ["", "", ""]
+        numbers = [came.rows, came.put_aside, came.events, came.notifications] if came else [""] * 4
         age = one.age - timedelta(microseconds=one.age.microseconds) if one.age is not None else ""
         name = one.feed.name if "/" in one.feed.name else f"{one.feed.name} (by hand)"
         _row(

@@ -36,6 +36,30 @@ def test_what_is_untold_is_found_the_oldest_first_until_it_was_told_or_is_over(s
     assert keys(shared) == ["one", "three", "four"]
 
 
+def test_what_is_over_before_anybody_was_told_is_told_all_the_same_where_it_is_asked_for(shared: psycopg.Connection):
+    alerts.add(shared, "refused: x", "One.", again_every=HOUR, now=NOON)
+    assert alerts.over(shared, "refused: x", told_first=True, now=NOON)
+    (alert,) = alerts.untold(shared, most=3, now=NOON)
+    alerts.told(shared, alert.id, now=NOON)
+    assert keys(shared) == []
+    alerts.add(shared, "refused: x", "One.", again_every=HOUR, now=NOON)
+    assert alerts.over(shared, "refused: x", told_first=True, now=NOON)
+    assert not alerts.add(shared, "refused: x", "One.", again_every=HOUR, now=NOON)  # it goes on after all
+    (alert,) = alerts.untold(shared, most=3, now=NOON)
+    alerts.told(shared, alert.id, now=NOON)
+    assert keys(shared) == ["refused: x"]
+    assert alerts.over(shared, "refused: x", told_first=True, now=NOON)
+    assert keys(shared) == []
+
+
+def test_those_of_other_names_are_over_and_no_others_whatever_signs_a_name_has(shared: psycopg.Connection):
+    for key in ("drop: x_y: a", "drop: x_y: b", "drop: x-y: a", "trunk a at h1", "trunk b at h1", "trunk b at h12"):
+        alerts.add(shared, key, "It is wrong.", now=NOON)
+    alerts.only(shared, "drop: x_y: %s", ["b"], now=NOON)
+    alerts.only(shared, "trunk %s at h1", ["a"], now=NOON)
+    assert keys(shared) == ["drop: x_y: b", "drop: x-y: a", "trunk a at h1", "trunk b at h12"]
+
+
 def test_what_is_critical_and_unconfirmed_is_raised_once_after_two_hours_while_calls_go_on(
     shared: psycopg.Connection, register: Callable[..., int], happens: Callable[..., int]
 ):

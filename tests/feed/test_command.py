@@ -1,5 +1,6 @@
 """`movans feed import`, as it is typed: what it prints, and how it ends."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -41,6 +42,16 @@ def test_a_file_of_a_feed_is_imported_and_says_what_changed(typed: Typed):
     assert (done.returncode, done.stderr.strip()) == (0, "")
     assert "MUÑOZ" in done.stdout
     assert "2 rows: 2 listed; 0 as known. 0 to be called." in done.stdout
+
+
+def test_a_file_is_imported_whatever_its_name(typed: Typed, database: str, tmp_path: Path):
+    strange = tmp_path / os.fsdecode(b"h\xe9l.csv")
+    done = typed("--feed", "boone/jail", str(strange))
+    assert f"{tmp_path}/h%E9l.csv: cannot be read (No such file or directory)" in done.stderr
+    strange.write_bytes((SAMPLES / "jail.csv").read_bytes())
+    assert typed("--feed", "boone/jail", str(strange)).returncode == 0
+    with psycopg.connect(database) as conn:
+        assert conn.execute("select file from feed_run").fetchall() == [("h%E9l.csv",)]
 
 
 def test_a_feed_that_is_back_says_how_long_it_was_gone(typed: Typed, database: str, tmp_path: Path):

@@ -1,6 +1,7 @@
 """Files as they come: every mistake is named by file and row, all at once, and nothing of the file is believed."""
 
 import io
+import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -138,7 +139,6 @@ BAD_HEADERS = {
     "an unknown column": ("facility,", "prison,", ["the column facility is missing", "no column named 'prison'"]),
     "a column twice": ("last_name,first", "last_name,last_name,first", ["the column last_name stands there twice"]),
     "a column without a name": ("changed_at", "changed_at,", ["column 9 has no name"]),
-    "semicolons": (COLUMNS, COLUMNS.replace(",", ";"), [*["is missing"] * 8, "there is no column named 'agency;off"]),
 }
 
 
@@ -156,7 +156,13 @@ BAD_FILES: dict[str, tuple[str | bytes, str]] = {
     "nothing": ("", f"jail.csv: is empty; its first line must be {COLUMNS}"),
     "a byte order mark alone": (b"\xef\xbb\xbf", "jail.csv: is empty; its first line must be "),
     "blank lines alone": ("\n \n,,\n", "jail.csv: is empty; its first line must be "),
-    "a header alone": (COLUMNS, "jail.csv: has a header and no rows; write it again where it comes from"),
+    "semicolons": (
+        GOOD.replace(",", ";"),
+        "jail.csv, row 1: has one column; is it separated by semicolons? Save the file as CSV, with commas",
+    ),
+    "tabs": (GOOD.replace(",", "\t"), "jail.csv, row 1: has one column; is it separated by tabs? Save the file as CSV"),
+    "noughts": (b"\0" * 100, "jail.csv, row 1: holds NUL signs; is it no text, or in another encoding, as utf-16?"),
+    "UTF-16 without a mark": (GOOD.encode("utf-16-le"), "jail.csv, row 1: holds NUL signs; is it no text, or in"),
     "Latin-1": (changed("SMITH", "MÜLLER").encode("latin-1"), "jail.csv, line 2: is not UTF-8 text; save the file as"),
     "UTF-16": (GOOD.encode("utf-16"), "jail.csv, line 1: is not UTF-8 text; save the file as CSV UTF-8"),
     "a picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "jail.csv, line 1: is not UTF-8 text; save the file as CSV UTF-8"),
@@ -173,6 +179,11 @@ def a_directory(where: Path) -> Path:
     return where
 
 
+def a_pipe(where: Path) -> Path:
+    os.mkfifo(where / "pipe")
+    return where / "pipe"
+
+
 def a_missing_file(where: Path) -> Path:
     return where / "custody.csv"
 
@@ -181,6 +192,7 @@ def a_missing_file(where: Path) -> Path:
     ("place", "sentence"),
     [
         (a_directory, "{}: is a directory; name a file in it"),
+        (a_pipe, "{}: is no file; write what it holds to one"),
         (a_missing_file, "{}: cannot be read (No such file or directory); check its name and its rights"),
     ],
 )

@@ -91,11 +91,25 @@ def test_what_cannot_be_moved_aside_is_not_taken_again_until_it_changes(drop: Dr
     assert (found(drop), drop.left()) == (file, [])
 
 
-def test_why_a_file_cannot_be_moved_aside_is_what_is_to_be_mended(drop: Drop, tmp_path: Path):
-    file = write(tmp_path / f"{'a' * 240}.csv")  # with the time before it, too long a name
-    assert found(drop) == file
-    with pytest.raises(CannotMove, match=r"File name too long\); let the file have a shorter name"):
-        drop.move_aside(file, "done", "", NOW)
+@pytest.mark.parametrize(
+    ("name", "then"),
+    [
+        (b"h\xe9l.csv", "-h%E9l.csv"),  # as windows-1252 writes it
+        ("hél.csv".encode(), "-hél.csv"),
+        (b"a\nb\x1b.csv", "-a%0Ab%1B.csv"),
+        (b"a" * 251 + b".csv", f"-{'a' * 223}.csv"),
+        ("é".encode() * 125 + b".csv", f"-{'é' * 111}.csv"),
+        (b"\xe9" * 251 + b".csv", f"-9{'%E9' * 74}.csv"),
+    ],
+)
+def test_it_lies_aside_under_a_name_that_can_be_printed_and_is_not_too_long(name: bytes, then: str, drop: Drop):
+    write(drop.path / os.fsdecode(name))
+    file = found(drop)
+    assert file
+    moved = drop.move_aside(file, "done", "told", NOW)
+    assert moved.name.endswith(then)
+    assert (moved.read_text(), moved.with_name(f"{moved.name}.txt").read_text()) == ("A", "told\n")
+    assert drop.whole(NOW) is None
 
 
 def test_what_was_written_to_while_it_was_read_is_not_as_it_was_taken(drop: Drop, tmp_path: Path):

@@ -63,6 +63,13 @@ def jail(imports: Imports, register: Register) -> None:
     register("N2", telephone="5735550143")
 
 
+def test_quiet_files_make_no_others_unusual(imports: Imports):
+    quiet = [imports(feed=declared(now=NOON)) for _ in range(25)]
+    assert {(report.rows, bool(report.held)) for report in quiet} == {(0, False)}
+    assert imports(*(row(number=f"N{number}") for number in range(200)), feed=declared()).held == []
+    assert releases(imports, many=15).held == []
+
+
 def releases(imports: Imports, *, hour: int = 1, many: int = MANY, at: str = "2026-11-20 12:30") -> Report:
     rows = [row("released", at, number=f"N{number}") for number in range(1, many + 1)]
     return imports(*rows, feed=declared(now=NOON + hour * HOUR))

@@ -9,11 +9,11 @@ import pytest
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from db import custody, lookup
+from db import custody, feed_runs, lookup
 from db.custody import Details
 from feed.records import Refused
 from feed.run import Report, run
-from movans import settings
+from movans import settings, tables
 from tests.conftest import NOON, SETTINGS
 from tests.feed.conftest import HEADER, JAIL, NIEM, SAMPLES, declared, row, rules
 
@@ -91,6 +91,14 @@ def test_the_same_file_again_changes_nothing(imports: Imports, register: Registe
     assert (report.lines, report.unchanged, report.notifications) == ([], 1, 0)
     assert everything(shared) == before
     assert runs(shared)[-1] == ("applied", 1, 0, 0)
+
+
+def test_a_file_of_changes_with_a_header_alone_is_a_run_without_changes(imports: Imports, shared: Connection):
+    report = imports(feed=declared())
+    assert tables.summary(report) == "Run 1, 0 rows: nothing changed; 0 as known. 0 to be called."
+    came = feed_runs.came(shared, "boone/jail")
+    assert came
+    assert (came.outcome, came.rows, came.started_at) == ("applied", 0, NOON)
 
 
 def test_who_stands_in_a_file_again_is_known_as_of_then(imports: Imports, shared: Connection):

@@ -8,6 +8,7 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from db import custody, retractions
+from feed.records import Refused
 from feed.retraction import retract
 from feed.run import SNAPSHOT, Report
 from movans import tables
@@ -83,6 +84,11 @@ def test_who_stands_in_a_row_that_is_put_aside_is_not_missing_and_nobody_is_wher
         assert any("nobody counts as missing" in says for says in tables.aside(report)) == anybodys
     assert (status(shared), told(shared)) == ("in custody", [])
     assert status(shared, "100888") == ("in custody" if anybodys else "no longer listed")
+
+
+def test_a_snapshot_with_a_header_and_no_rows_is_refused(snapshot: Snapshot):
+    with pytest.raises(Refused, match="has a header and no rows; write it again where it comes from"):
+        snapshot(1)
 
 
 def test_a_jails_clock_that_is_ahead_loses_no_absence(snapshot: Snapshot, register: Register, shared: Connection):

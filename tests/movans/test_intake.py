@@ -1,5 +1,6 @@
 """The part that takes in what feeds drop: a real directory, a real database, and a clock that the test moves."""
 
+import os
 import subprocess
 import sys
 import time
@@ -17,7 +18,8 @@ from db.custody import Custody, Person
 from db.pool import open_pool
 from feed import override
 from feed.drop import Drop
-from feed.records import CustodyRecord
+from feed.records import CustodyRecord, Refused
+from movans import feeds
 from movans.intake import TRIES, Intake, drops
 from movans.settings import EXAMPLE, Settings
 from tests import people
@@ -137,16 +139,88 @@ def test_the_part_itself_takes_a_file_that_is_renamed_in_and_ends_when_it_is_tol
     assert shared.execute("select feed, outcome from feed_run").fetchall() == [("boone/jail", "applied")]
 
 
-def test_a_refused_file_lies_in_refused_with_every_mistake_and_a_person_is_told_until_one_is_right(
+def works_off(intake: Intake, tmp_path: Path) -> None:
+    """Take in all that lies there, one right after the other."""
+    works_until(intake, lambda: not list((tmp_path / "drop").glob("*.csv")))
+
+
+def told(shared: psycopg.Connection) -> list[str]:
+    """What the part alarm tells now."""
+    found = alerts.untold(shared, most=9, now=NOON)
+    for alert in found:
+        alerts.told(shared, alert.id, now=NOON)
+    return [alert.says for alert in found]
+
+
+def refused(shared: psycopg.Connection, settings: Settings) -> int:
+    return next(one.counts.refused for one in feeds.status(shared, settings, now=NOON) if one.feed.name == "boone/jail")
+
+
+def test_a_refused_file_lies_in_refused_with_every_mistake_and_is_told_until_a_person_has_seen_to_it(
     intake: Intake, shared: psycopg.Connection, tmp_path: Path
 ):
     put(tmp_path, HEADER + row("free"))
     works_until(intake, lambda: aside(tmp_path, "refused"))
     assert "jail.csv, row 2: status 'free' must be one of" in report(aside(tmp_path, "refused")[0])
-    assert [one.key for one in alerts.still(shared)] == ["refused: boone/jail"]
-    put(tmp_path, HEADER + row("in custody"))
+    put(tmp_path, HEADER + row("in custody", 2))
     works_until(intake, lambda: aside(tmp_path, "done"))
-    assert alerts.still(shared) == []
+    (alert,) = alerts.still(shared)
+    assert alert.key == "refused: boone/jail"
+    assert told(shared)[0].startswith("jail.csv of the feed boone/jail was refused, and nothing of it took effect; why")
+    assert alerts.untold(shared, most=9, now=NOON + HOUR), "what it told of is lost until somebody acts"
+    assert refused(shared, intake.settings) == 1
+    alerts.end(shared, alert.id, now=NOON + HOUR)
+    assert refused(shared, intake.settings) == 0
+
+
+def test_refused_files_are_counted_in_one_alert_until_each_has_come_again_as_it_was(
+    intake: Intake, shared: psycopg.Connection, tmp_path: Path
+):
+    shared.execute(  # what refuses these is mended later
+        """create function full_up() returns trigger language plpgsql as $$ begin raise exception 'full'; end $$;
+           create trigger full_up before insert on offender for each row when (new.number = 'N1')
+               execute function full_up()"""
+    )
+    for name, what in (("a", row("in custody")), ("b", row("free")), ("c", row("in custody", 2))):
+        put(tmp_path, HEADER + what, f"{name}.csv")
+    works_off(intake, tmp_path)
+    assert refused(shared, intake.settings) == 2
+    assert [says.partition(",")[0] for says in told(shared)] == ["2 files of the feed boone/jail were refused"]
+    shared.execute("drop trigger full_up on offender")
+    broke_off, wrong = aside(tmp_path, "refused")
+    assert f"movans feed import --feed boone/jail {broke_off}" in report(broke_off)
+    broke_off.rename(tmp_path / "drop" / "again.csv")
+    works_off(intake, tmp_path)
+    assert (len(alerts.still(shared)), refused(shared, intake.settings)) == (1, 1)
+    wrong.write_text(wrong.read_text().replace("free", "out"), encoding="utf-8")  # it is other bytes, and wrong again
+    wrong.rename(tmp_path / "drop" / "again.csv")
+    works_off(intake, tmp_path)
+    assert refused(shared, intake.settings) == 2
+    (alert,) = alerts.still(shared)
+    assert "2 files of the feed boone/jail were refused, the last again.csv, and nothing of them" in alert.says
+
+
+def test_a_right_snapshot_takes_the_place_of_refused_ones_but_a_person_is_told_first(
+    db: ConnectionPool, shared: psycopg.Connection, tmp_path: Path
+):
+    (tmp_path / "drop").mkdir()
+    jail = {"format": "custody snapshot", "interval": 900, "drop": str(tmp_path / "drop")}
+    settings = settings_for(tmp_path, agencies={"boone": {"name": "Boone", "interval": 900, "feeds": {"jail": jail}}})
+    intake = Intake(db, settings, drops(settings), Clock())
+    put(tmp_path, HEADER + row("free"), "a.csv")
+    put(tmp_path, HEADER + row("in custody"), "b.csv")
+    works_off(intake, tmp_path)
+    assert [says.partition(",")[0] for says in told(shared)] == ["a.csv of the feed boone/jail was refused"]
+    assert (alerts.still(shared), refused(shared, settings)) == ([], 0)
+    put(tmp_path, HEADER + row("free"), "c.csv")
+    put(tmp_path, HEADER + row("in custody"), "d.csv")
+    put(tmp_path, HEADER + row("gone"), "e.csv")
+    works_off(intake, tmp_path)
+    assert [says.partition(",")[0] for says in told(shared)] == ["2 files of the feed boone/jail were refused"]
+    assert len(alerts.still(shared)) == 1, "the last that came was refused"
+    put(tmp_path, HEADER + row("in custody", 2), "f.csv")
+    works_off(intake, tmp_path)
+    assert (alerts.still(shared), refused(shared, settings)) == ([], 0)
 
 
 def test_a_held_file_lies_in_held_and_unanswered_its_releases_go_out_as_not_yet_confirmed(
@@ -184,11 +258,11 @@ def test_a_file_at_which_the_import_breaks_off_lies_in_refused_and_is_told_and_o
     (tmp_path / "drop" / "jail.csv").rename(tmp_path / "other" / "jail.csv")
     put(tmp_path, HEADER + row("in custody"))
     works_until(intake, lambda: aside(tmp_path, "done") and list((tmp_path / "other" / "refused").glob("*.csv")))
-    (told,) = alerts.still(shared)
+    (alert,) = alerts.still(shared)
+    assert alert.key == "refused: boone/unknown"
     (moved,) = (tmp_path / "other" / "refused").glob("*.csv")
-    assert told.key == f"drop: boone/unknown: {moved.name}"
-    assert "The import broke off (WrongSettings); the reason is in intake.log. It is not tried again" in told.says
-    assert told.says.endswith(f"movans feed import --feed boone/unknown {moved}")
+    assert report(moved).startswith("The import broke off (WrongSettings); the reason is in intake.log. It is not")
+    assert report(moved).endswith(f"movans feed import --feed boone/unknown {moved}\n")
 
 
 def test_a_file_at_which_the_database_gives_up_holds_up_neither_other_feeds_nor_itself_for_ever(
@@ -211,9 +285,8 @@ def test_a_file_at_which_the_database_gives_up_holds_up_neither_other_feeds_nor_
     assert (tmp_path / "drop" / "seven.csv").exists()
     works_until(intake, lambda: aside(tmp_path, "refused"))
     assert report(aside(tmp_path, "refused")[0]).startswith("The import broke off (QueryCanceled)")
-    assert [one.key for one in alerts.still(shared)] == [f"drop: boone/jail: {aside(tmp_path, 'refused')[0].name}"]
     works_until(intake, lambda: aside(tmp_path, "done"))
-    works_until(intake, lambda: not alerts.still(shared))  # the next file is right
+    assert [one.key for one in alerts.still(shared)] == ["refused: boone/jail"]  # though the next file is right
     assert shared.execute("select count(*) from offender").fetchone() == (2,)
 
 
@@ -266,6 +339,62 @@ def test_rows_that_are_put_aside_stand_in_the_report_of_a_held_file_too(
     assert "jail.csv, row 2: status 'free' must be one of" in said
     assert "1 row would be put aside and not applied, whatever is decided." in said
     assert shared.execute("select from feed_row_aside").fetchall() == []
+
+
+def test_a_file_that_cannot_be_opened_is_told_as_refused(
+    intake: Intake, shared: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def denied(path: Path) -> None:
+        raise Refused([f"{path}: cannot be read (Permission denied); check its name and its rights"])
+
+    monkeypatch.setattr("feed.run.opened", denied)  # whoever runs the tests may be allowed to read everything
+    put(tmp_path, HEADER + row("in custody"))
+    works_off(intake, tmp_path)
+    assert "cannot be read (Permission denied)" in report(aside(tmp_path, "refused")[0])
+    assert [one.key for one in alerts.still(shared)] == ["refused: boone/jail"]
+
+
+@pytest.mark.parametrize("kind", ["changes", "snapshot"])
+def test_rows_that_are_put_aside_are_told_once_while_they_come_again_and_again(
+    kind: str, db: ConnectionPool, shared: psycopg.Connection, tmp_path: Path
+):
+    (tmp_path / "drop").mkdir()
+    jail = {"format": f"custody {kind}", "interval": 900, "drop": str(tmp_path / "drop"), "mistakes": 0.5}
+    settings = settings_for(tmp_path, agencies={"boone": {"name": "Boone", "interval": 900, "feeds": {"jail": jail}}})
+    intake = Intake(db, settings, drops(settings), Clock())
+
+    def comes(name: str, *rows: str) -> int:
+        put(tmp_path, HEADER + "".join(rows), name)
+        works_off(intake, tmp_path)
+        came = next(one.came for one in feeds.status(shared, settings, now=NOON) if one.feed.name == "boone/jail")
+        return came.put_aside if came else 0
+
+    assert comes("a.csv", row("in custody"), row("gone", 2)) == 1
+    (says,) = told(shared)
+    assert says.startswith("1 of 2 rows of a.csv, by the feed boone/jail, were put aside and have no effect; why")
+    assert comes("b.csv", row("in custody"), row("gone", 2), row("in custody", 3)) == 1
+    assert told(shared) == []
+    (alert,) = alerts.untold(shared, most=9, now=NOON + 24 * HOUR)
+    assert "1 of 3 rows of b.csv" in alert.says
+    assert "have no effect, as were some of 1 earlier file;" in alert.says
+    assert comes("c.csv", row("in custody"), row("in custody", 3)) == 0
+    if kind == "changes":  # the row of a.csv is in no later file
+        assert [one.id for one in alerts.still(shared)] == [alert.id]
+        alerts.end(shared, alert.id, now=NOON)
+    assert alerts.still(shared) == []
+
+
+def test_whatever_the_name_of_a_file_it_is_taken_in_and_holds_up_no_other(
+    intake: Intake, shared: psycopg.Connection, tmp_path: Path
+):
+    for name, what in ((b"h\xe9l", "in custody"), (b"h\xe9m", "free"), (b"a\n1", "in custody"), (b"o" * 240, "free")):
+        put(tmp_path, HEADER + row(what), os.fsdecode(name + b".csv"))
+    put(tmp_path, HEADER + row("in custody"), "plain.csv")
+    works_off(intake, tmp_path)
+    assert (len(aside(tmp_path, "done")), len(aside(tmp_path, "refused"))) == (3, 2)
+    names = [name for (name,) in shared.execute("select file from feed_run where file <> 'plain.csv' order by file")]
+    assert names == ["a%0A1.csv", "h%E9l.csv", "h%E9m.csv", f"{'o' * 240}.csv"]
+    assert {report(file).partition(", row")[0] for file in aside(tmp_path, "refused")} == set(names[2:])
 
 
 def test_while_the_database_is_away_a_file_waits_however_often_it_was_tried(settings: Settings, tmp_path: Path):

@@ -257,6 +257,16 @@ BETWEEN: dict[str, tuple[dict[str, Any], str]] = {
     "a trunk elsewhere and an address for here": (
         {"trunks.main": TRUNK, "sip.address": "127.0.0.1"}, "sip.address: the trunk main is on another machine, w",
     ),
+    "two feeds in a directory": (
+        {FEEDS: {"a": feed(drop="/srv/jail")["jail"], "b": feed(drop="/srv/x/../jail/")["jail"]}},
+        "agencies.boone.feeds.b.drop: is the directory of another feed (agencies.boone.feeds.a.drop); give each feed a",
+    ),
+    "a feed where another's files lie aside": (
+        {
+            FEEDS: feed(drop="/srv/jail/done"), "agencies.cole.feeds": feed(drop="/srv/jail"),
+        },
+        "agencies.boone.feeds.jail.drop: is where files of another feed lie aside (agencies.cole.feeds.jail.drop); g",
+    ),
     "no address to tell": (
         {"sip.listen": ANYWHERE, "sip.address": ANYWHERE}, "sip.listen: where it is set, sip.address is told to tele",
     ),

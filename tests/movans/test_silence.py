@@ -183,4 +183,4 @@ def test_the_status_shows_every_feed(movans: Movans, shared: psycopg.Connection,
     line = next(line for line in movans("feed", "status").stdout.splitlines() if "boone" in line)
     assert "well" in line
     assert "1 day, 6:0" in line
-    assert line.split()[-5:] == ["120", "14", "9", "0", "0"]
+    assert line.split()[-6:] == ["120", "0", "14", "9", "0", "0"]
