@@ -104,6 +104,14 @@ def test_a_run_that_changes_too_much_is_held_and_nothing_of_it_takes_effect(impo
 
 
 @pytest.mark.usefixtures("jail")
+def test_too_many_deaths_are_held_as_too_many_releases_are(imports: Imports, shared: Connection):
+    dead = [row("deceased", "2026-11-20 12:30", number=f"N{number}") for number in range(1, 13)]
+    report = imports(*dead, feed=declared(now=NOON + HOUR))
+    assert report.held == ["12 releases, which is more than a share of 0.1 of the 60 in custody"]
+    assert effects(shared) == (0, 0, 0)
+
+
+@pytest.mark.usefixtures("jail")
 def test_what_is_held_shows_what_it_would_do_and_does_nothing(db: ConnectionPool, imports: Imports, shared: Connection):
     run_id = releases(imports).run_id
     would = decisions.preview(db, run_id, settings=WITH_FEEDS, now=NOON + 2 * HOUR)
