@@ -13,6 +13,7 @@ from db import alerts
 _STUCK = "held run %s"  # the keys of alerts
 _REJECTED = "rejected: %s"
 _UNNAMED = "unnamed: %s"
+_REPLACED = "replaced: run %s"
 _AGAIN = timedelta(hours=1)  # after which staff are told again of what is still held
 _HELD = """
     select f.id, f.feed, file, sha256, started_at, because, since, population, reported_at, f.outcome,
@@ -138,11 +139,13 @@ Rejected = tuple[str, str, str, datetime, str]
 def rejected(conn: Connection, agencies: Collection[str]) -> set[Rejected]:
     """What a person has said that it shall not take effect.
 
-    Not of who was listed for the first time: nobody is called of that, and they would never be known.
+    Not of who was listed for the first time: nobody is called of that, and they would never be known. Nor of who a
+    number is.
     """
     rows = conn.execute(
         """select agency, number, status, at, case status when 'in custody' then facility else '' end from held_change
-           where agency = any(%s) and rejected_at is not null and status <> '' and kind <> all('{amended,listed}')""",
+           where agency = any(%s) and rejected_at is not null and status <> ''
+             and kind <> all('{amended,listed,renamed,replaced}')""",
         [list(agencies)],
     )
     return set(rows)
@@ -171,6 +174,16 @@ def tell_of_rejected(conn: Connection, feed: str, many: int, *, now: datetime) -
 def rejected_no_more(conn: Connection, feed: str, *, now: datetime) -> None:
     """A file that has everybody says nothing again that was rejected, or that is approved by now."""
     alerts.over(conn, _REJECTED % (feed or "by hand"), now=now)
+
+
+def tell_of_replaced(conn: Connection, run_id: int, feed: str, many: int, first: str, *, now: datetime) -> None:
+    """See that a person knows that numbers are somebody else by now, the first of them in words."""
+    more = f"; {many - 1:,} more numbers are somebody else, too" if many > 1 else ""
+    says = (
+        f"By run {run_id} of {feed or 'by hand'}, {first}{more}. Whoever is registered for the one is called of the"
+        " other: ask the agency"
+    )
+    alerts.add(conn, _REPLACED % run_id, says, now=now)
 
 
 def tell_of_unnamed(conn: Connection, feed: str, many: int, *, now: datetime) -> None:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from psycopg import Connection, Rollback
 
 from db import custody, feed_runs, held, registrations, rosters
-from db.custody import Custody, Details, Event, Happened, Latest, Offender
+from db.custody import Custody, Details, Event, Happened, Latest, Offender, Person
 from db.held import Changed, Rejected
 from db.pool import Database, take_time
 from dialer import policy
@@ -33,6 +33,7 @@ from feed.compare import (
     says_again,
 )
 from feed.guard import OUT, excess
+from feed.persons import became
 from feed.records import Bad, CourtRecord, CustodyRecord, File, Record, Refused, Rules
 from feed.sieve import Sieve
 from movans.settings import Settings
@@ -58,6 +59,18 @@ class Disagreeing:
 
     record: CustodyRecord
     holds: Event
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A number whose person has another name, or is somebody else, and who it was."""
+
+    record: CustodyRecord
+    was: Person
+    what: str  # renamed, replaced
+
+    def __str__(self) -> str:
+        return f"{self.record.about} was {_who(self.was)}, and is {_who(self.record.person)}"
 
 
 @dataclass
@@ -86,6 +99,7 @@ class Report:
     changed: list[Changed] = field(default_factory=list)  # all that changed but those
     quarantined: Sequence[Bad] = ()
     strangers: int = 0  # court dates of people whom no jail has told us of
+    replaced: list[Replaced] = field(default_factory=list)  # the first of them
     disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number
     missing: Sequence[int] = ()  # offenders who are not in a snapshot and were in the one before
     unnamed: int = 0  # rows of a snapshot that were put aside and may be anybody's, so that nobody is missing in it
@@ -228,6 +242,7 @@ def run(
                     _hold(this, report, source.read(), since or this.now)
                 else:
                     held.tell(conn, rules.feed, now=this.now)
+                    _tell_of_replaced(this, report)
                 _tell_of_rejected(this, report)
                 if this.is_snapshot:
                     held.tell_of_unnamed(conn, rules.feed, report.unnamed, now=this.now)
@@ -356,6 +371,17 @@ def _hold(run: Run, report: Report, content: bytes, since: datetime) -> None:
     )
 
 
+def _who(person: Person) -> str:
+    born = f", born {person.birth_date}" if person.birth_date else ""
+    return f"{person.last_name}, {person.first_name}{born}"
+
+
+def _tell_of_replaced(run: Run, report: Report) -> None:
+    if many := report.kinds["replaced"]:
+        first = next(str(other) for other in report.replaced if other.what == "replaced")
+        held.tell_of_replaced(run.conn, run.id, run.rules.feed, many, first, now=run.now)
+
+
 def _tell_of_rejected(run: Run, report: Report) -> None:
     if many := report.again["rejected"]:
         held.tell_of_rejected(run.conn, run.rules.feed, many, now=run.now)
@@ -430,12 +456,18 @@ def _apply(
     The offenders are locked meanwhile, and registrations wait. ``digests``: of the rows that no other one belongs to.
     """
     known, corrected = _checked(run, records, name)
+    before = dict(known)
     in_order = sorted(records, key=lambda record: (record.row not in corrected, record.custody.since))
     lines: dict[int, list[Line]] = {}
     as_they_were: set[int] = set()
     for turn in _turns(in_order):
         lines |= _apply_turn(run, turn, known, as_they_were, report)
-    report.add([line for place in sorted(lines) for line in lines[place]])
+    others = _replaced(records, before, known)
+    report.replaced += others[: MOST_LINES - len(report.replaced)]
+    report.add(
+        [line for place in sorted(lines) for line in lines[place]]
+        + [Line(other.record, Change("news", other.what), 0) for other in others]
+    )
     report.agencies |= {record.agency for record in records}
     found = [(here.offender.id, record) for record in records if (here := known.get((record.agency, record.number)))]
     if run.is_snapshot and run.lets_through(KINDS[MISSING]):
@@ -447,6 +479,25 @@ def _apply(
         as_they_were -= {offender_id for offender_id, digest in present.items() if digest}
     custody.heard_of(run.conn, as_they_were, now=run.told_at)
     return {offender_id for offender_id, _ in found}
+
+
+def _replaced(
+    records: Sequence[CustodyRecord],
+    before: Mapping[tuple[str, str], _Known],
+    known: Mapping[tuple[str, str], _Known],
+) -> list[Replaced]:
+    """The numbers that are not who they were before these rows took effect."""
+    others = {
+        key: (was, person)
+        for key, here in before.items()
+        if (was := here.offender.person) != (person := known[key].offender.person)
+    }
+    rows = {key: record for record in records if (key := (record.agency, record.number)) in others}
+    return [
+        Replaced(replace(rows[key], person=person), was, what)
+        for key, (was, person) in others.items()
+        if (what := became(was, person))
+    ]
 
 
 def _apply_turn(

@@ -15,7 +15,7 @@ from feed.run import Report
 from movans.console import Bar, err, out
 from movans.settings import WrongSettings
 from movans.staff import in_words, who
-from movans.tables import ROWS, aside, held_changes, held_run, summary
+from movans.tables import ROWS, aside, held_changes, held_run, replaced, summary
 from movans.wiring import House, now
 
 SUCH_AS = "the jail confirmed it by telephone"
@@ -47,7 +47,7 @@ def list_held(context: click.Context) -> None:
             except (Refused, WrongSettings) as error:
                 out.print("\n".join(_in_the_way(one.id, error)), markup=False, soft_wrap=True)
             else:
-                for line in aside(would, is_held=True):
+                for line in [*aside(would, is_held=True), *replaced(would)]:
                     out.print(line, markup=False, soft_wrap=True)
                 out.print(held_changes(would, zone))
     if waiting:
@@ -105,7 +105,7 @@ def _check_kinds(db: Database, only: Collection[str], would: Report) -> None:
     """Raises ClickException where there is not news of all of these kinds in the run, or went out of it unconfirmed."""
     with db.connection() as conn:
         kinds = held.reported_kinds(conn, would.run_id)
-    kinds |= set(would.kinds) - {"amended"}
+    kinds |= set(would.kinds) - {"amended", "renamed", "replaced"}
     if unknown := set(only) - kinds:
         says = f"run {would.run_id} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(kinds)) or 'nothing'}"
         raise click.ClickException(f"{says}. Nothing was approved.")
