@@ -1,7 +1,7 @@
 """One import: a file is read, compared with what is known, and applied in one transaction, or not at all."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -94,8 +94,7 @@ class Report:
     effects: dict[tuple[str, str], Effect] = field(default_factory=dict)  # by what changed and the facility
     kinds: Counter[str] = field(default_factory=Counter)
     notifications: int = 0
-    let_go: int = 0  # who is out, as rows say that told nothing of it before
-    listed: int = 0  # who is known for the first time
+    counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # of each agency
     changed: list[Changed] = field(default_factory=list)  # all that changed but those
     quarantined: Sequence[Bad] = ()
     strangers: int = 0  # court dates of people whom no jail has told us of
@@ -103,7 +102,6 @@ class Report:
     disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number
     missing: Sequence[int] = ()  # offenders who are not in a snapshot and were in the one before
     unnamed: int = 0  # rows of a snapshot that were put aside and may be anybody's, so that nobody is missing in it
-    told_of: int = 0  # of how many offenders rows say something new
     places: set[tuple[str, str]] = field(default_factory=set)  # agency and facility of what changed
     agencies: set[str] = field(default_factory=set)  # whose rows were looked at
     passed_over: int = 0  # rows that were not let through
@@ -113,28 +111,28 @@ class Report:
     population: int = 0  # how many were in custody before
     held: Sequence[str] = ()  # why nothing of it took effect; empty: it did
 
-    @property
-    def releases(self) -> int:
-        """What went out unconfirmed and is said again included: it is not less to be believed than the first time."""
-        return self.let_go + len(self.said_again)
+    def count(self, what: str, of: Collection[str] | None = None) -> int:
+        """How many there are of what the guard measures, of some agencies or all.
 
-    @property
-    def changes(self) -> int:
-        """All but who was listed for the first time."""
-        return self.events - self.listed + len(self.said_again)
+        ``releases``, ``changes`` and ``touched`` have what went out unconfirmed and is said again: it is not less to be
+        believed than the first time. ``changes`` are all but who was listed for the first time. ``touched``: of how
+        many offenders there is something new.
+        """
+        return sum(counts[what] for agency, counts in self.counts.items() if of is None or agency in of)
 
     @property
     def touched(self) -> int:
-        """Of how many offenders there is something new."""
-        return self.told_of + len(self.missing) + len(self.said_again)
+        return self.count("touched") + len(self.missing)
 
     def add(self, lines: Collection[Line]) -> None:
         """Add what changed; of nobody of these was anything added before."""
         self.lines += list(lines)[: MOST_LINES - len(self.lines)]
         self.events += len(lines)
-        self.told_of += len({line.record.about for line in lines if line.record.row})
+        for agency, _ in {(line.record.agency, line.record.about) for line in lines if line.record.row}:
+            self.counts[agency]["touched"] += 1
         for line in lines:
             change, record = line.change, line.record
+            counts = self.counts[record.agency]
             is_news = change.what == "news"
             effect = self.effects.setdefault(
                 (change.kind if is_news else f"{change.kind}: corrected", record.where), Effect()
@@ -144,14 +142,14 @@ class Report:
             kind = change.kind if is_news else "amended"
             self.kinds[kind] += 1
             self.notifications += line.notifications
-            self.let_go += is_news and change.kind in OUT
+            counts["notifications"] += line.notifications
+            counts["releases"] += is_news and change.kind in OUT
+            counts["listed" if kind == "listed" else "changes"] += 1
             status = ""
             if isinstance(record, CustodyRecord):
                 status = record.custody.status
                 self.places.add((record.agency, record.where))
-            if kind == "listed":
-                self.listed += 1
-            else:
+            if kind != "listed":
                 self.changed.append(Changed(record.agency, record.number, kind, status, record.when, record.where))
 
 
@@ -175,6 +173,15 @@ class _Before:
         """How many these agencies have in custody, and how many live registrations there are for their offenders."""
         held, registrations = zip((0, 0), *(self.reach[agency] for agency in agencies), strict=True)
         return sum(held), sum(registrations)
+
+    def population(self, report: Report) -> int:
+        """How many the agencies of a run have in custody.
+
+        Of several, so many that the share that it touches is that of the one of which it touches most.
+        """
+        touched = {agency: report.count("touched", [agency]) for agency in report.agencies}
+        each = [self.reach[agency][0] * report.touched // many for agency, many in touched.items() if many]
+        return min(each) if len(touched) > 1 and each else self.among(touched)[0]
 
 
 @dataclass(frozen=True)
@@ -292,9 +299,10 @@ def keep_counts(run: Run, report: Report) -> None:
         run.id,
         rows=report.rows,
         events=report.events,
-        releases=report.releases,
-        changes=report.changes,
+        releases=report.count("releases"),
+        changes=report.count("changes"),
         notifications=report.notifications,
+        of_agencies={} if run.rules.feed else report.counts,
     )
 
 
@@ -318,40 +326,48 @@ def _before(run: Run) -> _Before:
 def _measure(run: Run, report: Report, before: _Before) -> None:
     """Note why a person must look at what a run does; nothing where none needs to.
 
-    A file by hand may be of any agency, but it is measured against those of whom it speaks.
+    A file by hand may be of any agency: it is measured against each of whom it speaks, and against all of these.
     """
-    conn, feed, agencies = run.conn, run.rules.feed, report.agencies
+    report.population = before.population(report)
+    parts = [([agency], f"{agency}: ") for agency in sorted(report.agencies)] if len(report.agencies) > 1 else []
+    report.held = [
+        of_whom + says
+        for agencies, of_whom in [*parts, (report.agencies, "")]
+        for says in _excesses(run, report, before, agencies)
+    ]
+
+
+def _excesses(run: Run, report: Report, before: _Before, agencies: Collection[str]) -> Iterator[str]:
+    """What a run changes too much of these agencies, a sentence each."""
+    conn, feed = run.conn, run.rules.feed
     guard = run.settings.guard_of(feed)
-    report.population, registrations = before.among(agencies)
+    population, registrations = before.among(agencies)
     usual = feed_runs.usual(conn, feed, agencies=agencies, before=run.id)
     lately = feed_runs.lately(conn, feed, agencies=agencies, before=run.id, now=run.now)
+    counts = {what: report.count(what, agencies) for what in ("releases", "changes", "notifications", "listed")}
+    counts["missing"] = len(report.missing)
     measures = [
-        ("releases", report.releases, guard.releases, report.population, "in custody"),
-        ("changes", report.changes, guard.changes, report.population, "in custody"),
-        ("notifications", report.notifications, guard.notifications, registrations, "registrations"),
-        ("missing", len(report.missing), guard.missing, before.on_roster, "in the last snapshot"),
+        ("releases", guard.releases, population, "in custody"),
+        ("changes", guard.changes, population, "in custody"),
+        ("notifications", guard.notifications, registrations, "registrations"),
+        ("missing", guard.missing, before.on_roster, "in the last snapshot"),
     ]
     # Where others were told of before, these may be the same, by new numbers: nobody would hear of them again.
     if feed_runs.last_applied(conn, feed, agencies=agencies, before=run.id):
-        measures.append(
-            ("listed", report.listed, guard.changes, report.population + report.listed, "in custody by then")
+        measures.append(("listed", guard.changes, population + counts["listed"], "in custody by then"))
+    for what, limit, among, of in measures:
+        says = excess(
+            what,
+            counts[what],
+            limit,
+            lately=lately.get(what, 0),
+            among=among,
+            of=of,
+            times=guard.times,
+            usual=usual.get(what),
         )
-    report.held = [
-        says
-        for what, count, limit, among, of in measures
-        if (
-            says := excess(
-                what,
-                count,
-                limit,
-                lately=lately.get(what, 0),
-                among=among,
-                of=of,
-                times=guard.times,
-                usual=usual.get(what),
-            )
-        )
-    ]
+        if says:
+            yield says
 
 
 def _hold(run: Run, report: Report, content: bytes, since: datetime) -> None:
@@ -590,10 +606,11 @@ def _note_disagreement(run: Run, report: Report, record: CustodyRecord, here: _K
 
 def _note_said_again(run: Run, report: Report, record: CustodyRecord, here: _Known | None, change: Change) -> None:
     for event in here.history if here and run.unconfirmed else ():
-        if event.id in run.unconfirmed and (
+        if event.id in run.unconfirmed - report.said_again and (
             event == change.event or says_again(record.custody, [event], record.event_id)
         ):
             report.said_again.add(event.id)
+            report.counts[record.agency].update(["releases", "changes", "touched"])
 
 
 def _means(run: Run, record: CustodyRecord, here: _Known | None) -> Change:

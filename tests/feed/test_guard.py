@@ -19,7 +19,7 @@ from feed.retraction import retract
 from feed.run import SNAPSHOT, Report, run
 from movans.settings import Limit
 from tests.conftest import NOON, settings_for
-from tests.feed.conftest import BOONE, CALENDAR, HEADER, SAMPLES, WITH_FEEDS, declared, row
+from tests.feed.conftest import BOONE, CALENDAR, HEADER, SAMPLES, WITH_FEEDS, declared, row, rules
 
 Imports = Callable[..., Report]
 Register = Callable[..., int]
@@ -593,6 +593,51 @@ def test_a_file_by_hand_is_measured_against_those_of_whom_it_speaks(imports: Imp
     ]
     moved = [row(at="2026-11-20 13:30", number=f"N{n}", facility="Annex", agency="cole") for n in range(1, 101)]
     assert imports(*moved, now=NOON + 2 * HOUR).held == []
+
+
+COLE = {"agency": "cole", "facility": "Cole County Jail"}
+
+
+@pytest.fixture
+def two_jails(imports: Imports) -> None:
+    """A small jail and a large one, told of by hand."""
+    imports(
+        *(row(number=f"N{number}") for number in range(1, MANY + 1)),
+        *(row(number=f"C{number}", **COLE) for number in range(1, 901)),
+        feed=rules(NOON - 2 * HOUR),
+    )
+
+
+@pytest.mark.usefixtures("two_jails")
+def test_a_file_by_hand_of_several_agencies_is_measured_against_each(
+    db: ConnectionPool, imports: Imports, register: Register, shared: Connection
+):
+    register("N1")
+    out = [row("released", "2026-11-20 12:30", number=f"N{number}") for number in range(1, MANY + 1)]
+    report = imports(*out, row("released", "2026-11-20 12:30", number="C1", **COLE), now=NOON + HOUR)
+    assert report.held == [
+        "boone: 60 releases, which is more than a share of 0.1 of the 60 in custody",
+        "boone: 60 changes, which is more than a share of 0.3 of the 60 in custody",
+    ]
+    # That is all of Boone, and not a sixteenth of both: it waits for a person.
+    assert decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 50 * HOUR) == []
+    assert effects(shared) == (0, 0, 0)
+
+
+@pytest.mark.usefixtures("two_jails")
+def test_a_file_by_hand_is_added_to_what_others_changed_of_the_same_agency(imports: Imports):
+    """The first is many for Boone, and as many as Cole may have."""
+    out = [row("released", "2026-11-20 12:30", number=f"C{number}", **COLE) for number in range(1, 41)]
+    assert imports(*out, row("released", "2026-11-20 12:30", number="N1"), now=NOON + HOUR).held == []
+    few = [row("released", "2026-11-20 12:40", number=f"N{number}") for number in range(2, 11)]
+    assert imports(*few, now=NOON + HOUR + timedelta(minutes=5)).held == []
+    assert imports(
+        row("released", "2026-11-20 12:45", number="N11"),
+        row("released", "2026-11-20 12:45", number="C41", **COLE),
+        now=NOON + HOUR + timedelta(minutes=10),
+    ).held == [
+        "boone: 11 releases within an hour, 1 by this file, which is more than a share of 0.1 of the 50 in custody"
+    ]
 
 
 @pytest.mark.usefixtures("jail")
