@@ -14,7 +14,7 @@ from psycopg import Connection, Rollback
 
 from db import custody, feed_runs, held, registrations, rosters
 from db.custody import Custody, Details, Event, Happened, Latest, Offender, Person
-from db.held import Changed, Rejected
+from db.held import Changed, Lists, Rejected
 from db.pool import Database, take_time
 from dialer import policy
 from feed import court, sieve
@@ -100,6 +100,7 @@ class Report:
     strangers: int = 0  # court dates of people whom no jail has told us of
     replaced: list[Replaced] = field(default_factory=list)  # the first of them
     disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number
+    absent: Collection[int] = ()  # offenders who stood in a snapshot before and are in no row of this one that is right
     missing: Sequence[int] = ()  # offenders who are not in a snapshot and were in the one before
     unnamed: int = 0  # rows of a snapshot that were put aside and may be anybody's, so that nobody is missing in it
     places: set[tuple[str, str]] = field(default_factory=set)  # agency and facility of what changed
@@ -243,7 +244,7 @@ def run(
                 feed_runs.of_agencies(conn, run_id, report.agencies)
                 if not report.held:
                     held.confirm(conn, report.said_again)
-                since = held.overtake(conn, rules.feed, sha256, by=run_id, is_snapshot=this.is_snapshot, now=this.now)
+                since = held.overtake(conn, rules.feed, sha256, by=run_id, lists=_lists(this, report), now=this.now)
                 if report.held:
                     source.seek(0)
                     _hold(this, report, source.read(), since or this.now)
@@ -273,7 +274,7 @@ def take_effect(
 ) -> Report:
     """Apply a file, as far as the run lets it through. Raises Refused where it has mistakes; then undo all of it."""
     report = Report(agencies={run.rules.agency} if run.rules.agency else set())
-    run = replace(run, rejected=held.rejected(run.conn, run.rules.agencies))
+    run = replace(run, rejected=held.rejected(run.conn, run.rules.agencies, run.id))
     if run.rules.format in sieve.FORMATS:
         _apply_rows(run, Sieve(run.conn, name, source, run.rules), name, report, progress)
     else:
@@ -387,6 +388,13 @@ def _hold(run: Run, report: Report, content: bytes, since: datetime) -> None:
     )
 
 
+def _lists(run: Run, report: Report) -> Lists | None:
+    if not run.is_snapshot:
+        return None
+    rows = (change for change in report.changed if change.kind != KINDS[MISSING])
+    return Lists(report.absent, {(change.agency, change.number) for change in rows})
+
+
 def _who(person: Person) -> str:
     born = f", born {person.birth_date}" if person.birth_date else ""
     return f"{person.last_name}, {person.first_name}{born}"
@@ -419,6 +427,7 @@ def _apply_rows(run: Run, rows: Sieve, name: str, report: Report, progress: Call
             refused.extend(error.mistakes[: MOST_MISTAKES - len(refused)])
     if refused:
         raise Refused(refused)
+    report.absent = absent
     if run.is_snapshot and run.lets_through(KINDS[MISSING]):
         _apply_missing(run, absent - _in_rows_aside(run, report), report)
         if run.only is None:

@@ -521,6 +521,86 @@ def test_a_cut_snapshot_is_held_and_who_is_missing_in_it_is_never_told(
     assert (effects(shared), held.waiting(shared), alert(shared)) == ((0, 0, 0), [], [])
 
 
+WITH_SNAPSHOTS = settings_for(
+    Path("/nowhere"), agencies={"boone": BOONE | {"feeds": {"jail": SNAPSHOTS | {"guard": {"touches": 0.2}}}}}
+)
+
+
+@pytest.fixture
+def states_an_escape(imports: Imports, register: Register) -> int:
+    """A snapshot that says of 31 of 300 that they were let go, and that N1 has escaped. Its run, which is held."""
+    imports(*(row(number=f"N{number}") for number in range(1, 301)), feed=declared(format=SNAPSHOT))
+    register("N1")
+    register("N2", telephone="5735550143")
+    escaped = row("escaped", "2026-11-20 12:10", number="N1")
+    out = [row("released", "2026-11-20 12:10", number=f"N{number}") for number in range(2, 33)]
+    rest = [row(number=f"N{number}") for number in range(33, 301)]
+    return held_by(imports(escaped, *out, *rest, feed=declared(format=SNAPSHOT, now=NOON + HOUR)))
+
+
+def held_by(report: Report) -> int:
+    assert report.held
+    return report.run_id
+
+
+def still_in(imports: Imports, hour: int, *others: str) -> Report:
+    """Everybody but N1 is in custody, as a snapshot of so many hours after noon has it."""
+    rows = [row(number=f"N{number}") for number in range(2, 301)]
+    feed = declared(format=SNAPSHOT, now=NOON + hour * HOUR)
+    return imports(*rows, *others, row(number=f"X{hour}"), feed=feed)
+
+
+def test_what_a_held_snapshot_states_of_people_who_are_not_in_a_newer_one_stays_held(
+    states_an_escape: int, db: ConnectionPool, imports: Imports, shared: Connection
+):
+    assert still_in(imports, 2).held == []
+    (waiting,) = held.waiting(shared)
+    assert (waiting.id, waiting.is_held, waiting.because[-1]) == (
+        states_an_escape,
+        True,
+        ("a newer snapshot has taken the place of all but what this one states of people who are not in that"),
+    )
+    assert alert(shared)[0].startswith(f"Feed run {states_an_escape} (boone/jail) is held")
+    would = decisions.preview(db, states_an_escape, settings=WITH_SNAPSHOTS, now=NOON + 3 * HOUR)
+    assert would.kinds == {"escaped": 1}  # of who is in custody again, or still, nothing is told
+    still_in(imports, 3)
+    done = decisions.approve(
+        db, states_an_escape, settings=WITH_SNAPSHOTS, who="clerk", why="it is true", now=NOON + 4 * HOUR
+    )
+    assert (done.kinds, done.people, held.waiting(shared)) == ({"escaped": 1}, 1, [])
+    assert shared.execute("select number from offender where status <> 'in custody'").fetchall() == [("N1",)]
+
+
+def test_unanswered_only_that_goes_out(states_an_escape: int, db: ConnectionPool, imports: Imports, shared: Connection):
+    still_in(imports, 2)
+    (done,) = decisions.report_overdue(db, settings=WITH_SNAPSHOTS, now=NOON + 6 * HOUR)
+    assert (done.run_id, done.kinds) == (states_an_escape, {"escaped": 1})
+    assert shared.execute("select kind from custody_event where reported").fetchall() == [("escaped",)]
+
+
+@pytest.mark.parametrize(
+    "says", [row(number="N1"), row("released", "2026-11-20 13:30", number="N1")], ids=["in custody", "let go later"]
+)
+def test_a_newer_snapshot_that_has_them_takes_the_place_of_all(
+    says: str, states_an_escape: int, imports: Imports, shared: Connection
+):
+    still_in(imports, 2)
+    assert [one.id for one in held.waiting(shared)] == [states_an_escape]
+    assert still_in(imports, 3, says).held == []
+    assert (held.waiting(shared), alert(shared)) == ([], [])
+
+
+def test_a_newer_snapshot_that_is_held_leaves_what_an_older_one_states_of_others(
+    states_an_escape: int, db: ConnectionPool, imports: Imports, shared: Connection
+):
+    half = [row(number=f"N{number}") for number in range(2, 150)]
+    cut = held_by(imports(*half, feed=declared(format=SNAPSHOT, now=NOON + 2 * HOUR)))
+    assert [one.id for one in held.waiting(shared)] == [states_an_escape, cut]
+    decisions.reject(db, states_an_escape, settings=WITH_SNAPSHOTS, who="clerk", why="false", now=NOON + 3 * HOUR)
+    rejected = held.rejected(shared, ["boone"], 0)
+    assert [(number, status) for _, number, status, _, _ in rejected] == [("N1", "escaped")]
+
+
 def test_a_jail_that_is_new_lists_as_many_as_it_has(imports: Imports):
     assert imports(*(row(number=f"N{number}") for number in range(1, 3001)), feed=declared()).held == []
 
