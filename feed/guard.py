@@ -4,6 +4,8 @@ from typing import Protocol
 
 OUT = ("released", "escaped", "furloughed", "died", "no_longer_listed")  # by these kinds somebody is out of custody
 
+FIRST = ("listed", "court_scheduled")  # by these kinds somebody, or a court date, is known for the first time
+
 
 class Limit(Protocol):
     """``few`` are never too many, more than ``most`` always are; between them it is the ``share`` that decides."""

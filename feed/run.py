@@ -32,7 +32,7 @@ from feed.compare import (
     present,
     says_again,
 )
-from feed.guard import OUT, excess
+from feed.guard import FIRST, OUT, excess
 from feed.persons import became
 from feed.records import Bad, CourtRecord, CustodyRecord, File, Record, Refused, Rules
 from feed.sieve import Sieve
@@ -116,8 +116,8 @@ class Report:
         """How many there are of what the guard measures, of some agencies or all.
 
         ``releases``, ``changes`` and ``touched`` have what went out unconfirmed and is said again: it is not less to be
-        believed than the first time. ``changes`` are all but who was listed for the first time. ``touched``: of how
-        many offenders there is something new.
+        believed than the first time. ``changes`` are all but who, or which court date, was ``listed`` for the first
+        time. ``touched``: of how many offenders there is something new.
         """
         return sum(counts[what] for agency, counts in self.counts.items() if of is None or agency in of)
 
@@ -145,7 +145,7 @@ class Report:
             self.notifications += line.notifications
             counts["notifications"] += line.notifications
             counts["releases"] += is_news and change.kind in OUT
-            counts["listed" if kind == "listed" else "changes"] += 1
+            counts["listed" if kind in FIRST else "changes"] += 1
             status = ""
             if isinstance(record, CustodyRecord):
                 status = record.custody.status

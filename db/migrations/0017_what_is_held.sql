@@ -15,3 +15,5 @@ comment on column held_change.overtaken_at is
     'When a newer snapshot took the place of it: it has no effect any more where the rest of its run takes effect.';
 comment on column held_change.kind is
     'Of the event; amended: a corrected time or facility; renamed, replaced: the number''s person has another name, or is somebody else.';
+comment on column feed_run.changes is
+    'All that it changed, or would, without the people and the court dates that were listed for the first time.';

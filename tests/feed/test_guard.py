@@ -753,17 +753,39 @@ def test_a_feeds_own_guard_is_what_its_files_are_held_against(
     assert run(db, file, declared(now=NOON + HOUR), settings=settings).held == says
 
 
-def test_a_court_calendar_that_moves_too_much_is_held_and_its_people_are_being_checked_where_they_are(
-    db: ConnectionPool, imports: Imports, shared: Connection, tmp_path: Path
-):
-    imports(*(row(number=f"N{number}", at="2026-11-03 14:05") for number in range(1, MANY + 1)), feed=declared())
+def calendar(db: ConnectionPool, tmp_path: Path, hour: int, many: int = MANY, at: str = "2026-12-04 09:30") -> Report:
+    """A court date for so many of the jail, as it comes so many hours after noon."""
     file = tmp_path / "calendar.tsv"
     header = (SAMPLES / "calendar.tsv").read_text(encoding="utf-8").split("Case\t26BA", 1)[0]
-    cases = "".join(f"Case\tC{n}\tSMITH\tJOHN\t\t1990-07-31\tN{n}\n" for n in range(1, MANY + 1))
-    dates = "".join(f"CourtEvent\tC{n}\tE{n}\t2026-12-04 09:30\tDivision 3\tscheduled\n" for n in range(1, MANY + 1))
+    cases = "".join(f"Case\tC{n}\tSMITH\tJOHN\t\t1990-07-31\tN{n}\n" for n in range(1, many + 1))
+    dates = "".join(f"CourtEvent\tC{n}\tE{n}\t{at}\tDivision 3\tscheduled\n" for n in range(1, many + 1))
     file.write_text(header + cases + dates, encoding="utf-8")
-    court = run(db, file, declared(**CALENDAR, feed="boone/court", now=NOON + HOUR), settings=WITH_FEEDS)
+    feed = declared(**CALENDAR, feed="boone/court", now=NOON + hour * HOUR)
+    return run(db, file, feed, settings=WITH_FEEDS)
+
+
+@pytest.mark.usefixtures("jail")
+def test_a_first_court_calendar_is_not_held_for_its_size(db: ConnectionPool, tmp_path: Path):
+    first = calendar(db, tmp_path, hour=1)
+    assert (first.held, first.kinds, first.notifications) == ([], {"court_scheduled": MANY}, 2)
+
+
+@pytest.mark.usefixtures("jail")
+def test_far_more_new_dates_than_a_court_has_told_of_are_held(db: ConnectionPool, tmp_path: Path):
+    calendar(db, tmp_path, hour=1, many=1)
+    assert calendar(db, tmp_path, hour=2).held == [
+        "59 listed, which is more than a share of 0.3 of the 119 in custody by then"
+    ]
+
+
+@pytest.mark.usefixtures("jail")
+def test_a_court_calendar_that_moves_too_much_is_held_and_its_people_are_being_checked_where_they_are(
+    db: ConnectionPool, shared: Connection, tmp_path: Path
+):
+    calendar(db, tmp_path, hour=1)
+    court = calendar(db, tmp_path, hour=2, at="2026-12-05 09:30")
     assert court.held == ["60 changes, which is more than a share of 0.3 of the 60 in custody"]
-    assert shared.execute("select from court_event").fetchall() == []
+    days = "select distinct to_char(planned_at at time zone 'America/Chicago', 'DD') from court_event"
+    assert shared.execute(days).fetchall() == [("04",)]
     assert held.is_being_checked(shared, "boone", "Boone County Jail")
     assert not held.is_being_checked(shared, "boone", "Division 3")
