@@ -6,6 +6,7 @@ A feed is AGENCY/NAME of the settings; AGENCY alone where an agency's files are 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Literal
 
 from psycopg import Connection, sql
@@ -89,13 +90,22 @@ def add(
 
 
 def count(
-    conn: Connection, run_id: int, *, rows: int, events: int, releases: int, changes: int, notifications: int
+    conn: Connection,
+    run_id: int,
+    *,
+    rows: int,
+    events: int,
+    releases: int,
+    changes: int,
+    notifications: int,
+    of_agencies: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
 ) -> None:
-    """Keep what the run did; or would, where it is held."""
+    """Keep what the run did; or would, where it is held. ``of_agencies``: of a file by hand, and each agency in it."""
     conn.execute(
-        """update feed_run set rows = %s, events = %s, releases = %s, changes = %s, notifications = %s
+        """update feed_run set rows = %s, events = %s, releases = %s, changes = %s, notifications = %s,
+                               of_agencies = %s
            where id = %s""",
-        [rows, events, releases, changes, notifications, run_id],
+        [rows, events, releases, changes, notifications, Json(dict(of_agencies)) if of_agencies else None, run_id],
     )
 
 
@@ -265,22 +275,38 @@ def last_applied(conn: Connection, feed: str, *, agencies: Collection[str] = (),
     return cursor.execute(query.format(like=_LIKE), wanted).fetchone()
 
 
+_COUNTED = sql.SQL(
+    """select f.id, f.started_at, coalesce(its.releases, f.releases) as releases,
+              coalesce(its.changes, f.changes) as changes,
+              coalesce(its.notifications, f.notifications) as notifications,
+              coalesce(its.listed, f.events - f.changes) as listed
+       from feed_run f left join lateral (
+           select coalesce(sum((one ->> 'releases')::int), 0) as releases,
+                  coalesce(sum((one ->> 'changes')::int), 0) as changes,
+                  coalesce(sum((one ->> 'notifications')::int), 0) as notifications,
+                  coalesce(sum((one ->> 'listed')::int), 0) as listed
+           from jsonb_each(of_agencies) as each (agency, one) where agency = any(%(agencies)s)
+       ) its on of_agencies is not null
+       where {like} and f.id < %(before)s and outcome = 'applied'"""
+)
+"""The runs of a feed before one that took effect, with what they changed; of files by hand, of these agencies."""
+
+
 def usual(conn: Connection, feed: str, *, agencies: Collection[str] = (), before: int) -> dict[str, float]:
     """The medians of what the feed's last runs before that one changed, named as ``count`` does.
 
-    Of files by hand, those count that held rows of any of the agencies; files without rows never. Empty where they are
-    too few to tell.
+    Of files by hand, what those changed of any of the agencies that held rows of it; files without rows never count.
+    Empty where they are too few to tell.
     """
     query = sql.SQL(
         """select count(*), percentile_cont(0.5) within group (order by releases),
                   percentile_cont(0.5) within group (order by changes),
                   percentile_cont(0.5) within group (order by notifications),
-                  percentile_cont(0.5) within group (order by events - changes)
-           from (select * from feed_run where {like} and id < %(before)s and outcome = 'applied' and rows > 0
-                 order by id desc limit %(many)s) as last"""
-    )
+                  percentile_cont(0.5) within group (order by listed)
+           from ({counted} and f.rows > 0 order by f.id desc limit %(many)s) as last"""
+    ).format(counted=_COUNTED.format(like=_LIKE))
     wanted = {"feed": feed, "agencies": list(agencies), "before": before, "many": MANY}
-    row = conn.execute(query.format(like=_LIKE), wanted).fetchone()
+    row = conn.execute(query, wanted).fetchone()
     if row is None or row[0] < MANY:
         return {}
     return dict(zip(("releases", "changes", "notifications", "listed"), row[1:], strict=True))
@@ -291,15 +317,15 @@ def lately(
 ) -> dict[str, int]:
     """What the feed's runs of the hour before that one changed, named as ``count`` does.
 
-    Of files by hand, those count that held rows of any of the agencies. What a person has approved is not counted.
+    Of files by hand, what those changed of any of the agencies. What a person has approved is not counted.
     """
     query = sql.SQL(
         """select coalesce(sum(releases), 0), coalesce(sum(changes), 0), coalesce(sum(notifications), 0)
-           from feed_run where {like} and started_at > %(since)s and id < %(before)s and outcome = 'applied'
-             and not exists (select from held_run where feed_run_id = id)"""
-    )
+           from ({counted} and f.started_at > %(since)s
+                 and not exists (select from held_run where feed_run_id = f.id)) as lately"""
+    ).format(counted=_COUNTED.format(like=_LIKE))
     wanted = {"feed": feed, "agencies": list(agencies), "before": before, "since": now - LATELY}
-    row = conn.execute(query.format(like=_LIKE), wanted).fetchone()
+    row = conn.execute(query, wanted).fetchone()
     return dict(zip(("releases", "changes", "notifications"), row or (0, 0, 0), strict=True))
 
 

@@ -26,14 +26,14 @@ def name_keys(last: str, first: str = "") -> set[tuple[str, str]]:
     """
     if not first.strip() and "," in last:
         last, _, others = last.partition(",")
-        first = "".join(_words(others)[:1])
-    words = _words(last)
+        first = "".join(words_of(others)[:1])
+    words = words_of(last)
     forms = {"".join(words[at:] + words[:at]) for at in range(len(words))} | {w for w in words if len(w) >= WHOLE}
-    first_keys = _keys("".join(_words(first)))
+    first_keys = _keys("".join(words_of(first)))
     return {(_keys(form), first_keys) for form in forms}
 
 
-def _words(name: str) -> list[str]:
+def words_of(name: str) -> list[str]:
     """The words of a name in the letters A to Z, without Junior and the like unless nothing else is there."""
     plain = unicodedata.normalize("NFKD", _APOSTROPHES.sub("", name).upper().translate(_PLAIN))
     letters = "".join(sign for sign in plain if not unicodedata.combining(sign))

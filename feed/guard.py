@@ -2,7 +2,9 @@
 
 from typing import Protocol
 
-OUT = ("released", "escaped", "furloughed", "no_longer_listed")  # the kinds by which somebody is out of custody
+OUT = ("released", "escaped", "furloughed", "died", "no_longer_listed")  # by these kinds somebody is out of custody
+
+FIRST = ("listed", "court_scheduled")  # by these kinds somebody, or a court date, is known for the first time
 
 
 class Limit(Protocol):

@@ -1,7 +1,7 @@
 """One import: a file is read, compared with what is known, and applied in one transaction, or not at all."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 from psycopg import Connection, Rollback
 
 from db import alerts, custody, feed_runs, held, registrations, rosters
-from db.custody import Custody, Details, Event, Happened, Latest, Offender
-from db.held import Changed, Rejected
+from db.custody import Custody, Details, Event, Happened, Latest, Offender, Person
+from db.held import Changed, Lists, Rejected
 from db.pool import Database, take_time
 from dialer import policy
 from feed import court, sieve
@@ -32,7 +32,8 @@ from feed.compare import (
     present,
     says_again,
 )
-from feed.guard import OUT, excess
+from feed.guard import FIRST, OUT, excess
+from feed.persons import became
 from feed.records import Bad, CourtRecord, CustodyRecord, File, Progress, Record, Refused, Rules, to_nobody
 from feed.sieve import Sieve
 from movans.settings import Settings
@@ -60,6 +61,18 @@ class Disagreeing:
     holds: Event
 
 
+@dataclass(frozen=True)
+class Replaced:
+    """A number whose person has another name, or is somebody else, and who it was."""
+
+    record: CustodyRecord
+    was: Person
+    what: str  # renamed, replaced
+
+    def __str__(self) -> str:
+        return f"{self.record.about} was {_who(self.was)}, and is {_who(self.record.person)}"
+
+
 @dataclass
 class Effect:
     """What changed alike at a facility: of how many people, and how many notifications it makes."""
@@ -81,16 +94,16 @@ class Report:
     effects: dict[tuple[str, str], Effect] = field(default_factory=dict)  # by what changed and the facility
     kinds: Counter[str] = field(default_factory=Counter)
     notifications: int = 0
-    let_go: int = 0  # who is out, as rows say that told nothing of it before
-    listed: int = 0  # who is known for the first time
+    counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # of each agency
     changed: list[Changed] = field(default_factory=list)  # all that changed but those
     quarantined: Sequence[Bad] = ()
     strangers: int = 0  # court dates of people whom no jail has told us of
+    replaced: list[Replaced] = field(default_factory=list)  # the first of them
     disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number
     agreeing: set[int] = field(default_factory=set)  # events by which staff said the same, or something older
+    absent: Collection[int] = ()  # offenders who stood in a snapshot before and are in no row of this one that is right
     missing: Sequence[int] = ()  # offenders who are not in a snapshot and were in the one before
     unnamed: int = 0  # rows of a snapshot that were put aside and may be anybody's, so that nobody is missing in it
-    told_of: int = 0  # of how many offenders rows say something new
     places: set[tuple[str, str]] = field(default_factory=set)  # agency and facility of what changed
     agencies: set[str] = field(default_factory=set)  # whose rows were looked at
     passed_over: int = 0  # rows that were not let through
@@ -100,28 +113,28 @@ class Report:
     population: int = 0  # how many were in custody before
     held: Sequence[str] = ()  # why nothing of it took effect; empty: it did
 
-    @property
-    def releases(self) -> int:
-        """What went out unconfirmed and is said again included: it is not less to be believed than the first time."""
-        return self.let_go + len(self.said_again)
+    def count(self, what: str, of: Collection[str] | None = None) -> int:
+        """How many there are of what the guard measures, of some agencies or all.
 
-    @property
-    def changes(self) -> int:
-        """All but who was listed for the first time."""
-        return self.events - self.listed + len(self.said_again)
+        ``releases``, ``changes`` and ``touched`` have what went out unconfirmed and is said again: it is not less to be
+        believed than the first time. ``changes`` are all but who, or which court date, was ``listed`` for the first
+        time. ``touched``: of how many offenders there is something new.
+        """
+        return sum(counts[what] for agency, counts in self.counts.items() if of is None or agency in of)
 
     @property
     def touched(self) -> int:
-        """Of how many offenders there is something new."""
-        return self.told_of + len(self.missing) + len(self.said_again)
+        return self.count("touched") + len(self.missing)
 
     def add(self, lines: Collection[Line]) -> None:
         """Add what changed; of nobody of these was anything added before."""
         self.lines += list(lines)[: MOST_LINES - len(self.lines)]
         self.events += len(lines)
-        self.told_of += len({line.record.about for line in lines if line.record.row})
+        for agency, _ in {(line.record.agency, line.record.about) for line in lines if line.record.row}:
+            self.counts[agency]["touched"] += 1
         for line in lines:
             change, record = line.change, line.record
+            counts = self.counts[record.agency]
             is_news = change.what == "news"
             effect = self.effects.setdefault(
                 (change.kind if is_news else f"{change.kind}: corrected", record.where), Effect()
@@ -131,14 +144,14 @@ class Report:
             kind = change.kind if is_news else "amended"
             self.kinds[kind] += 1
             self.notifications += line.notifications
-            self.let_go += is_news and change.kind in OUT
+            counts["notifications"] += line.notifications
+            counts["releases"] += is_news and change.kind in OUT
+            counts["listed" if kind in FIRST else "changes"] += 1
             status = ""
             if isinstance(record, CustodyRecord):
                 status = record.custody.status
                 self.places.add((record.agency, record.where))
-            if kind == "listed":
-                self.listed += 1
-            else:
+            if kind != "listed":
                 self.changed.append(Changed(record.agency, record.number, kind, status, record.when, record.where))
 
 
@@ -162,6 +175,15 @@ class _Before:
         """How many these agencies have in custody, and how many live registrations there are for their offenders."""
         held, registrations = zip((0, 0), *(self.reach[agency] for agency in agencies), strict=True)
         return sum(held), sum(registrations)
+
+    def population(self, report: Report) -> int:
+        """How many the agencies of a run have in custody.
+
+        Of several, so many that the share that it touches is that of the one of which it touches most.
+        """
+        touched = {agency: report.count("touched", [agency]) for agency in report.agencies}
+        each = [self.reach[agency][0] * report.touched // many for agency, many in touched.items() if many]
+        return min(each) if len(touched) > 1 and each else self.among(touched)[0]
 
 
 @dataclass(frozen=True)
@@ -224,13 +246,14 @@ def run(
                 feed_runs.of_agencies(conn, run_id, report.agencies)
                 if not report.held:
                     held.confirm(conn, report.said_again)
-                since = held.overtake(conn, rules.feed, sha256, by=run_id, is_snapshot=this.is_snapshot, now=this.now)
+                since = held.overtake(conn, rules.feed, sha256, by=run_id, lists=_lists(this, report), now=this.now)
                 if report.held:
                     source.seek(0)
                     _hold(this, report, source.read(), since or this.now)
                 else:
                     held.tell(conn, rules.feed, now=this.now)
                     _tell_of_aside(this, report, name)
+                    _tell_of_replaced(this, report)
                 _tell_of_rejected(this, report)
                 feed_runs.made_good(conn, rules.feed, is_snapshot=this.is_snapshot, now=this.now)
                 if this.is_snapshot:
@@ -253,7 +276,7 @@ def one_at_a_time(conn: Connection) -> None:
 def take_effect(run: Run, source: BinaryIO, name: str, progress: Progress = to_nobody) -> Report:
     """Apply a file, as far as the run lets it through. Raises Refused where it has mistakes; then undo all of it."""
     report = Report(agencies={run.rules.agency} if run.rules.agency else set())
-    run = replace(run, rejected=held.rejected(run.conn, run.rules.agencies))
+    run = replace(run, rejected=held.rejected(run.conn, run.rules.agencies, run.id))
     if run.rules.format in sieve.FORMATS:
         _apply_rows(run, Sieve(run.conn, name, source, run.rules, progress), name, report, progress)
     else:
@@ -280,9 +303,10 @@ def keep_counts(run: Run, report: Report) -> None:
         run.id,
         rows=report.rows,
         events=report.events,
-        releases=report.releases,
-        changes=report.changes,
+        releases=report.count("releases"),
+        changes=report.count("changes"),
         notifications=report.notifications,
+        of_agencies={} if run.rules.feed else report.counts,
     )
 
 
@@ -306,40 +330,48 @@ def _before(run: Run) -> _Before:
 def _measure(run: Run, report: Report, before: _Before) -> None:
     """Note why a person must look at what a run does; nothing where none needs to.
 
-    A file by hand may be of any agency, but it is measured against those of whom it speaks.
+    A file by hand may be of any agency: it is measured against each of whom it speaks, and against all of these.
     """
-    conn, feed, agencies = run.conn, run.rules.feed, report.agencies
+    report.population = before.population(report)
+    parts = [([agency], f"{agency}: ") for agency in sorted(report.agencies)] if len(report.agencies) > 1 else []
+    report.held = [
+        of_whom + says
+        for agencies, of_whom in [*parts, (report.agencies, "")]
+        for says in _excesses(run, report, before, agencies)
+    ]
+
+
+def _excesses(run: Run, report: Report, before: _Before, agencies: Collection[str]) -> Iterator[str]:
+    """What a run changes too much of these agencies, a sentence each."""
+    conn, feed = run.conn, run.rules.feed
     guard = run.settings.guard_of(feed)
-    report.population, registrations = before.among(agencies)
+    population, registrations = before.among(agencies)
     usual = feed_runs.usual(conn, feed, agencies=agencies, before=run.id)
     lately = feed_runs.lately(conn, feed, agencies=agencies, before=run.id, now=run.now)
+    counts = {what: report.count(what, agencies) for what in ("releases", "changes", "notifications", "listed")}
+    counts["missing"] = len(report.missing)
     measures = [
-        ("releases", report.releases, guard.releases, report.population, "in custody"),
-        ("changes", report.changes, guard.changes, report.population, "in custody"),
-        ("notifications", report.notifications, guard.notifications, registrations, "registrations"),
-        ("missing", len(report.missing), guard.missing, before.on_roster, "in the last snapshot"),
+        ("releases", guard.releases, population, "in custody"),
+        ("changes", guard.changes, population, "in custody"),
+        ("notifications", guard.notifications, registrations, "registrations"),
+        ("missing", guard.missing, before.on_roster, "in the last snapshot"),
     ]
     # Where others were told of before, these may be the same, by new numbers: nobody would hear of them again.
     if feed_runs.last_applied(conn, feed, agencies=agencies, before=run.id):
-        measures.append(
-            ("listed", report.listed, guard.changes, report.population + report.listed, "in custody by then")
+        measures.append(("listed", guard.changes, population + counts["listed"], "in custody by then"))
+    for what, limit, among, of in measures:
+        says = excess(
+            what,
+            counts[what],
+            limit,
+            lately=lately.get(what, 0),
+            among=among,
+            of=of,
+            times=guard.times,
+            usual=usual.get(what),
         )
-    report.held = [
-        says
-        for what, count, limit, among, of in measures
-        if (
-            says := excess(
-                what,
-                count,
-                limit,
-                lately=lately.get(what, 0),
-                among=among,
-                of=of,
-                times=guard.times,
-                usual=usual.get(what),
-            )
-        )
-    ]
+        if says:
+            yield says
 
 
 def _hold(run: Run, report: Report, content: bytes, since: datetime) -> None:
@@ -365,6 +397,24 @@ def _tell_of_aside(run: Run, report: Report, name: str) -> None:
         feed_runs.tell_of_aside(
             run.conn, run.rules.feed, name, many, report.rows, is_snapshot=run.is_snapshot, now=run.now
         )
+
+
+def _lists(run: Run, report: Report) -> Lists | None:
+    if not run.is_snapshot:
+        return None
+    rows = (change for change in report.changed if change.kind != KINDS[MISSING])
+    return Lists(report.absent, {(change.agency, change.number) for change in rows})
+
+
+def _who(person: Person) -> str:
+    born = f", born {person.birth_date}" if person.birth_date else ""
+    return f"{person.last_name}, {person.first_name}{born}"
+
+
+def _tell_of_replaced(run: Run, report: Report) -> None:
+    if many := report.kinds["replaced"]:
+        first = next(str(other) for other in report.replaced if other.what == "replaced")
+        held.tell_of_replaced(run.conn, run.id, run.rules.feed, many, first, now=run.now)
 
 
 def _tell_of_rejected(run: Run, report: Report) -> None:
@@ -403,6 +453,7 @@ def _apply_rows(run: Run, rows: Sieve, name: str, report: Report, progress: Prog
             refused.extend(error.mistakes[: MOST_MISTAKES - len(refused)])
     if refused:
         raise Refused(refused)
+    report.absent = absent
     if run.is_snapshot and run.lets_through(KINDS[MISSING]):
         _apply_missing(run, absent - _in_rows_aside(run, report), report)
         if run.only is None:
@@ -456,12 +507,18 @@ def _apply(
     The offenders are locked meanwhile, and registrations wait. ``digests``: of the rows that no other one belongs to.
     """
     known, corrected = _checked(run, records, name)
+    before = dict(known)
     in_order = sorted(records, key=lambda record: (record.row not in corrected, record.custody.since))
     lines: dict[int, list[Line]] = {}
     as_they_were: set[int] = set()
     for turn in _turns(in_order):
         lines |= _apply_turn(run, turn, known, as_they_were, report)
-    report.add([line for place in sorted(lines) for line in lines[place]])
+    others = _replaced(records, before, known)
+    report.replaced += others[: MOST_LINES - len(report.replaced)]
+    report.add(
+        [line for place in sorted(lines) for line in lines[place]]
+        + [Line(other.record, Change("news", other.what), 0) for other in others]
+    )
     report.agencies |= {record.agency for record in records}
     found = [(here.offender.id, record) for record in records if (here := known.get((record.agency, record.number)))]
     if run.is_snapshot and run.lets_through(KINDS[MISSING]):
@@ -473,6 +530,25 @@ def _apply(
         as_they_were -= {offender_id for offender_id, digest in present.items() if digest}
     custody.heard_of(run.conn, as_they_were, now=run.told_at)
     return {offender_id for offender_id, _ in found}
+
+
+def _replaced(
+    records: Sequence[CustodyRecord],
+    before: Mapping[tuple[str, str], _Known],
+    known: Mapping[tuple[str, str], _Known],
+) -> list[Replaced]:
+    """The numbers that are not who they were before these rows took effect."""
+    others = {
+        key: (was, person)
+        for key, here in before.items()
+        if (was := here.offender.person) != (person := known[key].offender.person)
+    }
+    rows = {key: record for record in records if (key := (record.agency, record.number)) in others}
+    return [
+        Replaced(replace(rows[key], person=person), was, what)
+        for key, (was, person) in others.items()
+        if (what := became(was, person))
+    ]
 
 
 def _apply_turn(
@@ -573,10 +649,11 @@ def _note_disagreement(run: Run, report: Report, record: CustodyRecord, here: _K
 
 def _note_said_again(run: Run, report: Report, record: CustodyRecord, here: _Known | None, change: Change) -> None:
     for event in here.history if here and run.unconfirmed else ():
-        if event.id in run.unconfirmed and (
+        if event.id in run.unconfirmed - report.said_again and (
             event == change.event or says_again(record.custody, [event], record.event_id)
         ):
             report.said_again.add(event.id)
+            report.counts[record.agency].update(["releases", "changes", "touched"])
 
 
 def _means(run: Run, record: CustodyRecord, here: _Known | None) -> Change:

@@ -200,7 +200,7 @@ def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
     from feed.records import Refused
     from feed.run import run
     from movans import feeds
-    from movans.tables import aside, changes, disagreements, summary
+    from movans.tables import aside, changes, disagreements, replaced, summary
 
     def record(conn: psycopg.Connection, outcome: str) -> None:
         if tell:
@@ -217,7 +217,8 @@ def _import(house: House, file: Path, feed: str = "", *, tell: bool) -> None:
         with db.connection() as conn:
             is_back = silent_since and not feeds.silent_since(conn, house.settings, feed, now=rules.now)
     if tell:
-        for line in [*aside(done, is_held=bool(done.held)), *disagreements(done, house.settings.service.zone)]:
+        others = [*replaced(done), *disagreements(done, house.settings.service.zone)]
+        for line in [*aside(done, is_held=bool(done.held)), *others]:
             err.print(line, markup=False, soft_wrap=True)
     if done.held:
         raise click.ClickException(

@@ -15,12 +15,12 @@ from feed.run import Report
 from movans.console import Bar, err, out
 from movans.settings import WrongSettings
 from movans.staff import in_words, who
-from movans.tables import ROWS, aside, held_changes, held_run, summary
+from movans.tables import ROWS, aside, held_changes, held_run, replaced, summary
 from movans.wiring import House, now
 
 SUCH_AS = "the jail confirmed it by telephone"
 
-RUN = click.argument("run_id", metavar="RUN", type=int)
+RUNS = click.argument("run_ids", metavar="RUN…", type=int, nargs=-1, required=True)
 WHY = click.option("--why", required=True, help="Why; it is kept, with who said it.")
 YES = click.option("--yes", is_flag=True, help="Do not ask.")
 
@@ -47,7 +47,7 @@ def list_held(context: click.Context) -> None:
             except (Refused, WrongSettings) as error:
                 out.print("\n".join(_in_the_way(one.id, error)), markup=False, soft_wrap=True)
             else:
-                for line in aside(would, is_held=True):
+                for line in [*aside(would, is_held=True), *replaced(would)]:
                     out.print(line, markup=False, soft_wrap=True)
                 out.print(held_changes(would, zone))
     if waiting:
@@ -59,15 +59,20 @@ def list_held(context: click.Context) -> None:
 
 
 @click.command()
-@RUN
+@RUNS
 @click.option("--only", multiple=True, metavar="KIND", help="A kind of event that shall take effect, and nothing else.")
 @WHY
 @YES
 @click.pass_context
-def approve(context: click.Context, run_id: int, only: tuple[str, ...], why: str, *, yes: bool) -> None:
-    """Let a held RUN take effect: everybody whom it concerns is called."""
-    house = House.at(context.obj)
-    because, rest = in_words("why", why, SUCH_AS), ""
+def approve(context: click.Context, run_ids: tuple[int, ...], only: tuple[str, ...], why: str, *, yes: bool) -> None:
+    """Let each held RUN take effect, one after the other: everybody whom it concerns is called."""
+    house, because = House.at(context.obj), in_words("why", why, SUCH_AS)
+    for run_id in run_ids:
+        _approve(house, run_id, only, because, yes=yes)
+
+
+def _approve(house: House, run_id: int, only: tuple[str, ...], because: str, *, yes: bool) -> None:
+    rest = ""
     with house.database() as db, _explained(run_id):
         with db.connection() as conn:
             this = held.get(conn, run_id)
@@ -105,21 +110,25 @@ def _check_kinds(db: Database, only: Collection[str], would: Report) -> None:
     """Raises ClickException where there is not news of all of these kinds in the run, or went out of it unconfirmed."""
     with db.connection() as conn:
         kinds = held.reported_kinds(conn, would.run_id)
-    kinds |= set(would.kinds) - {"amended"}
+    kinds |= set(would.kinds) - {"amended", "renamed", "replaced"}
     if unknown := set(only) - kinds:
         says = f"run {would.run_id} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(kinds)) or 'nothing'}"
         raise click.ClickException(f"{says}. Nothing was approved.")
 
 
 @click.command()
-@RUN
+@RUNS
 @WHY
 @YES
 @click.pass_context
-def reject(context: click.Context, run_id: int, why: str, *, yes: bool) -> None:
-    """Drop a held RUN: no more of it takes effect, and what went out of it as not confirmed is withdrawn."""
-    house = House.at(context.obj)
-    because = in_words("why", why, SUCH_AS)
+def reject(context: click.Context, run_ids: tuple[int, ...], why: str, *, yes: bool) -> None:
+    """Drop each held RUN: no more of it takes effect, and what went out of it as not confirmed is withdrawn."""
+    house, because = House.at(context.obj), in_words("why", why, SUCH_AS)
+    for run_id in run_ids:
+        _reject(house, run_id, because, yes=yes)
+
+
+def _reject(house: House, run_id: int, because: str, *, yes: bool) -> None:
     with house.database() as db, _explained(run_id):
         out_of_it = decisions.would_withdraw(db, run_id)
         if not yes:

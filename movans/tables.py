@@ -57,7 +57,7 @@ def whole(report: Report, zone: ZoneInfo) -> str:
     with page.capture() as table:
         if report.lines:
             page.print(changes(report, zone))
-    return table.get() + "\n".join([*aside(report), *disagreements(report, zone), summary(report)])
+    return table.get() + "\n".join([*aside(report), *replaced(report), *disagreements(report, zone), summary(report)])
 
 
 def aside(report: Report, *, is_held: bool = False) -> list[str]:
@@ -74,6 +74,14 @@ def aside(report: Report, *, is_held: bool = False) -> list[str]:
     unnamed = f"Of {report.unnamed} nobody can read whose they are: nobody counts as missing in this file."
     says += " Correct them and send them again."
     return [*mistakes[:ROWS], *more, says, *([unnamed] if report.unnamed else [])]
+
+
+def replaced(report: Report) -> list[str]:
+    """The numbers whose person has another name, or is somebody else, and who it was."""
+    wrong = ": whoever is registered for the one is called of the other"
+    found = [f"row {one.record.row}: {one}{wrong if one.what == 'replaced' else ''}" for one in report.replaced]
+    more = report.kinds["renamed"] + report.kinds["replaced"] - len(found[:ROWS])
+    return found[:ROWS] + ([f"and {more:,} more who have another name, or are somebody else"] if more else [])
 
 
 def disagreements(report: Report, zone: ZoneInfo) -> list[str]:

@@ -19,7 +19,7 @@ from feed.retraction import retract
 from feed.run import SNAPSHOT, Report, run
 from movans.settings import Limit
 from tests.conftest import NOON, settings_for
-from tests.feed.conftest import BOONE, CALENDAR, HEADER, SAMPLES, WITH_FEEDS, declared, row
+from tests.feed.conftest import BOONE, CALENDAR, HEADER, SAMPLES, WITH_FEEDS, declared, row, rules
 
 Imports = Callable[..., Report]
 Register = Callable[..., int]
@@ -108,6 +108,14 @@ def test_a_run_that_changes_too_much_is_held_and_nothing_of_it_takes_effect(impo
     assert alert(shared) == [
         f"Feed run {report.run_id} (boone/jail) is held, and nobody is called of it: {report.held[0]}. movans feed held"
     ]
+
+
+@pytest.mark.usefixtures("jail")
+def test_too_many_deaths_are_held_as_too_many_releases_are(imports: Imports, shared: Connection):
+    dead = [row("deceased", "2026-11-20 12:30", number=f"N{number}") for number in range(1, 13)]
+    report = imports(*dead, feed=declared(now=NOON + HOUR))
+    assert report.held == ["12 releases, which is more than a share of 0.1 of the 60 in custody"]
+    assert effects(shared) == (0, 0, 0)
 
 
 @pytest.mark.usefixtures("jail")
@@ -520,6 +528,86 @@ def test_a_cut_snapshot_is_held_and_who_is_missing_in_it_is_never_told(
     assert (effects(shared), held.waiting(shared), alert(shared)) == ((0, 0, 0), [], [])
 
 
+WITH_SNAPSHOTS = settings_for(
+    Path("/nowhere"), agencies={"boone": BOONE | {"feeds": {"jail": SNAPSHOTS | {"guard": {"touches": 0.2}}}}}
+)
+
+
+@pytest.fixture
+def states_an_escape(imports: Imports, register: Register) -> int:
+    """A snapshot that says of 31 of 300 that they were let go, and that N1 has escaped. Its run, which is held."""
+    imports(*(row(number=f"N{number}") for number in range(1, 301)), feed=declared(format=SNAPSHOT))
+    register("N1")
+    register("N2", telephone="5735550143")
+    escaped = row("escaped", "2026-11-20 12:10", number="N1")
+    out = [row("released", "2026-11-20 12:10", number=f"N{number}") for number in range(2, 33)]
+    rest = [row(number=f"N{number}") for number in range(33, 301)]
+    return held_by(imports(escaped, *out, *rest, feed=declared(format=SNAPSHOT, now=NOON + HOUR)))
+
+
+def held_by(report: Report) -> int:
+    assert report.held
+    return report.run_id
+
+
+def still_in(imports: Imports, hour: int, *others: str) -> Report:
+    """Everybody but N1 is in custody, as a snapshot of so many hours after noon has it."""
+    rows = [row(number=f"N{number}") for number in range(2, 301)]
+    feed = declared(format=SNAPSHOT, now=NOON + hour * HOUR)
+    return imports(*rows, *others, row(number=f"X{hour}"), feed=feed)
+
+
+def test_what_a_held_snapshot_states_of_people_who_are_not_in_a_newer_one_stays_held(
+    states_an_escape: int, db: ConnectionPool, imports: Imports, shared: Connection
+):
+    assert still_in(imports, 2).held == []
+    (waiting,) = held.waiting(shared)
+    assert (waiting.id, waiting.is_held, waiting.because[-1]) == (
+        states_an_escape,
+        True,
+        ("a newer snapshot has taken the place of all but what this one states of people who are not in that"),
+    )
+    assert alert(shared)[0].startswith(f"Feed run {states_an_escape} (boone/jail) is held")
+    would = decisions.preview(db, states_an_escape, settings=WITH_SNAPSHOTS, now=NOON + 3 * HOUR)
+    assert would.kinds == {"escaped": 1}  # of who is in custody again, or still, nothing is told
+    still_in(imports, 3)
+    done = decisions.approve(
+        db, states_an_escape, settings=WITH_SNAPSHOTS, who="clerk", why="it is true", now=NOON + 4 * HOUR
+    )
+    assert (done.kinds, done.people, held.waiting(shared)) == ({"escaped": 1}, 1, [])
+    assert shared.execute("select number from offender where status <> 'in custody'").fetchall() == [("N1",)]
+
+
+def test_unanswered_only_that_goes_out(states_an_escape: int, db: ConnectionPool, imports: Imports, shared: Connection):
+    still_in(imports, 2)
+    (done,) = decisions.report_overdue(db, settings=WITH_SNAPSHOTS, now=NOON + 6 * HOUR)
+    assert (done.run_id, done.kinds) == (states_an_escape, {"escaped": 1})
+    assert shared.execute("select kind from custody_event where reported").fetchall() == [("escaped",)]
+
+
+@pytest.mark.parametrize(
+    "says", [row(number="N1"), row("released", "2026-11-20 13:30", number="N1")], ids=["in custody", "let go later"]
+)
+def test_a_newer_snapshot_that_has_them_takes_the_place_of_all(
+    says: str, states_an_escape: int, imports: Imports, shared: Connection
+):
+    still_in(imports, 2)
+    assert [one.id for one in held.waiting(shared)] == [states_an_escape]
+    assert still_in(imports, 3, says).held == []
+    assert (held.waiting(shared), alert(shared)) == ([], [])
+
+
+def test_a_newer_snapshot_that_is_held_leaves_what_an_older_one_states_of_others(
+    states_an_escape: int, db: ConnectionPool, imports: Imports, shared: Connection
+):
+    half = [row(number=f"N{number}") for number in range(2, 150)]
+    cut = held_by(imports(*half, feed=declared(format=SNAPSHOT, now=NOON + 2 * HOUR)))
+    assert [one.id for one in held.waiting(shared)] == [states_an_escape, cut]
+    decisions.reject(db, states_an_escape, settings=WITH_SNAPSHOTS, who="clerk", why="false", now=NOON + 3 * HOUR)
+    rejected = held.rejected(shared, ["boone"], 0)
+    assert [(number, status) for _, number, status, _, _ in rejected] == [("N1", "escaped")]
+
+
 def test_a_jail_that_is_new_lists_as_many_as_it_has(imports: Imports):
     assert imports(*(row(number=f"N{number}") for number in range(1, 3001)), feed=declared()).held == []
 
@@ -594,6 +682,51 @@ def test_a_file_by_hand_is_measured_against_those_of_whom_it_speaks(imports: Imp
     assert imports(*moved, now=NOON + 2 * HOUR).held == []
 
 
+COLE = {"agency": "cole", "facility": "Cole County Jail"}
+
+
+@pytest.fixture
+def two_jails(imports: Imports) -> None:
+    """A small jail and a large one, told of by hand."""
+    imports(
+        *(row(number=f"N{number}") for number in range(1, MANY + 1)),
+        *(row(number=f"C{number}", **COLE) for number in range(1, 901)),
+        feed=rules(NOON - 2 * HOUR),
+    )
+
+
+@pytest.mark.usefixtures("two_jails")
+def test_a_file_by_hand_of_several_agencies_is_measured_against_each(
+    db: ConnectionPool, imports: Imports, register: Register, shared: Connection
+):
+    register("N1")
+    out = [row("released", "2026-11-20 12:30", number=f"N{number}") for number in range(1, MANY + 1)]
+    report = imports(*out, row("released", "2026-11-20 12:30", number="C1", **COLE), now=NOON + HOUR)
+    assert report.held == [
+        "boone: 60 releases, which is more than a share of 0.1 of the 60 in custody",
+        "boone: 60 changes, which is more than a share of 0.3 of the 60 in custody",
+    ]
+    # That is all of Boone, and not a sixteenth of both: it waits for a person.
+    assert decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 50 * HOUR) == []
+    assert effects(shared) == (0, 0, 0)
+
+
+@pytest.mark.usefixtures("two_jails")
+def test_a_file_by_hand_is_added_to_what_others_changed_of_the_same_agency(imports: Imports):
+    """The first is many for Boone, and as many as Cole may have."""
+    out = [row("released", "2026-11-20 12:30", number=f"C{number}", **COLE) for number in range(1, 41)]
+    assert imports(*out, row("released", "2026-11-20 12:30", number="N1"), now=NOON + HOUR).held == []
+    few = [row("released", "2026-11-20 12:40", number=f"N{number}") for number in range(2, 11)]
+    assert imports(*few, now=NOON + HOUR + timedelta(minutes=5)).held == []
+    assert imports(
+        row("released", "2026-11-20 12:45", number="N11"),
+        row("released", "2026-11-20 12:45", number="C41", **COLE),
+        now=NOON + HOUR + timedelta(minutes=10),
+    ).held == [
+        "boone: 11 releases within an hour, 1 by this file, which is more than a share of 0.1 of the 50 in custody"
+    ]
+
+
 @pytest.mark.usefixtures("jail")
 def test_people_who_all_have_new_numbers_are_held_where_the_feed_has_told_of_others(imports: Imports):
     feed = declared(now=NOON + HOUR)
@@ -627,17 +760,39 @@ def test_a_feeds_own_guard_is_what_its_files_are_held_against(
     assert run(db, file, declared(now=NOON + HOUR), settings=settings).held == says
 
 
-def test_a_court_calendar_that_moves_too_much_is_held_and_its_people_are_being_checked_where_they_are(
-    db: ConnectionPool, imports: Imports, shared: Connection, tmp_path: Path
-):
-    imports(*(row(number=f"N{number}", at="2026-11-03 14:05") for number in range(1, MANY + 1)), feed=declared())
+def calendar(db: ConnectionPool, tmp_path: Path, hour: int, many: int = MANY, at: str = "2026-12-04 09:30") -> Report:
+    """A court date for so many of the jail, as it comes so many hours after noon."""
     file = tmp_path / "calendar.tsv"
     header = (SAMPLES / "calendar.tsv").read_text(encoding="utf-8").split("Case\t26BA", 1)[0]
-    cases = "".join(f"Case\tC{n}\tSMITH\tJOHN\t\t1990-07-31\tN{n}\n" for n in range(1, MANY + 1))
-    dates = "".join(f"CourtEvent\tC{n}\tE{n}\t2026-12-04 09:30\tDivision 3\tscheduled\n" for n in range(1, MANY + 1))
+    cases = "".join(f"Case\tC{n}\tSMITH\tJOHN\t\t1990-07-31\tN{n}\n" for n in range(1, many + 1))
+    dates = "".join(f"CourtEvent\tC{n}\tE{n}\t{at}\tDivision 3\tscheduled\n" for n in range(1, many + 1))
     file.write_text(header + cases + dates, encoding="utf-8")
-    court = run(db, file, declared(**CALENDAR, feed="boone/court", now=NOON + HOUR), settings=WITH_FEEDS)
+    feed = declared(**CALENDAR, feed="boone/court", now=NOON + hour * HOUR)
+    return run(db, file, feed, settings=WITH_FEEDS)
+
+
+@pytest.mark.usefixtures("jail")
+def test_a_first_court_calendar_is_not_held_for_its_size(db: ConnectionPool, tmp_path: Path):
+    first = calendar(db, tmp_path, hour=1)
+    assert (first.held, first.kinds, first.notifications) == ([], {"court_scheduled": MANY}, 2)
+
+
+@pytest.mark.usefixtures("jail")
+def test_far_more_new_dates_than_a_court_has_told_of_are_held(db: ConnectionPool, tmp_path: Path):
+    calendar(db, tmp_path, hour=1, many=1)
+    assert calendar(db, tmp_path, hour=2).held == [
+        "59 listed, which is more than a share of 0.3 of the 119 in custody by then"
+    ]
+
+
+@pytest.mark.usefixtures("jail")
+def test_a_court_calendar_that_moves_too_much_is_held_and_its_people_are_being_checked_where_they_are(
+    db: ConnectionPool, shared: Connection, tmp_path: Path
+):
+    calendar(db, tmp_path, hour=1)
+    court = calendar(db, tmp_path, hour=2, at="2026-12-05 09:30")
     assert court.held == ["60 changes, which is more than a share of 0.3 of the 60 in custody"]
-    assert shared.execute("select from court_event").fetchall() == []
+    days = "select distinct to_char(planned_at at time zone 'America/Chicago', 'DD') from court_event"
+    assert shared.execute(days).fetchall() == [("04",)]
     assert held.is_being_checked(shared, "boone", "Boone County Jail")
     assert not held.is_being_checked(shared, "boone", "Division 3")

@@ -61,6 +61,22 @@ def test_a_file_that_is_held_is_rejected_by_a_person(movans: Movans, shared: psy
     assert shared.execute("select count(*) from offender where status = 'released'").fetchone() == (0,)
 
 
+def test_many_small_files_that_are_held_are_decided_in_one_line(
+    movans: Movans, shared: psycopg.Connection, tmp_path: Path
+):
+    imports(movans, tmp_path, "in custody", "2026-11-03 14:05")
+    imports(movans, tmp_path, "released", "2026-11-20 12:30")
+    imports(movans, tmp_path, "escaped", "2026-11-20 12:50")
+    done = movans("feed", "approve", "2", "3", "9", "--why", "they were days behind", "--yes")
+    assert "Run 2, 61 rows: 61 released" in done.stdout
+    assert "Run 3, 61 rows: 61 escaped" in done.stdout
+    assert (done.returncode, "run 9 is not held" in done.stderr) == (1, True)
+    assert [what for _, what in acts(shared)][3:] == [
+        "approved feed run 2: they were days behind",
+        "approved feed run 3: they were days behind",
+    ]
+
+
 def test_what_went_out_unconfirmed_of_a_file_that_is_not_held_any_more_is_shown_and_confirmed_by_a_person(
     movans: Movans, shared: psycopg.Connection, tmp_path: Path
 ):
