@@ -13,7 +13,9 @@ OVER = ("released", "deceased")  # what was planned before is of a time in custo
 
 
 def compare(told: date | None, known: date | None, *, was: str, status: str, today: date) -> str:
-    """The kind of event that a day of release is, by the status before and after; empty where it is no news.
+    """The kind of event that a day of release is, by the status before and now; empty where it is no news.
+
+    ``was``: the status before, or the one in between by which that time in custody was over.
 
     1. Only who is in custody waits for a release. Who comes back after one has a date of another time in custody: the
        day that is told now is a first one.

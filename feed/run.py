@@ -190,6 +190,10 @@ class Run:
     def zone(self) -> ZoneInfo:
         return self.rules.zone
 
+    def is_older_than(self, known_at: datetime) -> bool:
+        """Whether its file was held, and something newer came meanwhile."""
+        return self.told_at < min(known_at, self.now)
+
     @property
     def is_snapshot(self) -> bool:
         return self.rules.format == SNAPSHOT
@@ -557,8 +561,10 @@ def _date_means(run: Run, was: Offender, here: _Known) -> Change | None:
     """
     offender, day = here.offender, here.offender.release_date
     today = run.now.astimezone(run.settings.zone(offender.agency)).date()
-    kind = planned.compare(day, was.release_date, was=was.status, status=offender.status, today=today)
-    is_older = run.told_at < was.known_at and offender.custody == was.custody
+    since = [event.status for event in here.history if event.effective_at > was.since]
+    over = next((status for status in since if status in planned.OVER), was.status)
+    kind = planned.compare(day, was.release_date, was=over, status=offender.status, today=today)
+    is_older = run.is_older_than(was.known_at) and offender.custody == was.custody
     if is_older or not (run.only is None or kind in run.only):
         return None
     if not kind or day is None:
@@ -613,7 +619,7 @@ def _note_denied(run: Run, last: Iterable[CustodyRecord], known: Mapping[tuple[s
         here = known.get((record.agency, record.number))
         withdrawn = planned.in_force(here.withdrawn) if here else []
         if here and withdrawn and "release_date" in record.details and _is_of_now(run, record, here.offender):
-            if run.told_at < here.offender.known_at:  # it was held, and something newer came meanwhile
+            if run.is_older_than(here.offender.known_at):
                 continue
             day = here.offender.release_date
             denied += [event.id for event in withdrawn if day is None or event.planned_at != planned.at(day)]

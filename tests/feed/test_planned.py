@@ -223,6 +223,12 @@ def test_a_release_makes_what_waits_moot(says: Says, shared: Connection):
     assert told(shared) == [("release_date_changed", "Jun", "superseded"), ("released", "", "open")]
 
 
+@pytest.mark.usefixtures("in_may")
+def test_who_was_let_go_and_is_back_by_one_file_has_a_first_day(says: Says):
+    out, back = row("released", "2026-11-20 12:10"), row(at="2026-11-20 12:40")
+    assert says(1, due(None, out), due(JUNE, back)).kinds == {"released": 1, "returned": 1, "release_planned": 1}
+
+
 def words(shared: Connection, english: Catalogue, tmp_path: Path) -> list[str]:
     """What a call says that is made at half past three."""
     now = NOON + 3.5 * HOUR

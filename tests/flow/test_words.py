@@ -141,8 +141,8 @@ def test_what_is_to_come_is_told_with_its_time_and_its_place_where_that_is_known
         (
             "es", "release_date_changed", NOON + DAY,
             (
-                "Cambió la fecha de salida de John Smith. Ahora está previsto que salga en libertad de Boone County Jail"
-                " el sábado veintiuno de noviembre. Esa fecha puede cambiar otra vez."
+                "Cambió la fecha de salida de John Smith. Ahora está previsto que salga en libertad de Boone County"
+                " Jail el sábado veintiuno de noviembre. Esa fecha puede cambiar otra vez."
             ),
         ),
     ],
