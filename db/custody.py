@@ -13,6 +13,7 @@ from db.names import name_keys
 
 STAFF = "staff"  # the source of what no feed told
 AGAIN = "again"  # with how often: what is added to a key that a withdrawn event has
+PLANS = ("release_planned", "release_date_changed")  # the kinds that tell on what day somebody is due to be released
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Details:
-    """What else an agency may say of an offender: what finds them, and what is planned. It makes no event."""
+    """What else an agency may say of an offender: what finds them, and what is planned."""
 
     booking_number: str = ""
     aliases: tuple[str, ...] = ()  # each as LAST, FIRST MIDDLE
@@ -99,6 +100,8 @@ class Event:
     stated_times: list[datetime]
     source_key: str
     own_times: Collection[datetime] = ()
+    planned_at: datetime | None = None  # of what was withdrawn: the time that it was about, where that was to come
+    denied_at: datetime | None = None  # and when the agency said otherwise
 
     def has_id(self, event_id: str) -> bool:
         """Whether the agency gave it this id, under which it may have said before what was withdrawn."""
@@ -221,12 +224,37 @@ def withdrawn(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[E
     """What was said to have happened to some of the offenders, and was withdrawn."""
     found: dict[int, list[Event]] = {}
     for offender_id, *event in conn.execute(
-        """select offender_id, id, kind, status, facility, effective_at, stated_times, source_key, own_times
+        """select offender_id, id, kind, status, facility, effective_at, stated_times, source_key, own_times,
+                  planned_at, denied_at
            from custody_event where offender_id = any(%s) and retracted_at is not null order by effective_at, id""",
         [list(offender_ids)],
     ):
         found.setdefault(offender_id, []).append(Event(*event))
     return found
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was told of a release: when it is due, as an event's ``planned_at`` has it, and the day known before."""
+
+    planned_at: datetime
+    before: date | None
+    is_withdrawn: bool
+
+
+def plans(conn: Connection, offender_id: int) -> list[Plan]:
+    """All days of release that were told of the offender, the newest first."""
+    cursor = conn.cursor(row_factory=class_row(Plan))
+    return cursor.execute(
+        """select planned_at, release_date_before as before, retracted_at is not null as is_withdrawn
+           from custody_event where offender_id = %s and kind = any(%s) order by id desc""",
+        [offender_id, list(PLANS)],
+    ).fetchall()
+
+
+def deny(conn: Connection, event_ids: Collection[int], *, now: datetime) -> None:
+    """Note that the agency says another day of release than these, which were withdrawn, or none."""
+    conn.execute("update custody_event set denied_at = %s where id = any(%s)", [now, list(event_ids)])
 
 
 def places(conn: Connection, offender_ids: Iterable[int]) -> set[tuple[str, str]]:
@@ -396,6 +424,7 @@ class Happened:
     planned_at: datetime | None = None
     place: str = ""
     reported: bool = False
+    release_date_before: date | None = None  # of a planned release: the day that was known
 
 
 def record_all(conn: Connection, events: Sequence[Happened], *, now: datetime) -> list[int]:
@@ -404,10 +433,11 @@ def record_all(conn: Connection, events: Sequence[Happened], *, now: datetime) -
         return []
     rows = conn.execute(
         """insert into custody_event (offender_id, kind, status, facility, effective_at, stated_times, own_times,
-                                      source, source_key, feed_run_id, who, planned_at, place, reported, recorded_at)
+                                      source, source_key, feed_run_id, who, planned_at, place, reported,
+                                      release_date_before, recorded_at)
            select offender_id, kind, status, facility, effective_at, array[effective_at],
                   case when strpos(source_key, e'\t') = 0 then array[effective_at] else '{}' end,
-                  source, source_key, feed_run_id, who, planned_at, place, reported, %s
+                  source, source_key, feed_run_id, who, planned_at, place, reported, release_date_before, %s
            from json_populate_recordset(null::custody_event, %s) returning source, source_key, id""",
         [now, _json({**vars(one), **vars(one.custody), "effective_at": one.custody.since} for one in events)],
     )

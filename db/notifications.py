@@ -8,7 +8,7 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 from db import alerts
-from db.custody import Custody
+from db.custody import PLANS, Custody
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def make(
     Where ``registrations`` are given, for those alone, whatever they want.
     What is open of the same registrations and about the same, custody or court, is superseded, unless the event came
     late and the others are the newer news. But what is only planned supersedes no more than what was planned for the
-    same time: it says nothing of where somebody is, or of another court date.
+    same time: it says nothing of where somebody is, or of another court date. A day of release supersedes any other.
     What supersedes is called no later than what it supersedes would have been, and by the policy of the more urgent of
     the two: news that is held is joined, and nobody who waits for a call waits longer because there is more to tell.
     Nobody is called of an event whose kind is untold.
@@ -107,7 +107,8 @@ def make(
                         custody_event newer join event_kind by using (kind)
                    where was.id = n.id and n.state = 'open' and n.registration_id = any(%(made)s)
                      and n.event_id = e.id and newer.id = %(event)s and e.id <> newer.id and k.about = by.about
-                     and (newer.planned_at is null or e.planned_at = newer.planned_at)
+                     and (newer.planned_at is null or e.planned_at = newer.planned_at
+                          or (newer.kind = any(%(plans)s) and e.kind = any(%(plans)s)))
                    returning n.registration_id, was.next_call_at, n.called_as, n.priority, n.staff_at),
                before as (
                    select registration_id, min(next_call_at) as next_call_at, min(staff_at) as staff_at,
@@ -121,7 +122,7 @@ def make(
                    next_call_at = least(n.next_call_at, before.next_call_at),
                    staff_at = least(n.staff_at, before.staff_at)
                from before where n.event_id = %(event)s and n.registration_id = before.registration_id""",
-            {"now": now, "made": made, "event": event_id},
+            {"now": now, "made": made, "event": event_id, "plans": list(PLANS)},
         )
     return len(made)
 
@@ -204,7 +205,10 @@ def _in_full(conn: Connection, news: list[News]) -> list[News]:
 
 
 def _superseded(conn: Connection, item: News) -> tuple[News, ...]:
-    """What it superseded unheard; of what was planned of somebody, what is not done with, as they are in custody."""
+    """What it superseded unheard; of what was planned of somebody, what is not done with, as they are in custody.
+
+    Of days of release, it is the one that holds.
+    """
     return tuple(
         News(*row, reported=reported)
         for *row, reported in conn.execute(
@@ -213,6 +217,7 @@ def _superseded(conn: Connection, item: News) -> tuple[News, ...]:
                where retracted_at is null
                  and (planned_at is null or (about = 'custody' and kind <> 'registration_ending' and exists (
                           select from custody_event where id = %(event)s and status = 'in custody')))
+                 and (kind <> all(%(plans)s) or still_due(e, o))
                  and e.id in (
                    select before.event_id
                    from notification n
@@ -226,8 +231,22 @@ def _superseded(conn: Connection, item: News) -> tuple[News, ...]:
                                      where told.registration_id = r.id and planned_at is null
                                        and told.state in ('confirmed', 'closed') and told.ended_at >= before.ended_at))
                order by effective_at, e.id""",
-            {"event": item.event_id, "registrants": list(item.registrant_ids)},
+            {"event": item.event_id, "registrants": list(item.registrant_ids), "plans": list(PLANS)},
         )
+    )
+
+
+def end_plans(conn: Connection, offender_ids: Iterable[int], *, now: datetime) -> None:
+    """What waits to be told of a release that is not due on that day any more is not told."""
+    ids = list(offender_ids)
+    if not ids:
+        return
+    conn.execute(
+        """update notification n set state = 'retracted', ended_at = %s, next_call_at = null
+           from custody_event e join offender o on o.id = e.offender_id
+           where n.event_id = e.id and n.state = 'open' and o.id = any(%s) and e.kind = any(%s)
+             and not still_due(e, o)""",
+        [now, ids, list(PLANS)],
     )
 
 

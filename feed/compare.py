@@ -28,6 +28,8 @@ class Change:
     ``amended``: time or facility of an event that is known was corrected; nobody is called again. ``unchanged``: no
     news.
 
+    ``planned_at``: the time that news is about, where that is to come.
+
     ``apart``: an event that was taken for one thing said at two times, and was two, one before this and one after it.
     """
 
@@ -36,6 +38,7 @@ class Change:
     late: bool = False
     event: Event | None = None
     apart: Event | None = None
+    planned_at: datetime | None = None
 
 
 def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Change:
@@ -83,7 +86,9 @@ def disagrees(told: Custody, history: Sequence[Event]) -> bool:
 def says_again(told: Custody, withdrawn: Sequence[Event], event_id: str = "") -> bool:
     """Whether a row says what a person has withdrawn, at a time that was ever given for it: another time is news."""
     return any(
-        told.since in event.stated_times and (event.has_id(event_id) or _same(event, told)) for event in withdrawn
+        told.since in event.stated_times and (event.has_id(event_id) or _same(event, told))
+        for event in withdrawn
+        if event.planned_at is None
     )
 
 

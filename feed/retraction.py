@@ -1,15 +1,17 @@
 """Withdrawing what a file told and what was not so: by the run, or a single event of it."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from psycopg import Connection
 
-from db import alerts, court_events, custody, held, retractions, rosters, staff
+from db import alerts, court_events, custody, held, notifications, retractions, rosters, staff
 from db.custody import Custody
 from db.pool import Database
 from db.registrations import COURT, CUSTODY
 from db.retractions import Extent
 from dialer import policy
+from feed import planned
 from feed.run import one_at_a_time
 from movans.settings import Settings
 
@@ -42,6 +44,7 @@ def retract(
         ended = retractions.withdraw(conn, event_ids, now=now)
         for offender_id in whose:
             _restore(conn, offender_id)
+        notifications.end_plans(conn, whose, now=now)
         if run_id is not None:
             court_events.withdraw(conn, run_id, now=now)
         elif brought_by := retractions.run_of(conn, event_ids[0]):
@@ -61,11 +64,13 @@ def retract(
 
 
 def _restore(conn: Connection, offender_id: int) -> None:
-    """The offender is again where the latest of the events that are left has them."""
+    """The offender is again where the latest of the events that are left has them, and due to be released as before."""
     offender, history = custody.get(conn, offender_id), custody.history(conn, offender_id)
     if history:
         state = Custody(history[-1].status, history[-1].facility, history[-1].effective_at)
-        custody.update(conn, offender_id, offender.person, state, now=offender.known_at)
+        day = planned.restored(offender.release_date, custody.plans(conn, offender_id))
+        details = replace(offender.details, release_date=day)
+        custody.update(conn, offender_id, offender.person, state, details, now=offender.known_at)
 
 
 def _correct(

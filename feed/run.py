@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import BinaryIO
@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 
 from psycopg import Connection, Rollback
 
-from db import alerts, custody, feed_runs, held, registrations, rosters
-from db.custody import Custody, Details, Event, Happened, Latest, Offender, Person
+from db import alerts, custody, feed_runs, held, notifications, registrations, rosters
+from db.custody import PLANS, Custody, Details, Event, Happened, Latest, Offender, Person
 from db.held import Changed, Lists, Rejected
 from db.pool import Database, take_time
 from dialer import policy
-from feed import court, sieve
+from feed import court, planned, sieve
 from feed.checking import MOST_MISTAKES, Seen, opened, printable, read
 from feed.compare import (
     KINDS,
@@ -147,12 +147,15 @@ class Report:
             counts["notifications"] += line.notifications
             counts["releases"] += is_news and change.kind in OUT
             counts["listed" if kind in FIRST else "changes"] += 1
-            status = ""
-            if isinstance(record, CustodyRecord):
+            status, at = "", record.when
+            if change.planned_at:
+                status, at = planned.DUE, change.planned_at
+            elif isinstance(record, CustodyRecord):
                 status = record.custody.status
+            if isinstance(record, CustodyRecord):
                 self.places.add((record.agency, record.where))
             if kind != "listed":
-                self.changed.append(Changed(record.agency, record.number, kind, status, record.when, record.where))
+                self.changed.append(Changed(record.agency, record.number, kind, status, at, record.where))
 
 
 @dataclass(frozen=True)
@@ -202,12 +205,17 @@ class Run:
     unconfirmed: frozenset[int] = frozenset()  # events that went out so, of the runs that this one overtakes
     rejected: Collection[Rejected] = ()  # what a person has said that it shall not take effect
 
-    def lets_through(self, kind: str) -> bool:
-        return self.only is None or kind in self.only
+    def lets_through(self, *kinds: str) -> bool:
+        """Whether events of any of the kinds may take effect."""
+        return self.only is None or not self.only.isdisjoint(kinds)
 
     @property
     def zone(self) -> ZoneInfo:
         return self.rules.zone
+
+    def is_older_than(self, known_at: datetime) -> bool:
+        """Whether its file was held, and something newer came meanwhile."""
+        return self.told_at < min(known_at, self.now)
 
     @property
     def is_snapshot(self) -> bool:
@@ -507,12 +515,13 @@ def _apply(
     The offenders are locked meanwhile, and registrations wait. ``digests``: of the rows that no other one belongs to.
     """
     known, corrected = _checked(run, records, name)
-    before = dict(known)
+    before = {key: here.offender for key, here in known.items()}
     in_order = sorted(records, key=lambda record: (record.row not in corrected, record.custody.since))
     lines: dict[int, list[Line]] = {}
     as_they_were: set[int] = set()
     for turn in _turns(in_order):
         lines |= _apply_turn(run, turn, known, as_they_were, report)
+    _apply_dates(run, in_order, before, known, lines, report)
     others = _replaced(records, before, known)
     report.replaced += others[: MOST_LINES - len(report.replaced)]
     report.add(
@@ -534,14 +543,14 @@ def _apply(
 
 def _replaced(
     records: Sequence[CustodyRecord],
-    before: Mapping[tuple[str, str], _Known],
+    before: Mapping[tuple[str, str], Offender],
     known: Mapping[tuple[str, str], _Known],
 ) -> list[Replaced]:
     """The numbers that are not who they were before these rows took effect."""
     others = {
         key: (was, person)
-        for key, here in before.items()
-        if (was := here.offender.person) != (person := known[key].offender.person)
+        for key, offender in before.items()
+        if (was := offender.person) != (person := known[key].offender.person)
     }
     rows = {key: record for record in records if (key := (record.agency, record.number)) in others}
     return [
@@ -572,6 +581,8 @@ def _apply_turn(
         _note_said_again(run, report, record, here, change)
         if run.only is not None and not (change.what == "news" and run.lets_through(change.kind)):
             report.passed_over += 1
+            if here and change.what == "unchanged" and (due := _corrected_date(run, here.offender, record)):
+                people[told.agency, told.number] = due
         elif change.what in ("withdrawn", "rejected"):
             report.again[change.what] += 1
         elif here is None or change.what != "unchanged":
@@ -587,6 +598,134 @@ def _apply_turn(
     lines = _apply_changes(run, list(changed.values()), known)
     _update(run.conn, people, known)
     return dict(zip(changed, lines, strict=True))
+
+
+def _apply_dates(
+    run: Run,
+    in_order: Sequence[CustodyRecord],
+    before: Mapping[tuple[str, str], Offender],
+    known: dict[tuple[str, str], _Known],
+    lines: dict[int, list[Line]],
+    report: Report,
+) -> None:
+    """Tell of whom rows give another day of release than was known ``before`` them, all rows of one person together.
+
+    Whether a row says what holds now was decided when it was applied, and with it whether its day was taken over. A day
+    that is not to be told is taken back: what callers hear is what was told.
+    """
+    last = {(record.agency, record.number): place for place, record in enumerate(in_order)}
+    if len(last) < len(in_order):
+        _join_bookings(run, in_order, last, known)
+    if run.only is None:
+        _note_denied(run, [in_order[place] for place in last.values()], known)
+    moved = [key for key, was in before.items() if known[key].offender.release_date != was.release_date]
+    means = {key: _date_means(run, before[key], known[key]) for key in moved}
+    stays = {key for key, change in means.items() if change is None or change.what in ("withdrawn", "rejected")}
+    _update(run.conn, {key: _with_date(known[key].offender, before[key].release_date) for key in stays}, known)
+    notifications.end_plans(
+        run.conn,
+        [known[key].offender.id for key, change in means.items() if change and change.what == "unchanged"],
+        now=run.now,
+    )
+    told = {key: change for key, change in means.items() if change and change.what == "news"}
+    made = _tell_dates(run, {key: (in_order[last[key]], told[key]) for key in told}, before, known)
+    for key, change in means.items():
+        was_counted = last[key] not in lines
+        if change and change.what in ("withdrawn", "rejected"):
+            report.again[change.what] += 1
+            report.unchanged -= was_counted
+        elif change and change.what == "news":
+            report.unchanged -= was_counted and run.only is None
+            report.passed_over -= was_counted and run.only is not None
+            lines.setdefault(last[key], []).append(Line(in_order[last[key]], change, made[key]))
+
+
+def _join_bookings(
+    run: Run,
+    in_order: Sequence[CustodyRecord],
+    last: Mapping[tuple[str, str], int],
+    known: dict[tuple[str, str], _Known],
+) -> None:
+    """Who is held on several bookings is due when the last of them is over."""
+    days: dict[tuple[str, str], Latest] = {}
+    for key, day in planned.of_bookings(in_order).items():
+        offender = known[key].offender if key in known else None  # a row that is passed over makes nobody known
+        if offender and offender.release_date != day and _is_of_now(run, in_order[last[key]], offender):
+            days[key] = _with_date(offender, day)
+    _update(run.conn, days, known)
+
+
+def _date_means(run: Run, was: Offender, here: _Known) -> Change | None:
+    """What it is that somebody is due on another day; None where it stays at the one that was known.
+
+    A file that was held says nothing newer than what came meanwhile, unless it has them moved, or back.
+    """
+    offender, day = here.offender, here.offender.release_date
+    today = run.now.astimezone(run.settings.zone(offender.agency)).date()
+    since = [event.status for event in here.history if event.effective_at > was.since]
+    over = next((status for status in since if status in planned.OVER), was.status)
+    kind = planned.compare(day, was.release_date, was=over, status=offender.status, today=today)
+    is_older = run.is_older_than(was.known_at) and offender.custody == was.custody
+    if is_older or not (run.only is None or kind in run.only):
+        return None
+    if not kind or day is None:
+        return Change("unchanged")
+    if planned.is_withdrawn(day, here.withdrawn):
+        return Change("withdrawn")
+    if (offender.agency, offender.number, planned.DUE, planned.at(day), "") in run.rejected:
+        return Change("rejected")
+    return Change("news", kind, planned_at=planned.at(day))
+
+
+def _tell_dates(
+    run: Run,
+    told: Mapping[tuple[str, str], tuple[CustodyRecord, Change]],
+    before: Mapping[tuple[str, str], Offender],
+    known: Mapping[tuple[str, str], _Known],
+) -> dict[tuple[str, str], int]:
+    """Keep the events of days of release, and return how many notifications each makes."""
+    if not told:
+        return {}
+    happened: list[Happened] = []
+    for key, (record, change) in told.items():
+        offender = known[key].offender
+        happened.append(
+            Happened(
+                offender.id,
+                change.kind,
+                Custody(offender.status, offender.facility, run.now),
+                offender.agency,
+                # One event of a row of a run: the same change again is another run's, or no change.
+                own_key(f"{offender.number}\trelease date\t{run.id}\t{record.row}", known[key].withdrawn),
+                run.id,
+                planned_at=change.planned_at,
+                reported=run.reported,
+                release_date_before=before[key].release_date,
+            )
+        )
+    event_ids = custody.record_all(run.conn, happened, now=run.now)
+    registered = registrations.of_offenders(run.conn, [event.offender_id for event in happened])
+    return {
+        key: policy.notify(run.conn, event_id, late=False, settings=run.settings, now=run.now)
+        if event.offender_id in registered
+        else 0
+        for key, event, event_id in zip(told, happened, event_ids, strict=True)
+    }
+
+
+def _note_denied(run: Run, last: Iterable[CustodyRecord], known: Mapping[tuple[str, str], _Known]) -> None:
+    """Note where the last row of somebody says another day of release than one that was withdrawn, or none."""
+    denied: list[int] = []
+    for record in last:
+        here = known.get((record.agency, record.number))
+        withdrawn = planned.in_force(here.withdrawn) if here else []
+        if here and withdrawn and "release_date" in record.details and _is_of_now(run, record, here.offender):
+            if run.is_older_than(here.offender.known_at):
+                continue
+            day = here.offender.release_date
+            denied += [event.id for event in withdrawn if day is None or event.planned_at != planned.at(day)]
+    if denied:
+        custody.deny(run.conn, denied, now=run.now)
 
 
 def _update(conn: Connection, latest: Mapping[tuple[str, str], Latest], known: dict[tuple[str, str], _Known]) -> None:
@@ -931,6 +1070,19 @@ def _latest(run: Run, offender: Offender, latest: Event, record: CustodyRecord) 
         return Latest(offender.person, state, offender.details, offender.known_at)
     person, details = record.person_after(offender.person), record.details_after(offender.details)
     return Latest(person, state, details, max(run.told_at, offender.known_at))
+
+
+def _corrected_date(run: Run, offender: Offender, record: CustodyRecord) -> Latest | None:
+    """What holds once the day of release alone is another, of a run of which only such may take effect."""
+    day = record.details_after(offender.details).release_date
+    if day == offender.release_date or not run.lets_through(*PLANS) or not _is_of_now(run, record, offender):
+        return None
+    return _with_date(offender, day)
+
+
+def _with_date(offender: Offender, day: date | None) -> Latest:
+    details = replace(offender.details, release_date=day)
+    return Latest(offender.person, offender.custody, details, offender.known_at)
 
 
 def _corrected_person(run: Run, offender: Offender, record: CustodyRecord) -> Latest | None:

@@ -1,7 +1,7 @@
 """The tables that the command line prints."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from rich.text import Text
 
 from db import overview
 from db.alerts import Alert
-from db.custody import Told
+from db.custody import PLANS, Told
 from db.held import Held
 from db.keys import Keyring
 from db.notifications import Plan
@@ -44,7 +44,8 @@ def changes(report: Report, zone: ZoneInfo, most: int = ROWS) -> Table:
         name = f"{record.person.last_name}, {record.person.first_name}" if record.person else ""
         _row(
             table, str(record.row or ""), f"{record.agency} {record.number}", name,
-            what + (" (late)" if change.late else ""), record.where, _time(record.when, zone), str(line.notifications),
+            what + (" (late)" if change.late else ""), record.where,
+            _planned(change.kind, change.planned_at, zone) or _time(record.when, zone), str(line.notifications),
         )  # fmt: skip
     if report.events > most:
         _row(table, "…", f"and {report.events - most} more")
@@ -227,7 +228,7 @@ def history(told: Sequence[Told], zone: ZoneInfo) -> Table:
     """What happened to an offender, and who told it."""
     table = _table("", "event", "run", "at", "what", "status", "facility", "planned", "told by", "recorded", "calls")
     for one in told:
-        planned = f"{moment(one.planned_at, zone)} {one.place}".rstrip() if one.planned_at else ""
+        planned = f"{_planned(one.kind, one.planned_at, zone)} {one.place}".strip()
         by = f"staff: {one.who}" if one.who else " ".join(filter(None, [one.feed, one.file])) or "this service"
         _row(
             table, str(one.id), str(one.run_id or ""), _day_and_time(one.effective_at, zone), _what(one), one.status,
@@ -322,6 +323,13 @@ def _seconds(answered_at: datetime | None, heard_until: datetime | None) -> str:
 def moment(at: datetime, zone: ZoneInfo) -> str:
     """A day and time as people read it."""
     return at.astimezone(zone).strftime("%a %b %d %H:%M %Z")
+
+
+def _planned(kind: str, at: datetime | None, zone: ZoneInfo) -> str:
+    """When what is to come is; of a release only the day is known."""
+    if at is None:
+        return ""
+    return f"{at.astimezone(UTC):%a %b %d %Y}" if kind in PLANS else moment(at, zone)
 
 
 def _day_and_time(at: datetime, zone: ZoneInfo) -> str:

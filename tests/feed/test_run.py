@@ -381,7 +381,7 @@ def details(shared: Connection) -> Details:
     return custody.get(shared, found[0]).details
 
 
-def test_details_are_kept_changed_and_taken_away_without_an_event_or_a_call(
+def test_details_are_kept_changed_and_taken_away_without_a_call_but_for_another_day_of_release(
     imports: Imports, register: Register, shared: Connection
 ):
     some = ("B-1", '"LEE, KIM;SHORTY"', "26BA-CR00123", "2027-02-01", "2026-12-04 09:30", "Division 3")
@@ -396,8 +396,10 @@ def test_details_are_kept_changed_and_taken_away_without_an_event_or_a_call(
     assert details(shared) == kept  # a file without the columns says nothing of them
     report = imports(detailed(row(), "B-2", "", "26BA-CR00123;C2", "2027-01-04", "", ""), header=DETAILED)
     assert details(shared) == Details("B-2", (), ("26BA-CR00123", "C2"), date(2027, 1, 4))
+    assert (report.kinds, report.notifications) == ({"release_date_changed": 1}, 1)
+    report = imports(detailed(row(), "B-3", "SHORTY", "", "", "", ""), header=DETAILED)
+    assert details(shared) == Details("B-3", ("SHORTY",))
     assert (report.lines, report.unchanged, report.notifications) == ([], 1, 0)
-    assert [kind for kind, _ in events(shared)] == ["listed"]
 
 
 def test_details_come_with_an_event_too(imports: Imports, register: Register, shared: Connection):

@@ -161,12 +161,13 @@ class Act:
     status: str
     facility: str
     last_name: str
+    day: str  # of release
     ago: int  # hours
     gone: bool
     strict: bool
 
 
-FIRST = Act("jail", "11", "in custody", "Annex", "SMITH", 9, gone=False, strict=False)
+FIRST = Act("jail", "11", "in custody", "Annex", "SMITH", "2027-05-01", 9, gone=False, strict=False)
 ACTS = st.lists(
     st.builds(
         Act,
@@ -175,6 +176,7 @@ ACTS = st.lists(
         st.sampled_from(["in custody", "in custody", "released", "free"]),
         st.sampled_from(["Boone County Jail", "Annex"]),
         st.sampled_from(["SMITH", "SMYTH"]),
+        st.sampled_from(["2027-05-01", "2027-06-01", ""]),
         st.integers(0, 4),
         st.booleans(),
         st.booleans(),
@@ -184,16 +186,21 @@ ACTS = st.lists(
 )
 
 
+def due(plain: str, day: str = "2027-05-01") -> str:
+    return plain.replace("\n", f",{day}\n")
+
+
 def happen(db: ConnectionPool, shared: Connection, path: Path, acts: Sequence[Act], *, anew: bool) -> Iterator[object]:
     """What came of each act; ``anew``: with every row looked at."""
     shared.execute("truncate offender, feed_run, snapshot, roster, alert restart identity cascade")
-    there = {feed: {number: row(number=number) for number in NUMBERS} for feed in ("jail", "annex")}
+    there = {feed: {number: due(row(number=number)) for number in NUMBERS} for feed in ("jail", "annex")}
     for hour, act in enumerate([FIRST, *acts], start=1):
         if anew:
             shared.execute("select look_again(array(select id from offender))")
         yield came(db, shared, path, act, hour, there)
         for table in (
-            """select number, e.kind, e.status, e.facility, effective_at, stated_times, retracted_at
+            """select number, e.kind, e.status, e.facility, effective_at, stated_times, retracted_at,
+                      planned_at, denied_at
                from custody_event e join offender o on o.id = offender_id order by number, e.id""",
             "select feed, number, missing_since from roster join offender on id = offender_id order by 1, 2",
             "select outcome, rows, events from feed_run order by id",
@@ -207,7 +214,7 @@ def came(
 ) -> object:
     now = NOON + hour * HOUR
     at = f"2026-11-20 {12 + hour - act.ago}:00" if hour - act.ago < 12 else f"2026-11-21 0{hour - act.ago - 12}:00"
-    said = row(act.status, at, number=act.number, facility=act.facility, last_name=act.last_name)
+    said = due(row(act.status, at, number=act.number, facility=act.facility, last_name=act.last_name), act.day)
     if act.what == "staff":
         known = custody.find(shared, "boone", act.number)
         return say(db, act.number, "released", hour - act.ago) if known else None
@@ -224,8 +231,8 @@ def came(
             there[act.what].pop(act.number, None)
         else:
             there[act.what][act.number] = said
-        rows = [*there[act.what].values(), row(number="99")]
-    path.write_text(HEADER + "".join(rows))
+        rows = [*there[act.what].values(), due(row(number="99"))]
+    path.write_text(HEADER.replace("\n", ",release_date\n") + "".join(rows))
     return counted(lambda: run(db, path, jail(hour, act.what), settings=STRICT if act.strict else EASY))
 
 

@@ -470,6 +470,7 @@ def test_a_release_that_was_planned_is_told_with_the_move_that_superseded_it_as_
     ring: Callable[[], int],
 ):
     register(smith)
+    conn.execute("update offender set release_date = %s", [NOON + DAY])
     happens(smith, "release_planned", "in custody", planned_at=NOON + DAY)
     happens(smith, "transferred" if said else "released", status, hour=1)
     attempt = ring()
@@ -484,6 +485,28 @@ def test_a_release_that_was_planned_is_told_with_the_move_that_superseded_it_as_
     caller.calls(notify, service, attempt)
     assert states(conn) == ["superseded", "confirmed"]
     assert ("what happened before" in " ".join(caller.heard)) is bool(said)
+
+
+def test_a_day_of_release_that_was_superseded_and_holds_no_more_is_no_history(
+    caller: Caller,
+    service: Service,
+    conn: psycopg.Connection,
+    smith: Offender,
+    register: Callable[..., None],
+    happens: Callable[..., int],
+    ring: Callable[[], int],
+):
+    register(smith)
+    happens(smith, "release_planned", "in custody", planned_at=NOON + DAY)
+    happens(smith, "transferred", "in custody", hour=1)
+    conn.execute("update offender set release_date = %s", [NOON + 2 * DAY])
+    happens(smith, "release_date_changed", "in custody", planned_at=NOON + 2 * DAY, hour=2)
+    caller.hears("this is MOVANS").hears("John Smith was moved")
+    caller.hears("now due to be released from the Boone County Jail on Sunday").hears("PIN now").presses("2580")
+    caller.hears("this is confirmed")
+    caller.calls(notify, service, ring())
+    assert "what happened before" not in " ".join(caller.heard)
+    assert states(conn) == ["superseded", "confirmed", "confirmed"]
 
 
 def test_history_that_was_confirmed_with_newer_news_is_not_told_again(

@@ -122,6 +122,47 @@ def test_what_is_to_come_is_told_with_its_time_and_its_place_where_that_is_known
     assert utterance.words == said
 
 
+@pytest.mark.parametrize(
+    ("language", "kind", "at", "said"),
+    [
+        (
+            "en", "release_date_changed", NOON + DAY,
+            (
+                "The release date of John Smith has changed. This person is now due to be released from the Boone"
+                " County Jail on Saturday, November twenty-first. That day can change again."
+            ),
+        ),
+        (
+            "en", "release_date_changed", NOON - DAY,
+            (
+                "The release date of John Smith had changed. This person was then due to be released from the Boone"
+                " County Jail on Thursday, November nineteenth."
+            ),
+        ),
+        (
+            "es", "release_planned", NOON + DAY,
+            (
+                "Está previsto que John Smith salga en libertad de Boone County Jail el sábado veintiuno de noviembre."
+                " Esa fecha puede cambiar."
+            ),
+        ),
+        (
+            "es", "release_date_changed", NOON + DAY,
+            (
+                "Cambió la fecha de salida de John Smith. Ahora está previsto que salga en libertad de Boone County"
+                " Jail el sábado veintiuno de noviembre. Esa fecha puede cambiar otra vez."
+            ),
+        ),
+    ],
+)  # fmt: skip
+def test_a_day_of_release_is_told_in_each_language(
+    language: str, kind: str, at: datetime, said: str, service: Service, catalogues: dict[str, Catalogue]
+):
+    news = News(1, kind, "JOHN", "SMITH", "Boone County Jail", NOON, planned_at=at)
+    (utterance,) = utterances(service, [news], catalogues[language])
+    assert utterance.words == said
+
+
 MORNING = NOON - timedelta(hours=4)
 TODAY = "Friday, November twentieth"
 WAS = f"{TODAY}, at eight o'clock in the morning"
