@@ -14,15 +14,13 @@ _STUCK = "held run %s"  # the keys of alerts
 _REJECTED = "rejected: %s"
 _UNNAMED = "unnamed: %s"
 _REPLACED = "replaced: run %s"
-_REST = "a newer snapshot has taken the place of all but what this one states of people who are not in that"
 _AGAIN = timedelta(hours=1)  # after which staff are told again of what is still held
 _HELD = """
     select f.id, f.feed, file, sha256, started_at, because, since, population, reported_at, f.outcome,
            coalesce(unconfirmed, 0) as unconfirmed,
            greatest(touched, (select count(distinct (agency, number)) from held_change c
                               join feed_run other on other.id = c.feed_run_id
-                              where other.feed = f.feed and other.outcome = 'held'
-                                and c.overtaken_at is null)) as touched
+                              where other.feed = f.feed and other.outcome = 'held')) as touched
     from feed_run f join held_run on feed_run_id = f.id left join undecided u on u.id = f.id
     where (u.id is not null or (%(or_rejected)s and f.outcome = 'rejected')) """
 
@@ -36,16 +34,6 @@ class Changed(NamedTuple):
     status: str
     at: datetime | None
     facility: str
-
-
-STATED = ("released", "escaped", "furloughed", "died", "returned")  # what a record says outright of whoever it is about
-
-
-class Lists(NamedTuple):
-    """Whom a snapshot has: those on the feed's roster ``but`` these offenders, and those who are ``changed`` by it."""
-
-    but: Collection[int]
-    changed: Collection[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -148,26 +136,19 @@ Rejected = tuple[str, str, str, datetime, str]
 """Whose a change is that shall not take effect: agency, number, status, since when, and for custody, where."""
 
 
-def rejected(conn: Connection, agencies: Collection[str], run_id: int) -> set[Rejected]:
-    """What a person has said that it shall not take effect; and of that run, what a newer snapshot took the place of.
+def rejected(conn: Connection, agencies: Collection[str]) -> set[Rejected]:
+    """What a person has said that it shall not take effect.
 
     Not of who was listed for the first time: nobody is called of that, and they would never be known. Nor of who a
     number is.
     """
     rows = conn.execute(
         """select agency, number, status, at, case status when 'in custody' then facility else '' end from held_change
-           where agency = any(%s) and (rejected_at is not null or feed_run_id = %s and overtaken_at is not null)
-             and status <> '' and kind <> all('{amended,listed,renamed,replaced}')""",
-        [list(agencies), run_id],
+           where agency = any(%s) and rejected_at is not null and status <> ''
+             and kind <> all('{amended,listed,renamed,replaced}')""",
+        [list(agencies)],
     )
     return set(rows)
-
-
-def left(conn: Connection, run_id: int) -> frozenset[str] | None:
-    """The kinds of what is left of a run where a newer snapshot took the place of the rest; None: nothing has."""
-    row = conn.execute("select from held_run where feed_run_id = %s and overtaken_at is not null", [run_id]).fetchone()
-    kinds = conn.execute("select kind from held_change where feed_run_id = %s and overtaken_at is null", [run_id])
-    return None if row is None else frozenset(kind for (kind,) in kinds)
 
 
 def unreject(conn: Connection, run_id: int) -> None:
@@ -242,9 +223,7 @@ def decide(
         "update feed_run set outcome = %s where id = %s and outcome in ('held', 'rejected')", [outcome, run_id]
     ).rowcount
     if of_all and outcome == "rejected":
-        conn.execute(
-            "update held_change set rejected_at = %s where feed_run_id = %s and overtaken_at is null", [now, run_id]
-        )
+        conn.execute("update held_change set rejected_at = %s where feed_run_id = %s", [now, run_id])
     if outcome != "rejected":
         conn.execute(
             """update custody_event set reported = false
@@ -271,52 +250,20 @@ def unconfirmed(conn: Connection, feed: str, sha256: str, *, before: int, is_sna
     return frozenset(event_id for (event_id,) in rows)
 
 
-def overtake(
-    conn: Connection, feed: str, sha256: str, *, by: int, lists: Lists | None, now: datetime
-) -> datetime | None:
+def overtake(conn: Connection, feed: str, sha256: str, *, by: int, is_snapshot: bool, now: datetime) -> datetime | None:
     """End what is held of the feed and says no more than a run that has come: a snapshot each older one, any the same.
-
-    ``lists``: whom the snapshot has, None where it is none. What an older one states of others, as an escape, nothing
-    newer says: that stays held, and its rest does not.
 
     Return since when a person was waited for, None where nothing was held.
     """
-    if lists:
-        conn.execute(
-            """update held_change c set overtaken_at = %(now)s from feed_run f
-               where f.id = c.feed_run_id and outcome = 'held' and feed = %(feed)s and f.id < %(by)s
-                 and overtaken_at is null and not (
-                   kind = any(%(stated)s) and (agency, number) <> all(select * from unnest(%(agencies)s::text[],
-                                                                                          %(numbers)s::text[]))
-                   and not exists (select from offender o join roster r on r.offender_id = o.id
-                                   where o.agency = c.agency and o.number = c.number and r.feed = f.feed
-                                     and o.id <> all(%(absent)s)))""",
-            {
-                "now": now,
-                "feed": feed,
-                "by": by,
-                "stated": list(STATED),
-                "absent": list(lists.but),
-                "agencies": [agency for agency, _ in lists.changed],
-                "numbers": [number for _, number in lists.changed],
-            },
-        )
     rows = conn.execute(
-        """with older as (
-               select f.id, since, sha256 = %(sha256)s or not exists (
-                   select from held_change where feed_run_id = f.id and overtaken_at is null) as is_over
-               from feed_run f join held_run on feed_run_id = f.id
-               where outcome = 'held' and feed = %(feed)s and f.id < %(by)s and (%(any)s or sha256 = %(sha256)s)),
-           over as (update feed_run f set outcome = 'overtaken' from older where older.id = f.id and is_over),
-           in_part as (update held_run set overtaken_at = %(now)s, because = array_append(because, %(rest)s)
-                       from older where older.id = feed_run_id and not is_over and overtaken_at is null)
-           select id, since, is_over from older""",
-        {"feed": feed, "by": by, "any": lists is not None, "sha256": sha256, "now": now, "rest": _REST},
+        """update feed_run f set outcome = 'overtaken' from held_run h
+           where f.id = h.feed_run_id and f.outcome = 'held' and feed = %s and f.id < %s and (%s or sha256 = %s)
+           returning f.id, since""",
+        [feed, by, is_snapshot, sha256],
     ).fetchall()
-    for run_id, _, is_over in rows:  # what waits of the feed is told afterwards: this run may be held, too
-        if is_over:
-            alerts.over(conn, _STUCK % run_id, now=now)
-    return min((since for _, since, _ in rows), default=None)
+    for run_id, _ in rows:  # what waits of the feed is told afterwards: this run may be held, too
+        alerts.over(conn, _STUCK % run_id, now=now)
+    return min((since for _, since in rows), default=None)
 
 
 def note_reported(conn: Connection, run_id: int, *, now: datetime) -> None:

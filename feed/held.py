@@ -203,9 +203,6 @@ def _apply(
     newest = feed_runs.came(conn, this.feed, applied=True)
     if rules.format == SNAPSHOT and newest and newest.id > this.id:  # a newer one has told who is there
         rules = replace(rules, format="custody changes")
-    if (left := held.left(conn, this.id)) is not None:
-        rules = replace(rules, format="custody changes")
-        only = left if only is None else only & left
     run = Run(conn, this.id, this.sha256, rules, this.started_at, now, settings, only, reported)
     report = take_effect(run, BytesIO(held.content(conn, this.id)), this.file, progress)
     if keep:

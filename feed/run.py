@@ -14,7 +14,7 @@ from psycopg import Connection, Rollback
 
 from db import alerts, custody, feed_runs, held, notifications, registrations, rosters
 from db.custody import PLANS, Custody, Details, Event, Happened, Latest, Offender, Person
-from db.held import Changed, Lists, Rejected
+from db.held import Changed, Rejected
 from db.pool import Database, take_time
 from dialer import policy
 from feed import court, planned, sieve
@@ -101,7 +101,6 @@ class Report:
     replaced: list[Replaced] = field(default_factory=list)  # the first of them
     disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number
     agreeing: set[int] = field(default_factory=set)  # events by which staff said the same, or something older
-    absent: Collection[int] = ()  # offenders who stood in a snapshot before and are in no row of this one that is right
     missing: Sequence[int] = ()  # offenders who are not in a snapshot and were in the one before
     unnamed: int = 0  # rows of a snapshot that were put aside and may be anybody's, so that nobody is missing in it
     places: set[tuple[str, str]] = field(default_factory=set)  # agency and facility of what changed
@@ -254,7 +253,7 @@ def run(
                 feed_runs.of_agencies(conn, run_id, report.agencies)
                 if not report.held:
                     held.confirm(conn, report.said_again)
-                since = held.overtake(conn, rules.feed, sha256, by=run_id, lists=_lists(this, report), now=this.now)
+                since = held.overtake(conn, rules.feed, sha256, by=run_id, is_snapshot=this.is_snapshot, now=this.now)
                 if report.held:
                     source.seek(0)
                     _hold(this, report, source.read(), since or this.now)
@@ -284,7 +283,7 @@ def one_at_a_time(conn: Connection) -> None:
 def take_effect(run: Run, source: BinaryIO, name: str, progress: Progress = to_nobody) -> Report:
     """Apply a file, as far as the run lets it through. Raises Refused where it has mistakes; then undo all of it."""
     report = Report(agencies={run.rules.agency} if run.rules.agency else set())
-    run = replace(run, rejected=held.rejected(run.conn, run.rules.agencies, run.id))
+    run = replace(run, rejected=held.rejected(run.conn, run.rules.agencies))
     if run.rules.format in sieve.FORMATS:
         _apply_rows(run, Sieve(run.conn, name, source, run.rules, progress), name, report, progress)
     else:
@@ -407,13 +406,6 @@ def _tell_of_aside(run: Run, report: Report, name: str) -> None:
         )
 
 
-def _lists(run: Run, report: Report) -> Lists | None:
-    if not run.is_snapshot:
-        return None
-    rows = (change for change in report.changed if change.kind != KINDS[MISSING])
-    return Lists(report.absent, {(change.agency, change.number) for change in rows})
-
-
 def _who(person: Person) -> str:
     born = f", born {person.birth_date}" if person.birth_date else ""
     return f"{person.last_name}, {person.first_name}{born}"
@@ -461,7 +453,6 @@ def _apply_rows(run: Run, rows: Sieve, name: str, report: Report, progress: Prog
             refused.extend(error.mistakes[: MOST_MISTAKES - len(refused)])
     if refused:
         raise Refused(refused)
-    report.absent = absent
     if run.is_snapshot and run.lets_through(KINDS[MISSING]):
         _apply_missing(run, absent - _in_rows_aside(run, report), report)
         if run.only is None:

@@ -5,14 +5,6 @@ comment on column feed_run.of_agencies is
     'Of a file by hand: what it changed of each agency, or would have. By the agency''s name releases, changes, listed and notifications.';
 comment on column held_run.population is
     'How many its agencies had in custody; where it is of several, so many that the share of which it has news is that of the agency of which it has most.';
-
--- A newer snapshot does not take the place of what an older one states of people who are not in it.
-alter table held_run add column overtaken_at timestamptz;
-alter table held_change add column overtaken_at timestamptz;
-comment on column held_run.overtaken_at is
-    'When a newer snapshot took the place of all of it but what it states of people who are not in that one; it waits for these.';
-comment on column held_change.overtaken_at is
-    'When a newer snapshot took the place of it: it has no effect any more where the rest of its run takes effect.';
 comment on column held_change.kind is
     'Of the event; amended: a corrected time or facility; renamed, replaced: the number''s person has another name, or is somebody else.';
 comment on column feed_run.changes is
