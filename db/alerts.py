@@ -61,6 +61,7 @@ def add_anew(conn: Connection, key: str, says: str, *, again_every: timedelta, n
 
 def add_once(conn: Connection, key: str, says: str, *, now: datetime) -> None:
     """See that a person is told, unless they ever were in these words: that it is over holds until it says another."""
+    conn.execute("update alert set over_at = %s where key = %s and over_at is null and says <> %s", [now, key, says])
     conn.execute(
         """insert into alert (key, says, raised_at) select %(key)s, %(says)s, %(now)s
            where not exists (select from alert where key = %(key)s and says = %(says)s)

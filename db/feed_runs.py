@@ -34,8 +34,11 @@ class Came:
     same_since: datetime  # when the same bytes came first, and nothing else since
 
     def fresh_at(self, same_for: timedelta) -> datetime:
-        """When it was last alive: a file that is the same for so long is none that anybody still writes."""
-        return self.same_since if self.started_at - self.same_since > same_for else self.started_at
+        """When it was last alive: a file that is the same for so long is none that anybody still writes.
+
+        Files without rows are all the same: there was no news.
+        """
+        return self.same_since if self.rows and self.started_at - self.same_since > same_for else self.started_at
 
 
 @dataclass(frozen=True)
@@ -193,12 +196,12 @@ def tell_of_refused(conn: Connection, feed: str, file: str, where: str, *, now: 
     alerts.add(conn, _REFUSED % feed, says, again_every=timedelta(hours=1), now=now)
 
 
-def made_good(conn: Connection, feed: str, *, is_snapshot: bool, now: datetime) -> None:
+def made_good(conn: Connection, feed: str, *, has_all: bool, now: datetime) -> None:
     """After a file that was not refused: where nothing is lost any more of those that were, their alert is over.
 
-    That is so where it is a snapshot, which has everybody, or each of them has come again as it was.
+    That is so where a snapshot took effect, which has everybody, or each of them has come again as it was.
     """
-    if is_snapshot or not _refused(conn, feed, now=now):
+    if has_all or not _refused(conn, feed, now=now):
         alerts.over(conn, _REFUSED % feed, told_first=True, now=now)
 
 

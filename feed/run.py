@@ -262,7 +262,8 @@ def run(
                     _tell_of_aside(this, report, name)
                     _tell_of_replaced(this, report)
                 _tell_of_rejected(this, report)
-                feed_runs.made_good(conn, rules.feed, is_snapshot=this.is_snapshot, now=this.now)
+                has_all = this.is_snapshot and not report.held
+                feed_runs.made_good(conn, rules.feed, has_all=has_all, now=this.now)
                 if this.is_snapshot:
                     held.tell_of_unnamed(conn, rules.feed, report.unnamed, now=this.now)
                 last(conn, "held" if report.held else "applied")

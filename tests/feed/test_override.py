@@ -95,6 +95,14 @@ def test_a_disagreement_that_a_person_has_seen_to_is_raised_anew_only_where_the_
     assert [is_open for _, is_open in raised(shared)] == [False, True]
 
 
+def test_what_else_a_feed_says_otherwise_is_told_at_once(imports: Imports, say: Say, shared: Connection):
+    imports(STILL_IN)
+    say("released", "10:00")
+    imports(STILL_IN, now=NOON + HOUR, feed=FEED)
+    imports(row("escaped", "2026-11-20 09:00"), now=NOON + 2 * HOUR, feed=FEED)
+    assert [is_open for _, is_open in raised(shared)] == [False, True]
+
+
 def test_a_feed_that_is_silent_about_somebody_does_not_disagree(imports: Imports, say: Say, shared: Connection):
     imports(STILL_IN)
     say("released", "10:00")

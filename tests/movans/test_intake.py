@@ -223,6 +223,21 @@ def test_a_right_snapshot_takes_the_place_of_refused_ones_but_a_person_is_told_f
     assert (alerts.still(shared), refused(shared, settings)) == ([], 0)
 
 
+def test_a_held_snapshot_takes_the_place_of_no_refused_one(
+    db: ConnectionPool, shared: psycopg.Connection, tmp_path: Path
+):
+    (tmp_path / "drop").mkdir()
+    jail = {"format": "custody snapshot", "interval": 900, "drop": str(tmp_path / "drop")}
+    settings = settings_for(tmp_path, agencies={"boone": {"name": "Boone", "interval": 900, "feeds": {"jail": jail}}})
+    intake = Intake(db, settings, drops(settings), Clock())
+    everybody = [row("in custody", number, "2026-11-03 14:05") for number in range(1, 401)]
+    for content in (everybody, [row("free")], everybody[:200]):
+        put(tmp_path, HEADER + "".join(content))
+        works_until(intake, lambda: not list((tmp_path / "drop").glob("*.csv")), 60)
+    assert aside(tmp_path, "held")
+    assert refused(shared, settings) == 1
+
+
 def test_a_held_file_lies_in_held_and_unanswered_its_releases_go_out_as_not_yet_confirmed(
     intake: Intake, shared: psycopg.Connection, tmp_path: Path
 ):

@@ -163,6 +163,11 @@ def test_a_feed_that_repeats_the_same_bytes_for_too_long_is_silent(
     assert raised(shared) == ["feed boone/jail back"]
 
 
+def test_a_feed_that_brings_nothing_but_headers_for_days_is_well():
+    came = feed_runs.Came(1, NOON + 39 * HOUR, "applied", 0, 0, 0, 0, same_since=NOON)
+    assert came.fresh_at(24 * HOUR) == NOON + 39 * HOUR
+
+
 def test_an_agency_whose_files_come_by_hand_is_waited_for_by_its_own_interval(
     db: ConnectionPool, shared: psycopg.Connection, comes: Comes
 ):
