@@ -415,25 +415,24 @@ def record_all(conn: Connection, events: Sequence[Happened], *, now: datetime) -
     return [ids[one.source, one.source_key] for one in events]
 
 
-def amend(conn: Connection, event_id: int, custody: Custody, *, by_id: bool) -> None:
-    """Correct an event's time and facility; the times that were stated before stay known. ``by_id``: by its own id."""
+def amend(conn: Connection, event_id: int, custody: Custody, *, stated: datetime, by_id: bool) -> None:
+    """Correct an event's time and facility; the times that were stated before stay known, and that which is now.
+
+    ``by_id``: by its own id.
+    """
     conn.execute(
         """update custody_event set effective_at = %(since)s, facility = %(facility)s, stated_times =
-               case when %(since)s = any(stated_times) then stated_times else stated_times || %(since)s end,
-               own_times = case when %(by_id)s then own_times || %(since)s else own_times end
+               case when %(stated)s = any(stated_times) then stated_times else stated_times || %(stated)s end,
+               own_times = case when %(by_id)s then own_times || %(stated)s else own_times end
            where id = %(id)s""",
-        {"since": custody.since, "facility": custody.facility, "id": event_id, "by_id": by_id},
+        {"since": custody.since, "facility": custody.facility, "stated": stated, "id": event_id, "by_id": by_id},
     )
 
 
-def set_apart(conn: Connection, event_id: int, at: datetime) -> None:
-    """Of an event that was two, leave what was said of it up to that time."""
+def restate(conn: Connection, event_id: int, times: Sequence[datetime], *, at: datetime) -> None:
+    """Have these be the times that were ever stated for an event, and that one the time at which it happened."""
     conn.execute(
-        """update custody_event e set effective_at = up_to.latest, stated_times = up_to.times
-           from (select max(time) as latest, array_agg(time) as times
-                 from custody_event, unnest(stated_times) as time where id = %(id)s and time <= %(at)s) up_to
-           where id = %(id)s""",
-        {"id": event_id, "at": at},
+        "update custody_event set effective_at = %s, stated_times = %s where id = %s", [at, list(times), event_id]
     )
 
 

@@ -47,18 +47,17 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
        event id of its own and that event is an agency's: what staff said first, the agency confirms.
     3. Anything else happened, after the event before it in time. The same kind at the same time is the same event.
     4. Where a row stands between two times that were given for an event, and says something else, that was no
-       correction: it was two events, and what was in between comes late.
+       correction, whichever of them came first: it was two events, and what was in between comes late.
     """
+    by_id = (event for event in history if event.has_id(event_id))
+    as_said = (event for event in history if _same(event, told) and told.since in event.stated_times)
+    if event := next(chain(by_id, as_said), None):
+        return _about(event, told)
     for event in history:
-        if event.has_id(event_id):
-            return _about(event, told)
-    for event in history:
-        if _same(event, told) and told.since in event.stated_times:
-            return _about(event, told)
+        if _was_two(event, told, history):
+            return Change("news", _kind(event, told), late=True, apart=event)
     before = [event for event in history if event.effective_at <= told.since]
     after = history[len(before) :]
-    if after and _was_two(after[0], told, before[-1] if before else None):
-        return Change("news", _kind(after[0], told), late=True, apart=after[0])
     for event in [*before[-1:], *after[:1]]:
         if _same(event, told) and (not event_id or event.by_staff or told.status in ONCE):
             return _about(event, told)
@@ -69,9 +68,39 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
     return Change("news", kind, late=bool(after))
 
 
-def apart(event: Event, told: Custody) -> tuple[Custody, str]:
-    """What is left after a row of an event that was two, and of what kind that is."""
-    return Custody(event.status, event.facility, event.effective_at), _kind(told, event)
+@dataclass(frozen=True)
+class Parts:
+    """Of an event that was two: the times that stay with it, and the latest of them; then the other one, and its."""
+
+    times: Sequence[datetime]
+    at: datetime
+    other: Custody
+    kind: str
+    other_times: Sequence[datetime]
+
+
+def apart(event: Event, told: Custody, history: Sequence[Event]) -> Parts:
+    """What becomes of an event that was two, one before a row and one after it.
+
+    What was told of it stays the same event, so that nobody is told of it twice: that of the time that was given first,
+    or under its own id. Of who was only listed nobody was told: that stays the first.
+    """
+    up_to, later = _sides(event, told.since)
+    first = min(event.own_times) if event.own_times else event.stated_times[0]
+    if first > told.since and (event.own_times or event.kind != "listed"):
+        before = [one for one in history if one is not event and one.effective_at <= max(up_to)]
+        stays, goes, kind = later, up_to, _kind(before[-1], event) if before else "listed"
+    else:
+        stays, goes, kind = up_to, later, _kind(told, event)
+    at, other_at = (event.effective_at if event.effective_at in side else max(side) for side in (stays, goes))
+    return Parts(stays, at, Custody(event.status, event.facility, other_at), kind, goes)
+
+
+def corrected(event: Event, told: Custody, event_id: str = "") -> Custody:
+    """What an event says once a row has amended it: under another id an older time does not take the newer's place."""
+    if event_id and not event.has_id(event_id) and not event.by_staff and told.since < event.effective_at:
+        return Custody(event.status, event.facility, event.effective_at)
+    return told
 
 
 def disagrees(told: Custody, history: Sequence[Event]) -> bool:
@@ -136,15 +165,23 @@ def _same(event: Event, told: Custody) -> bool:
     return event.status == told.status and (event.facility == told.facility or told.status != "in custody")
 
 
-def _was_two(event: Event, told: Custody, before: Event | None) -> bool:
+def _sides(event: Event, at: datetime) -> tuple[list[datetime], list[datetime]]:
+    """The times that were given for an event, up to a time and after it."""
+    return [time for time in event.stated_times if time <= at], [time for time in event.stated_times if time > at]
+
+
+def _was_two(event: Event, told: Custody, history: Sequence[Event]) -> bool:
     """Whether a row says something else between the times that were given for an event, which then was no correction.
 
-    A time that the agency gave under the event's own id is one, whatever stands in between.
+    What the agency gave under the event's own id is one, whatever stands in between. And what is said of the very time
+    that holds is the newer word on it.
     """
-    earlier = [at for at in event.stated_times if at <= told.since]
-    if not earlier or _same(event, told) or event.effective_at in event.own_times:
+    up_to, later = _sides(event, told.since)
+    if not up_to or not later or _same(event, told) or told.since == event.effective_at:
         return False
-    return before is None or max(earlier) >= before.effective_at
+    own = {time > told.since for time in event.own_times}
+    between = [one for one in history if one is not event and max(up_to) < one.effective_at < min(later)]
+    return len(own) < 2 and not between
 
 
 def _kind(before: Event | Custody | None, told: Event | Custody) -> str:

@@ -40,8 +40,10 @@ def say(
     )
     made = 0
     if change.event:
-        custody.amend(conn, change.event.id, record.custody, by_id=False)
+        custody.amend(conn, change.event.id, record.custody, stated=record.custody.since, by_id=False)
     else:
+        if was_two := change.apart:  # the later of its times holds, and what a person says comes late
+            custody.restate(conn, was_two.id, was_two.stated_times, at=max(was_two.stated_times))
         made_up = "\t".join([STAFF, record.agency, record.number, change.kind, record.custody.since.isoformat()])
         withdrawn = custody.withdrawn(conn, [offender.id]).get(offender.id, [])
         event_id = custody.record(

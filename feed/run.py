@@ -25,6 +25,7 @@ from feed.compare import (
     Change,
     apart,
     compare,
+    corrected,
     disagrees,
     missing,
     overtaking,
@@ -733,7 +734,13 @@ def _apply_changes(
     for record, change in changed:
         offender_id, here = ids[record.agency, record.number], known.get((record.agency, record.number))
         if change.event:
-            custody.amend(conn, change.event.id, record.custody, by_id=change.event.has_id(record.event_id))
+            custody.amend(
+                conn,
+                change.event.id,
+                corrected(change.event, record.custody, record.event_id),
+                stated=record.custody.since,
+                by_id=change.event.has_id(record.event_id),
+            )
         else:
             key = own_key(record.event_id or _made_up(record, change.kind), here.withdrawn if here else ())
             happened.append(
@@ -768,26 +775,27 @@ def _made_up(record: CustodyRecord, kind: str) -> str:
 
 
 def _set_apart(run: Run, before: _Known, record: CustodyRecord, event: Event) -> Line:
-    """Make two events of one, between whose times a row says something else: the later one is news by now."""
+    """Make two events of one, between whose times a row says something else: the other one is news by now."""
     conn, offender_id = run.conn, before.offender.id
     history = custody.history(conn, offender_id)
-    after, kind = apart(event, record.custody)
-    later = replace(record, custody=after, event_id="")
-    custody.set_apart(conn, event.id, record.custody.since)
+    parts = apart(event, record.custody, before.history)
+    kind, other = parts.kind, replace(record, custody=parts.other, event_id="")
+    custody.restate(conn, event.id, parts.times, at=parts.at)
     event_id = custody.record(
         conn,
         offender_id,
         kind,
-        after,
+        parts.other,
         source=record.agency,
-        source_key=own_key(_made_up(later, kind), [*history, *before.withdrawn]),
+        source_key=own_key(_made_up(other, kind), [*history, *before.withdrawn]),
         feed_run_id=run.id,
         reported=run.reported,
         now=run.now,
     )
-    late = history[-1].effective_at > after.since
+    custody.restate(conn, event_id, parts.other_times, at=parts.other.since)
+    late = history[-1].effective_at > parts.other.since
     made = policy.notify(conn, event_id, late=late, settings=run.settings, now=run.now)
-    return Line(later, Change("news", kind, late=late), made)
+    return Line(other, Change("news", kind, late=late), made)
 
 
 def _latest(run: Run, offender: Offender, latest: Event, record: CustodyRecord) -> Latest:

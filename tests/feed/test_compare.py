@@ -1,12 +1,27 @@
 """What a row means, case by case."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from db.custody import Custody, Event
-from feed.compare import MISSING, Change, apart, compare, missing, overtaking, present, says_again
+from feed.compare import (
+    MISSING,
+    Change,
+    Parts,
+    apart,
+    compare,
+    corrected,
+    missing,
+    overtaking,
+    present,
+    says_again,
+)
 
 MIDNIGHT = datetime(2026, 11, 3, tzinfo=UTC)
 JAIL, ANNEX = "Boone County Jail", "Boone County Annex"
@@ -93,26 +108,177 @@ def test_a_corrected_time_or_facility_amends_the_event(history: list[Event], row
 
 STILL_IN = event("listed", IN, 15, stated=(9,))
 OUT_AGAIN = event("released", OUT, 18, stated=(12,))
+IN_BEFORE = event("listed", IN, 9, stated=(15,))
+OUT_BEFORE = event("released", OUT, 12, stated=(18,))
+BACK_BEFORE = event("transferred", IN, 9, stated=(15,))
+BY_STAFF = event("released", OUT, 12, key="staff\tboone", stated=(18,))
+TOLD_LATER = replace(event("listed", IN, 9, key="A2", stated=(15,)), own_times=(at(15),))
+LATER_WITHOUT_ID = replace(event("listed", IN, 15, key="A1", stated=(9,)), own_times=(at(9),))
+LONG_IN = event("listed", IN, 6, stated=(18, 9, 15))
 
-APART = {
-    "a release between two times of being in": ([STILL_IN], told(OUT, 12), STILL_IN, "released", "returned"),
-    "a move between two times of being in": ([STILL_IN], told(IN, 12, ANNEX), STILL_IN, "transferred", "transferred"),
-    "a return between two releases": ([LISTED, OUT_AGAIN], told(IN, 15), OUT_AGAIN, "returned", "released"),
+APART: dict[str, tuple[list[Event], Custody, str, Parts]] = {  # what was two is the last
+    "a release between two times of being in": (
+        [STILL_IN],
+        told(OUT, 12),
+        "released",
+        Parts([at(9)], at(9), told(IN, 15), "returned", [at(15)]),
+    ),
+    "a move between two times of being in": (
+        [STILL_IN],
+        told(IN, 12, ANNEX),
+        "transferred",
+        Parts([at(9)], at(9), told(IN, 15), "transferred", [at(15)]),
+    ),
+    "a return between two releases": (
+        [LISTED, OUT_AGAIN],
+        told(IN, 15),
+        "returned",
+        Parts([at(12)], at(12), told(OUT, 18), "released", [at(18)]),
+    ),
+    "a release between two times of being in, of which the later came first": (
+        [IN_BEFORE],
+        told(OUT, 12),
+        "released",
+        Parts([at(9)], at(9), told(IN, 15), "returned", [at(15)]),
+    ),
+    "a return between two releases, of which the later was told first": (
+        [LISTED, OUT_BEFORE],
+        told(IN, 15),
+        "returned",
+        Parts([at(18)], at(18), told(OUT, 12), "released", [at(12)]),
+    ),
+    "a move between two moves, of which the later was told first": (
+        [event("listed", IN, 6, ANNEX), BACK_BEFORE],
+        told(IN, 12, ANNEX),
+        "transferred",
+        Parts([at(15)], at(15), told(IN, 9), "transferred", [at(9)]),
+    ),
+    "a return between what staff said and an older release of the agency": (
+        [LISTED, BY_STAFF],
+        told(IN, 15),
+        "returned",
+        Parts([at(18)], at(18), told(OUT, 12), "released", [at(12)]),
+    ),
+    "a release before what has an id, of which an older time came later": (
+        [TOLD_LATER],
+        told(OUT, 12),
+        "released",
+        Parts([at(15)], at(15), told(IN, 9), "listed", [at(9)]),
+    ),
+    "a release after what has an id, of which a later time came later": (
+        [LATER_WITHOUT_ID],
+        told(OUT, 12),
+        "released",
+        Parts([at(9)], at(9), told(IN, 15), "returned", [at(15)]),
+    ),
+    "a release among many times of being in": (
+        [LONG_IN],
+        told(OUT, 12),
+        "released",
+        Parts([at(9), at(6)], at(6), told(IN, 18), "returned", [at(18), at(15)]),
+    ),
 }
 
 
-@pytest.mark.parametrize(("history", "row", "was_two", "kind", "again"), APART.values(), ids=APART)
+@pytest.mark.parametrize(("history", "row", "kind", "parts"), APART.values(), ids=APART)
 def test_what_is_said_between_two_times_of_an_event_shows_that_it_was_two(
-    history: list[Event], row: Custody, was_two: Event, kind: str, again: str
+    history: list[Event], row: Custody, kind: str, parts: Parts
 ):
-    assert compare(row, history) == Change("news", kind, late=True, apart=was_two)
-    left, kind_of_left = apart(was_two, row)
-    assert (left, kind_of_left) == (Custody(was_two.status, was_two.facility, was_two.effective_at), again)
+    assert compare(row, history) == Change("news", kind, late=True, apart=history[-1])
+    assert apart(history[-1], row, history) == parts
 
 
-def test_an_event_that_was_corrected_by_its_id_stays_one():
-    by_id = replace(event("released", OUT, 18, key="E7", stated=(12,)), own_times=(at(12), at(18)))
-    assert compare(told(IN, 15), [LISTED, by_id], "E9").what == "amended"
+WHOLE = {
+    "what was corrected by its id": (
+        [LISTED, replace(event("released", OUT, 18, key="E7", stated=(12,)), own_times=(at(12), at(18)))],
+        told(IN, 15),
+        Change("amended", "listed", event=LISTED),
+    ),
+    "what was corrected by its id, and back": (
+        [LISTED, replace(event("released", OUT, 12, key="E7", stated=(18,)), own_times=(at(18), at(12)))],
+        told(IN, 15),
+        Change("news", "returned"),
+    ),
+    "what happened at the very time that holds": ([IN_BEFORE], told(OUT, 9), Change("news", "released")),
+    "what is after both": ([IN_BEFORE], told(OUT, 16), Change("news", "released")),
+    "what is before both": ([IN_BEFORE], told(OUT, 8), Change("news", "released", late=True)),
+}
+
+
+@pytest.mark.parametrize(("history", "row", "change"), WHOLE.values(), ids=WHOLE)
+def test_an_event_stays_one(history: list[Event], row: Custody, change: Change):
+    assert compare(row, history, "E9" if change.what == "amended" else "") == change
+
+
+CORRECTED = {
+    "without an id, to an earlier time": (LISTED, told(IN, 6), "", told(IN, 6)),
+    "by its id": (event("returned", IN, 15, key="E8"), told(IN, 6), "E8", told(IN, 6)),
+    "by another id, to a later time": (LISTED, told(IN, 12), "E8", told(IN, 12)),
+    "by another id, at an older time, which takes not the newer's place": (LISTED, told(IN, 6), "E8", told(IN, 9)),
+    "what staff said, by the agency's id": (BY_STAFF, told(OUT, 11), "E8", told(OUT, 11)),
+}
+
+
+@pytest.mark.parametrize(("known", "row", "event_id", "says"), CORRECTED.values(), ids=CORRECTED)
+def test_what_an_event_says_once_it_was_corrected(known: Event, row: Custody, event_id: str, says: Custody):
+    assert corrected(known, row, event_id) == says
+
+
+def become_known(rows: Sequence[tuple[Custody, str]]) -> list[Event]:
+    """What is known to have happened once rows have come one after the other, each with its event's id or none."""
+    history: list[Event] = []
+    for place, (row, event_id) in enumerate(rows):
+        change = compare(row, history, event_id)
+        if event := change.event:
+            history.remove(event)
+            says, own = corrected(event, row, event_id), event.has_id(event_id)
+            times = event.stated_times if row.since in event.stated_times else [*event.stated_times, row.since]
+            owns = [*event.own_times, *([row.since] if own else [])]
+            history.append(
+                replace(
+                    event, facility=says.facility, effective_at=says.since, stated_times=list(times), own_times=owns
+                )
+            )
+        elif change.what == "news":
+            known = list(history)
+            own = [row.since] if event_id else []
+            key = event_id or f"made\tup {place}"
+            history.append(
+                Event(2 * place, change.kind, row.status, row.facility, row.since, [row.since], key, list(own))
+            )
+            if was_two := change.apart:
+                parts = apart(was_two, row, known)
+                history.remove(was_two)
+                history.append(replace(was_two, effective_at=parts.at, stated_times=list(parts.times)))
+                other = parts.other
+                history.append(
+                    Event(
+                        2 * place + 1,
+                        parts.kind,
+                        other.status,
+                        other.facility,
+                        other.since,
+                        list(parts.other_times),
+                        f"made\tup {place}b",
+                    )
+                )
+        history.sort(key=lambda one: (one.effective_at, one.id))
+    return history
+
+
+PLACES = st.sampled_from([(IN, JAIL), (IN, ANNEX), (OUT, JAIL), (GONE, JAIL), (LEAVE, JAIL)])
+STAYS = st.lists(PLACES, min_size=1, max_size=7).filter(lambda stays: all(a != b for a, b in pairwise(stays)))
+
+
+@given(stays=STAYS, with_ids=st.booleans(), data=st.data())
+@settings(max_examples=300, deadline=None)
+def test_in_whatever_order_rows_come_and_how_often_the_same_happened(
+    *, stays: list[tuple[str, str]], with_ids: bool, data: st.DataObject
+):
+    clean = [(told(status, hour, where), f"E{hour}" if with_ids else "") for hour, (status, where) in enumerate(stays)]
+    came = [*data.draw(st.permutations(clean)), *data.draw(st.lists(st.sampled_from(clean), max_size=5))]
+    happened = [Custody(one.status, one.facility, one.effective_at) for one in become_known(came)]
+    assert happened == [row for row, _ in clean]
 
 
 MOVED_TO_13 = event("released", OUT, 13, stated=(12,))
