@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from psycopg import Connection
@@ -12,6 +12,7 @@ from psycopg.rows import class_row
 from db.names import name_keys
 
 STAFF = "staff"  # the source of what no feed told
+NEVER = datetime.min.replace(tzinfo=UTC)
 AGAIN = "again"  # with how often: what is added to a key that a withdrawn event has
 
 
@@ -88,7 +89,8 @@ class Offender:
 class Event:
     """Something that happened; ``stated_times`` are all the times that were ever given for it.
 
-    ``own_times``: those of them that its agency gave under the event's own id.
+    ``own_times``: those of them that its agency gave under the event's own id. ``recorded_at``: since when it is known.
+    ``denied_at``: when the first snapshot came, after that, that says otherwise.
     """
 
     id: int
@@ -99,6 +101,8 @@ class Event:
     stated_times: list[datetime]
     source_key: str
     own_times: Collection[datetime] = ()
+    recorded_at: datetime = NEVER
+    denied_at: datetime | None = None
 
     def has_id(self, event_id: str) -> bool:
         """Whether the agency gave it this id, under which it may have said before what was withdrawn."""
@@ -146,7 +150,10 @@ OFFENDER = """
                                where offender_id = offender.id and digest is not null)) as known_at,
            booking_number, aliases, case_numbers, release_date, court_at, court_place
     from offender """
-_EVENT = "select id, kind, status, facility, effective_at, stated_times, source_key, own_times from happened "
+_EVENTS = """
+    select offender_id, id, kind, status, facility, effective_at, stated_times, source_key, own_times, recorded_at,
+           denied_at
+    from """
 
 
 def get(conn: Connection, offender_id: int) -> Offender:
@@ -174,9 +181,7 @@ def lock(conn: Connection, agency: str, numbers: Iterable[str]) -> dict[str, Off
 
 def history(conn: Connection, offender_id: int) -> list[Event]:
     """What happened to the offender, oldest first; without what is only planned, and what was withdrawn."""
-    cursor = conn.cursor(row_factory=class_row(Event))
-    query = _EVENT + "where offender_id = %s order by effective_at, id"
-    return cursor.execute(query, [offender_id]).fetchall()
+    return histories(conn, [offender_id])[offender_id]
 
 
 def told(conn: Connection, offender_id: int) -> list[Told]:
@@ -207,12 +212,8 @@ def is_anybody_at(conn: Connection, agency: str, facility: str) -> bool:
 def histories(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[Event]]:
     """What happened to each of the offenders, as ``history`` has it, in one query."""
     found: dict[int, list[Event]] = {offender_id: [] for offender_id in offender_ids}
-    rows = conn.execute(
-        """select offender_id, id, kind, status, facility, effective_at, stated_times, source_key, own_times
-           from happened where offender_id = any(%s) order by effective_at, id""",
-        [list(found)],
-    )
-    for offender_id, *event in rows:
+    query = _EVENTS + "happened where offender_id = any(%s) order by effective_at, id"
+    for offender_id, *event in conn.execute(query, [list(found)]):
         found[offender_id].append(Event(*event))
     return found
 
@@ -220,11 +221,8 @@ def histories(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[E
 def withdrawn(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[Event]]:
     """What was said to have happened to some of the offenders, and was withdrawn."""
     found: dict[int, list[Event]] = {}
-    for offender_id, *event in conn.execute(
-        """select offender_id, id, kind, status, facility, effective_at, stated_times, source_key, own_times
-           from custody_event where offender_id = any(%s) and retracted_at is not null order by effective_at, id""",
-        [list(offender_ids)],
-    ):
+    query = _EVENTS + "custody_event where offender_id = any(%s) and retracted_at is not null order by effective_at, id"
+    for offender_id, *event in conn.execute(query, [list(offender_ids)]):
         found.setdefault(offender_id, []).append(Event(*event))
     return found
 
@@ -434,6 +432,12 @@ def restate(conn: Connection, event_id: int, times: Sequence[datetime], *, at: d
     conn.execute(
         "update custody_event set effective_at = %s, stated_times = %s where id = %s", [at, list(times), event_id]
     )
+
+
+def deny(conn: Connection, event_ids: Iterable[int], *, at: datetime) -> None:
+    """Note that a snapshot that came then says otherwise than these."""
+    query = "update custody_event set denied_at = %s where id = any(%s) and denied_at is null"
+    conn.execute(query, [at, list(event_ids)])
 
 
 def _searched(person: Person, details: Details) -> _Searched:

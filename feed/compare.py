@@ -44,7 +44,8 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
     1. A row with a known event's id is about that event. So is one that says what an event says, at a time that was
        ever given for it: it is no news, or corrects where the person was last.
     2. A row that says the same as the event before or after it in time corrects that one's time, unless it has an
-       event id of its own and that event is an agency's: what staff said first, the agency confirms.
+       event id of its own and that event is an agency's: what staff said first, the agency confirms. And unless a
+       snapshot has denied the event since, and the row is of a later time: that is another, and nobody knows of it.
     3. Anything else happened, after the event before it in time. The same kind at the same time is the same event.
     4. Where a row stands between two times that were given for an event, and says something else, that was no
        correction, whichever of them came first: it was two events, and what was in between comes late.
@@ -59,7 +60,7 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
     before = [event for event in history if event.effective_at <= told.since]
     after = history[len(before) :]
     for event in [*before[-1:], *after[:1]]:
-        if _same(event, told) and (not event_id or event.by_staff or told.status in ONCE):
+        if _same(event, told) and not _is_another(event, told, event_id):
             return _about(event, told)
     kind = _kind(before[-1] if before else None, told) if history else "listed"
     for event in history:
@@ -109,6 +110,18 @@ def disagrees(told: Custody, history: Sequence[Event]) -> bool:
     return latest is not None and latest.by_staff and told.since < latest.effective_at and not _same(latest, told)
 
 
+def denies(told: Custody, history: Sequence[Event]) -> bool:
+    """Whether a row of a snapshot, which says who is held now, has somebody who is known to have got out since then.
+
+    What is known holds: one of the two is wrong, and to hear of a release that was none does less harm than not to hear
+    of one that was.
+    """
+    latest = history[-1] if history else None
+    if latest is None or latest.status in ("in custody", MISSING):
+        return False
+    return told.status == "in custody" and told.since <= latest.effective_at
+
+
 def says_again(told: Custody, withdrawn: Sequence[Event], event_id: str = "") -> bool:
     """Whether a row says what a person has withdrawn, at a time that was ever given for it: another time is news."""
     return any(
@@ -123,7 +136,9 @@ def own_key(key: str, withdrawn: Sequence[Event]) -> str:
     return next(key for key in keys if key not in taken)
 
 
-def missing(known: Custody, known_at: datetime, since: datetime | None, *, elsewhere: bool) -> Custody | None:
+def missing(
+    known: Custody, known_at: datetime, since: datetime | None, *, elsewhere: bool, denied_at: datetime | None = None
+) -> Custody | None:
     """What it means that a snapshot has not somebody whom one of the same feed had before; None where it is no news.
 
     1. Who is known to be out was told of already. Of who is missing for the first time, ``since`` none, nothing is
@@ -132,10 +147,13 @@ def missing(known: Custody, known_at: datetime, since: datetime | None, *, elsew
        says where they are. A time that is newer than the snapshot that gave it is a clock's that is ahead.
     2. Who is missing for the second time running is no longer listed, from when the last snapshot had them. A release
        that explains it happened after that, and is the newer news whenever it comes.
+    3. So is who is known to be out, but was still there in more than one snapshot that came after that was known, the
+       first at ``denied_at``: the release was none. A single one may have crossed with it.
     """
-    if since is None or elsewhere or known.status != "in custody" or since < min(known.since, known_at):
+    if since is None or elsewhere or since < min(known.since, known_at):
         return None
-    return Custody(MISSING, known.facility, max(since, known.since))
+    is_held = known.status == "in custody" or (denied_at is not None and denied_at < since)
+    return Custody(MISSING, known.facility, max(since, known.since)) if is_held else None
 
 
 def present(told: Custody, history: Sequence[Event], seen_at: datetime) -> Custody:
@@ -144,6 +162,18 @@ def present(told: Custody, history: Sequence[Event], seen_at: datetime) -> Custo
     if latest and latest.status == MISSING and told.status == "in custody" and told.since <= latest.effective_at:
         return Custody(told.status, told.facility, seen_at)
     return told
+
+
+def back(told: Custody, history: Sequence[Event]) -> Change | None:
+    """What a row of a snapshot means that is no news, but has somebody elsewhere since the very time that holds.
+
+    Where they are is what was said last, though it was said before; None where it is not so.
+    """
+    latest = history[-1] if history else None
+    if latest is None or latest.facility == told.facility or latest.effective_at != told.since:
+        return None
+    is_held = latest.status == told.status == "in custody"
+    return Change("amended", latest.kind, event=latest) if is_held else None
 
 
 def overtaking(history: Sequence[Event], corrected: Mapping[int, datetime]) -> Event | None:
@@ -163,6 +193,12 @@ def _about(event: Event, told: Custody) -> Change:
 def _same(event: Event, told: Custody) -> bool:
     """Out of custody, the facility is only where the person was last: another one is a correction."""
     return event.status == told.status and (event.facility == told.facility or told.status != "in custody")
+
+
+def _is_another(event: Event, told: Custody, event_id: str) -> bool:
+    """Whether a row that says the same as an event is of another one."""
+    has_its_own = event_id and not event.by_staff and told.status not in ONCE
+    return bool(has_its_own) or (event.denied_at is not None and told.since > event.effective_at)
 
 
 def _sides(event: Event, at: datetime) -> tuple[list[datetime], list[datetime]]:

@@ -24,8 +24,10 @@ from feed.compare import (
     MISSING,
     Change,
     apart,
+    back,
     compare,
     corrected,
+    denies,
     disagrees,
     missing,
     overtaking,
@@ -55,7 +57,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Disagreeing:
-    """A row that says something else than staff did, and what they said, which is later and so holds."""
+    """A row that says something else than what holds: what staff said later, or a release where a snapshot has them."""
 
     record: CustodyRecord
     holds: Event
@@ -437,6 +439,8 @@ def _apply(
     for turn in _turns(in_order):
         lines |= _apply_turn(run, turn, known, as_they_were, report)
     report.add([line for place in sorted(lines) for line in lines[place]])
+    if run.only is None:
+        _note_disagreements(run, report, records, known)
     report.agencies |= {record.agency for record in records}
     found = [(here.offender.id, record) for record in records if (here := known.get((record.agency, record.number)))]
     if run.is_snapshot and run.lets_through(KINDS[MISSING]):
@@ -466,7 +470,6 @@ def _apply_turn(
     for place, told in turn:
         here = known.get((told.agency, told.number))
         record = _as_seen(run, here, told) if run.is_snapshot and here else told
-        _note_disagreement(run, report, record, here)
         change = _means(run, record, here)
         _note_said_again(run, report, record, here, change)
         if run.only is not None and not (change.what == "news" and run.lets_through(change.kind)):
@@ -521,6 +524,7 @@ def _is_settled(run: Run, here: _Known, record: CustodyRecord) -> bool:
     return (
         _as_seen(run, here, record) is record
         and not disagrees(record.custody, here.history)
+        and not (run.is_snapshot and denies(record.custody, here.history))
         and _means(run, record, here).what == "unchanged"
         and _is_of_now(run, record, offender)
         and _corrected_person(run, offender, record) is None
@@ -532,12 +536,21 @@ def _is_of_now(run: Run, record: CustodyRecord, offender: Offender) -> bool:
     return record.custody.since >= offender.since or (run.is_snapshot and _is_now(record, offender))
 
 
-def _note_disagreement(run: Run, report: Report, record: CustodyRecord, here: _Known | None) -> None:
-    """Of the rows of one person, the last says what the feed says."""
-    key = (record.agency, record.number)
-    report.disagreeing.pop(key, None)
-    if here and run.only is None and disagrees(record.custody, here.history):
-        report.disagreeing[key] = Disagreeing(record, here.history[-1])
+def _note_disagreements(
+    run: Run, report: Report, records: Sequence[CustodyRecord], known: Mapping[tuple[str, str], _Known]
+) -> None:
+    """Note whose last row says something else than what holds, and that a snapshot has denied it."""
+    last = {(one.agency, one.number): one for one in sorted(records, key=lambda one: one.custody.since)}
+    denied: list[int] = []
+    for key, record in last.items():
+        history = known[key].history if key in known else []
+        is_denied = run.is_snapshot and denies(record.custody, history) and history[-1].recorded_at < run.told_at
+        if is_denied or disagrees(record.custody, history):
+            report.disagreeing[key] = Disagreeing(record, history[-1])
+        if is_denied and not history[-1].by_staff and history[-1].denied_at is None:
+            denied.append(history[-1].id)
+    if denied:
+        custody.deny(run.conn, denied, at=run.told_at)
 
 
 def _note_said_again(run: Run, report: Report, record: CustodyRecord, here: _Known | None, change: Change) -> None:
@@ -551,7 +564,10 @@ def _note_said_again(run: Run, report: Report, record: CustodyRecord, here: _Kno
 def _means(run: Run, record: CustodyRecord, here: _Known | None) -> Change:
     if here and says_again(record.custody, here.withdrawn, record.event_id):
         return Change("withdrawn")
-    change = compare(record.custody, here.history if here else [], record.event_id)
+    history = here.history if here else []
+    change = compare(record.custody, history, record.event_id)
+    if run.is_snapshot and change.what == "unchanged":
+        change = back(record.custody, history) or change
     told = record.custody
     where = told.facility if told.status == "in custody" else ""
     same = (record.agency, record.number, told.status, told.since, where)
@@ -603,7 +619,9 @@ def _apply_missing(run: Run, absent: Collection[int], report: Report) -> None:
         changed: list[tuple[CustodyRecord, Change]] = []
         for (agency, number), here in known.items():
             one = some[here.offender.id]
-            if news := missing(here.offender.custody, here.offender.known_at, one.since, elsewhere=one.elsewhere):
+            denied_at = here.history[-1].denied_at if here.history else None
+            is_now, known_at = here.offender.custody, here.offender.known_at
+            if news := missing(is_now, known_at, one.since, elsewhere=one.elsewhere, denied_at=denied_at):
                 record = CustodyRecord(0, agency, number, here.offender.person, news, "", {})
                 changed.append((record, Change("news", KINDS[news.status])))
         report.add([line for lines in _apply_changes(run, changed, known) for line in lines])

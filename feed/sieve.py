@@ -17,7 +17,7 @@ from feed.custody_csv import Table
 from feed.records import Bad, CustodyRecord, Rules
 
 FORMATS = ("custody changes", "custody snapshot")
-MEANING = 1  # to be raised when a row comes to mean something else than it did: then every row is looked at anew
+MEANING = 2  # to be raised when a row comes to mean something else than it did: then every row is looked at anew
 
 
 class Sieve:

@@ -15,8 +15,10 @@ from feed.compare import (
     Change,
     Parts,
     apart,
+    back,
     compare,
     corrected,
+    denies,
     missing,
     overtaking,
     present,
@@ -335,6 +337,68 @@ def test_an_event_id_that_was_withdrawn_is_that_of_what_was_said_under_it_since(
     assert compare(told(OUT, 19), [LISTED, again], "E") == Change("news", "released")
 
 
+DENIES = {
+    "who is known to be out since then": ([LISTED, RELEASED], told(IN, 9), True),
+    "who is known to be out, by a row that is new": ([LISTED, RELEASED], told(IN, 10), True),
+    "who is known to be out since the very same time": ([LISTED, event("released", OUT, 9)], told(IN, 9), True),
+    "who is known to be on furlough": ([LISTED, event("furloughed", LEAVE, 12)], told(IN, 9), True),
+    "but who came back after that": ([LISTED, RELEASED], told(IN, 15), False),
+    "but who is no longer listed, and so listed again": ([LISTED, UNLISTED], told(IN, 9), False),
+    "but who is known to be held": ([LISTED, TRANSFERRED], told(IN, 9), False),
+    "but as somebody who is out": ([LISTED, RELEASED], told(GONE, 9), False),
+    "but of whom nothing is known": ([], told(IN, 9), False),
+}
+
+
+@pytest.mark.parametrize(("history", "row", "does"), DENIES.values(), ids=DENIES)
+def test_a_snapshot_has_somebody(*, history: list[Event], row: Custody, does: bool):
+    assert denies(row, history) == does
+
+
+DENIED = replace(RELEASED, denied_at=at(13))
+
+AFTER_A_DENIAL = {
+    "a release at a later time is another": (told(OUT, 14), "", Change("news", "released")),
+    "so is one under an id": (told(OUT, 14), "E9", Change("news", "released")),
+    "the same release is that": (told(OUT, 12), "", Change("unchanged")),
+    "an older time is its correction": (told(OUT, 11), "", Change("amended", "released", event=DENIED)),
+    "a row from before it is no news": (told(IN, 9), "", Change("unchanged")),
+    "to be held since then is to be back": (told(IN, 13), "", Change("news", "returned")),
+}
+
+
+@pytest.mark.parametrize(("row", "event_id", "change"), AFTER_A_DENIAL.values(), ids=AFTER_A_DENIAL)
+def test_after_a_snapshot_has_denied_a_release(row: Custody, event_id: str, change: Change):
+    assert compare(row, [LISTED, DENIED], event_id) == change
+
+
+def test_the_release_after_one_that_was_denied_is_corrected_as_any_other():
+    truly = event("released", OUT, 15)
+    assert compare(told(OUT, 16), [LISTED, DENIED, truly]) == Change("amended", "released", event=truly)
+    assert compare(told(OUT, 14), [LISTED, DENIED, truly]) == Change("amended", "released", event=truly)
+
+
+def test_another_death_is_told_where_the_first_was_denied():
+    died = replace(event("died", DEAD, 12, key="E7"), denied_at=at(13))
+    assert compare(told(DEAD, 14), [LISTED, died], "E9") == Change("news", "died")
+
+
+MOVED_AT_ONCE = event("transferred", IN, 9, ANNEX)
+
+BACK = {
+    "elsewhere since the very time of the move": ([LISTED, MOVED_AT_ONCE], told(IN, 9), MOVED_AT_ONCE),
+    "where they are": ([LISTED, MOVED_AT_ONCE], told(IN, 9, ANNEX), None),
+    "elsewhere before the move": ([LISTED, TRANSFERRED], told(IN, 9), None),
+    "out at the time of the move": ([LISTED, MOVED_AT_ONCE], told(OUT, 9, "Farm"), None),
+    "nowhere that is known": ([], told(IN, 9), None),
+}
+
+
+@pytest.mark.parametrize(("history", "row", "amended"), BACK.values(), ids=BACK)
+def test_who_is_said_again_to_be(history: list[Event], row: Custody, amended: Event | None):
+    assert back(row, history) == (amended and Change("amended", amended.kind, event=amended))
+
+
 TWINS = [
     LISTED,
     Event(1, "released", OUT, JAIL, at(12), [at(12)], "E1"),
@@ -378,6 +442,16 @@ ABSENT = {
     "and dead": (told(DEAD, 11), 12, 12, False, None),
     "and no longer listed already": (told(MISSING, 11), 12, 12, False, None),
 }
+
+
+def test_who_was_still_there_after_a_release_is_missing_as_if_it_had_not_been():
+    def means(last: int | None, *, status: str = OUT, elsewhere: bool = False) -> Custody | None:
+        since = None if last is None else at(last)
+        return missing(told(status, 11), at(12), since, elsewhere=elsewhere, denied_at=at(13))
+
+    assert means(14) == told(MISSING, 14)
+    assert means(14, status=DEAD) == told(MISSING, 14)
+    assert [means(13), means(None), means(14, elsewhere=True)] == [None, None, None]
 
 
 @pytest.mark.parametrize(("known", "known_at", "last", "elsewhere", "means"), ABSENT.values(), ids=ABSENT)
