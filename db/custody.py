@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from db.names import name_keys
 
 STAFF = "staff"  # the source of what no feed told
 NEVER = datetime.min.replace(tzinfo=UTC)
+MISSING = "no longer listed"  # no file says so: it follows from two snapshots
 AGAIN = "again"  # with how often: what is added to a key that a withdrawn event has
 
 
@@ -91,6 +92,7 @@ class Event:
 
     ``own_times``: those of them that its agency gave under the event's own id. ``recorded_at``: since when it is known.
     ``denied_at``: when the first snapshot came, after that, that says otherwise.
+    ``explains``: since when the person was no longer listed, which this explains.
     """
 
     id: int
@@ -103,10 +105,15 @@ class Event:
     own_times: Collection[datetime] = ()
     recorded_at: datetime = NEVER
     denied_at: datetime | None = None
+    explains: datetime | None = None
 
     def has_id(self, event_id: str) -> bool:
         """Whether the agency gave it this id, under which it may have said before what was withdrawn."""
         return bool(event_id) and (self.source_key == event_id or self.source_key.startswith(f"{event_id}\t{AGAIN} "))
+
+    @property
+    def is_out(self) -> bool:
+        return self.status not in ("in custody", MISSING)
 
     @property
     def by_staff(self) -> bool:
@@ -180,7 +187,7 @@ def lock(conn: Connection, agency: str, numbers: Iterable[str]) -> dict[str, Off
 
 
 def history(conn: Connection, offender_id: int) -> list[Event]:
-    """What happened to the offender, oldest first; without what is only planned, and what was withdrawn."""
+    """What happened to the offender, oldest first; without what is only planned, was withdrawn, or is explained."""
     return histories(conn, [offender_id])[offender_id]
 
 
@@ -215,6 +222,20 @@ def histories(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[E
     query = _EVENTS + "happened where offender_id = any(%s) order by effective_at, id"
     for offender_id, *event in conn.execute(query, [list(found)]):
         found[offender_id].append(Event(*event))
+    return {offender_id: explained(events) for offender_id, events in found.items()}
+
+
+def explained(history: Iterable[Event]) -> list[Event]:
+    """What happened, without that somebody was no longer listed who had got out just before: that is why.
+
+    Not where a snapshot still had them after they had got out.
+    """
+    found: list[Event] = []
+    for event in history:
+        if event.status == MISSING and found and found[-1].is_out and found[-1].denied_at is None:
+            found[-1] = replace(found[-1], explains=event.effective_at)
+        else:
+            found.append(event)
     return found
 
 

@@ -1,14 +1,13 @@
 """What a row means, given what is known: pure functions, so that every rule can stand in a table of cases."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain, count
 from typing import Literal
 
-from db.custody import AGAIN, Custody, Event
+from db.custody import AGAIN, MISSING, Custody, Event, explained
 
-MISSING = "no longer listed"  # no file says so: it follows from two snapshots
 KINDS = {
     "released": "released",
     "escaped": "escaped",
@@ -47,6 +46,7 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
        event id of its own and that event is an agency's: what staff said first, the agency confirms. And unless a
        snapshot has denied the event since, and the row is of a later time: that is another, and nobody knows of it.
     3. Anything else happened, after the event before it in time. The same kind at the same time is the same event.
+       Who gets out before they are no longer listed explains that, and is out.
     4. Where a row stands between two times that were given for an event, and says something else, that was no
        correction, whichever of them came first: it was two events, and what was in between comes late.
     """
@@ -59,6 +59,8 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
             return Change("news", _kind(event, told), late=True, apart=event)
     before = [event for event in history if event.effective_at <= told.since]
     after = history[len(before) :]
+    if told.status != "in custody" and after and after[0].status == MISSING:
+        after = after[1:]  # that explains it
     for event in [*before[-1:], *after[:1]]:
         if _same(event, told) and not _is_another(event, told, event_id):
             return _about(event, told)
@@ -66,7 +68,7 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
     for event in history:
         if not event_id and event.kind == kind and told.since in event.stated_times:
             return _about(event, told)
-    return Change("news", kind, late=bool(after))
+    return Change("news", kind, late=bool(after) or _was_missing_after(told, before))
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def denies(told: Custody, history: Sequence[Event]) -> bool:
     of one that was.
     """
     latest = history[-1] if history else None
-    if latest is None or latest.status in ("in custody", MISSING):
+    if latest is None or not latest.is_out:
         return False
     return told.status == "in custody" and told.since <= latest.effective_at
 
@@ -146,7 +148,7 @@ def missing(
        And where something newer became known since, ``known_at``, than the last snapshot that had them, as a move, that
        says where they are. A time that is newer than the snapshot that gave it is a clock's that is ahead.
     2. Who is missing for the second time running is no longer listed, from when the last snapshot had them. A release
-       that explains it happened after that, and is the newer news whenever it comes.
+       that explains it is the newer news whenever it comes, also where it is of a time just before that.
     3. So is who is known to be out, but was still there in more than one snapshot that came after that was known, the
        first at ``denied_at``: the release was none. A single one may have crossed with it.
     """
@@ -178,8 +180,9 @@ def back(told: Custody, history: Sequence[Event]) -> Change | None:
 
 def overtaking(history: Sequence[Event], corrected: Mapping[int, datetime]) -> Event | None:
     """The event that would be the latest instead of the one that is, once some, by their ids, have other times."""
-    latest = max(history, key=lambda event: (corrected.get(event.id, event.effective_at), event.id))
-    return None if latest.id == history[-1].id else latest
+    moved = [replace(event, effective_at=corrected.get(event.id, event.effective_at)) for event in history]
+    latest = explained(sorted(moved, key=lambda event: (event.effective_at, event.id)))[-1].id
+    return None if latest == history[-1].id else next(event for event in history if event.id == latest)
 
 
 def _about(event: Event, told: Custody) -> Change:
@@ -193,6 +196,12 @@ def _about(event: Event, told: Custody) -> Change:
 def _same(event: Event, told: Custody) -> bool:
     """Out of custody, the facility is only where the person was last: another one is a correction."""
     return event.status == told.status and (event.facility == told.facility or told.status != "in custody")
+
+
+def _was_missing_after(told: Custody, before: Sequence[Event]) -> bool:
+    """Whether somebody who was held again was no longer listed after that, which what is before does not explain."""
+    explains = before[-1].explains if before else None
+    return told.status == "in custody" and explains is not None and told.since < explains
 
 
 def _is_another(event: Event, told: Custody, event_id: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from db.custody import Custody, Event
+from db.custody import Custody, Event, explained
 from feed.compare import (
     MISSING,
     Change,
@@ -48,6 +48,7 @@ def event(
 LISTED = event("listed", IN, 9)
 RELEASED = event("released", OUT, 12)
 UNLISTED = event("no_longer_listed", MISSING, 12)
+EXPLAINS = replace(event("released", OUT, 10), explains=MIDNIGHT + timedelta(hours=12))
 RETURNED = event("returned", IN, 15)
 TRANSFERRED = event("transferred", IN, 12, ANNEX)
 
@@ -68,6 +69,10 @@ NEWS = {
     "listed again after being missing": ([LISTED, UNLISTED], told(IN, 15), "listed_again"),
     "listed again elsewhere": ([LISTED, UNLISTED], told(IN, 15, ANNEX), "listed_again"),
     "a release that explains why somebody is missing": ([LISTED, UNLISTED], told(OUT, 13), "released"),
+    "a release just before somebody is missing, which explains it": ([LISTED, UNLISTED], told(OUT, 11), "released"),
+    "an escape before that": ([LISTED, UNLISTED], told(GONE, 10), "escaped"),
+    "taken in again after a release that explained it": ([LISTED, EXPLAINS], told(IN, 15), "returned"),
+    "gone after a release that explains it, and before it": ([LISTED, EXPLAINS], told(GONE, 11), "escaped"),
     "two things at the same minute": ([LISTED], told(OUT, 9), "released"),
 }
 
@@ -83,6 +88,13 @@ LATE = {
     "a move between listing and release": ([LISTED, RELEASED], told(IN, 10, ANNEX), "transferred"),
     "a return between two releases": ([RELEASED, event("released", OUT, 18)], told(IN, 15), "returned"),
     "a release before anything else that is known": ([LISTED, RELEASED], told(OUT, 6), "released"),
+    "a release before somebody is missing and listed again": (
+        [LISTED, UNLISTED, event("listed_again", IN, 15)],
+        told(OUT, 11),
+        "released",
+    ),
+    "a move before somebody is missing": ([LISTED, UNLISTED], told(IN, 11, ANNEX), "transferred"),
+    "a return after a release, and before somebody is missing": ([LISTED, EXPLAINS], told(IN, 11), "returned"),
     "being held elsewhere before anything else that is known": ([RELEASED], told(IN, 6), "listed"),
 }
 
@@ -98,6 +110,12 @@ AMENDED = {
     "the only one happened earlier": ([LISTED], told(IN, 6), LISTED),
     "an earlier one happened later, before what followed": ([RELEASED, RETURNED], told(OUT, 13), RELEASED),
     "still at the same place is no move": ([LISTED, RELEASED], told(IN, 10), LISTED),
+    "a release that explains why somebody is missing": ([LISTED, EXPLAINS], told(OUT, 11), EXPLAINS),
+    "a release after somebody was missing, which was before": (
+        [LISTED, UNLISTED, event("released", OUT, 15)],
+        told(OUT, 11),
+        event("released", OUT, 15),
+    ),
     "let go from another facility": ([LISTED, RELEASED], told(OUT, 12, ANNEX), RELEASED),
     "moved to another facility at the time of a move": ([LISTED, TRANSFERRED], told(IN, 12, "Farm"), TRANSFERRED),
 }
@@ -272,12 +290,14 @@ PLACES = st.sampled_from([(IN, JAIL), (IN, ANNEX), (OUT, JAIL), (GONE, JAIL), (L
 STAYS = st.lists(PLACES, min_size=1, max_size=7).filter(lambda stays: all(a != b for a, b in pairwise(stays)))
 
 
-@given(stays=STAYS, with_ids=st.booleans(), data=st.data())
+@given(stays=STAYS, with_ids=st.lists(st.booleans(), min_size=7, max_size=7), data=st.data())
 @settings(max_examples=300, deadline=None)
 def test_in_whatever_order_rows_come_and_how_often_the_same_happened(
-    *, stays: list[tuple[str, str]], with_ids: bool, data: st.DataObject
+    *, stays: list[tuple[str, str]], with_ids: list[bool], data: st.DataObject
 ):
-    clean = [(told(status, hour, where), f"E{hour}" if with_ids else "") for hour, (status, where) in enumerate(stays)]
+    clean = [
+        (told(status, hour, where), f"E{hour}" if with_ids[hour] else "") for hour, (status, where) in enumerate(stays)
+    ]
     came = [*data.draw(st.permutations(clean)), *data.draw(st.lists(st.sampled_from(clean), max_size=5))]
     happened = [Custody(one.status, one.facility, one.effective_at) for one in become_known(came)]
     assert happened == [row for row, _ in clean]
@@ -399,11 +419,32 @@ def test_who_is_said_again_to_be(history: list[Event], row: Custody, amended: Ev
     assert back(row, history) == (amended and Change("amended", amended.kind, event=amended))
 
 
+UNTIL_12 = replace(event("released", OUT, 10), explains=at(12))
+
+EXPLAINED = {
+    "by a release just before": ([LISTED, event("released", OUT, 10), UNLISTED], [LISTED, UNTIL_12]),
+    "by nothing": ([LISTED, UNLISTED], [LISTED, UNLISTED]),
+    "by nothing, as somebody was held again": (
+        [LISTED, event("released", OUT, 10), event("returned", IN, 11), UNLISTED],
+        [LISTED, event("released", OUT, 10), event("returned", IN, 11), UNLISTED],
+    ),
+    "by nothing, as snapshots still had them": ([LISTED, DENIED, UNLISTED], [LISTED, DENIED, UNLISTED]),
+    "by nothing that is known": ([UNLISTED], [UNLISTED]),
+}
+
+
+@pytest.mark.parametrize(("history", "left"), EXPLAINED.values(), ids=EXPLAINED)
+def test_why_somebody_is_no_longer_listed_is_explained(history: list[Event], left: list[Event]):
+    assert explained(history) == left
+
+
 TWINS = [
     LISTED,
     Event(1, "released", OUT, JAIL, at(12), [at(12)], "E1"),
     Event(2, "returned", IN, JAIL, at(12), [], "E2"),
 ]
+
+LET_GO_AT_15 = event("released", OUT, 15, key="E7")
 
 LATEST: dict[str, tuple[list[Event], dict[int, int], Event | None]] = {
     "nothing is corrected": ([LISTED, LET_GO, BROUGHT_BACK], {}, None),
@@ -418,6 +459,11 @@ LATEST: dict[str, tuple[list[Event], dict[int, int], Event | None]] = {
     "the only one": ([LISTED], {LISTED.id: 3}, None),
     "one passes the latest": ([LISTED, LET_GO, BROUGHT_BACK], {LET_GO.id: 18}, LET_GO),
     "the latest falls behind": ([LISTED, LET_GO, BROUGHT_BACK], {BROUGHT_BACK.id: 10}, LET_GO),
+    "a release falls behind somebody's being missing, and explains it": (
+        [LISTED, UNLISTED, LET_GO_AT_15],
+        {LET_GO_AT_15.id: 11},
+        None,
+    ),
     "the latest of two at one time falls behind": (TWINS, {2: 11}, TWINS[1]),
 }
 

@@ -271,3 +271,28 @@ def test_who_is_moved_and_back_at_one_time_is_where_the_last_snapshot_has_them(
     assert (report.kinds, report.notifications) == ({"amended": 1}, 0)
     assert shared.execute("select facility from offender").fetchone() == ("Boone County Jail",)
     assert snapshot(3, "100234").kinds == {}
+
+
+def test_a_release_just_before_the_last_snapshot_that_had_somebody_explains_why_they_are_missing(
+    snapshot: Snapshot, register: Register, imports: Imports, db: ConnectionPool, shared: Connection
+):
+    for hour in (0, 1):
+        snapshot(hour, "100234", "100561", feed="boone/in")
+    register()
+    for hour in (2, 3):
+        snapshot(hour, "100561", str(hour), feed="boone/in")
+    assert status(shared) == "no longer listed"
+    report = release(imports, 4, "12:55")
+    assert [(line.change.kind, line.change.late, line.notifications) for line in report.lines] == [
+        ("released", False, 1)
+    ]
+    assert status(shared) == "released"
+    assert [(kind, state) for kind, state, _ in told(shared)] == [
+        ("no_longer_listed", "superseded"),
+        ("released", "open"),
+    ]
+    assert release(imports, 5, "12:55").unchanged == 1
+    assert release(imports, 5, "12:50").kinds == {"amended": 1}
+    assert (status(shared), len(told(shared))) == ("released", 2)
+    retract(db, retractions.of_run(shared, report.run_id), "it", settings=SETTINGS, who="clerk", why="no", now=NOON)
+    assert status(shared) == "no longer listed"
