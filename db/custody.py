@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from typing import Any
 
 from psycopg import Connection
@@ -12,6 +12,8 @@ from psycopg.rows import class_row
 from db.names import name_keys
 
 STAFF = "staff"  # the source of what no feed told
+NEVER = datetime.min.replace(tzinfo=UTC)
+MISSING = "no longer listed"  # no file says so: it follows from two snapshots
 AGAIN = "again"  # with how often: what is added to a key that a withdrawn event has
 PLANS = ("release_planned", "release_date_changed")  # the kinds that tell on what day somebody is due to be released
 
@@ -89,7 +91,9 @@ class Offender:
 class Event:
     """Something that happened; ``stated_times`` are all the times that were ever given for it.
 
-    ``own_times``: those of them that its agency gave under the event's own id.
+    ``own_times``: those of them that its agency gave under the event's own id. ``recorded_at``: since when it is known.
+    ``denied_at``: when the first snapshot came, after that, that says otherwise.
+    ``explains``: since when the person was no longer listed, which this explains.
     """
 
     id: int
@@ -100,12 +104,18 @@ class Event:
     stated_times: list[datetime]
     source_key: str
     own_times: Collection[datetime] = ()
+    recorded_at: datetime = NEVER
+    denied_at: datetime | None = None
     planned_at: datetime | None = None  # of what was withdrawn: the time that it was about, where that was to come
-    denied_at: datetime | None = None  # and when the agency said otherwise
+    explains: datetime | None = None
 
     def has_id(self, event_id: str) -> bool:
         """Whether the agency gave it this id, under which it may have said before what was withdrawn."""
         return bool(event_id) and (self.source_key == event_id or self.source_key.startswith(f"{event_id}\t{AGAIN} "))
+
+    @property
+    def is_out(self) -> bool:
+        return self.status not in ("in custody", MISSING)
 
     @property
     def by_staff(self) -> bool:
@@ -149,7 +159,10 @@ OFFENDER = """
                                where offender_id = offender.id and digest is not null)) as known_at,
            booking_number, aliases, case_numbers, release_date, court_at, court_place
     from offender """
-_EVENT = "select id, kind, status, facility, effective_at, stated_times, source_key, own_times from happened "
+_EVENTS = """
+    select offender_id, id, kind, status, facility, effective_at, stated_times, source_key, own_times, recorded_at,
+           denied_at, planned_at
+    from """
 
 
 def get(conn: Connection, offender_id: int) -> Offender:
@@ -176,10 +189,8 @@ def lock(conn: Connection, agency: str, numbers: Iterable[str]) -> dict[str, Off
 
 
 def history(conn: Connection, offender_id: int) -> list[Event]:
-    """What happened to the offender, oldest first; without what is only planned, and what was withdrawn."""
-    cursor = conn.cursor(row_factory=class_row(Event))
-    query = _EVENT + "where offender_id = %s order by effective_at, id"
-    return cursor.execute(query, [offender_id]).fetchall()
+    """What happened to the offender, oldest first; without what is only planned, was withdrawn, or is explained."""
+    return histories(conn, [offender_id])[offender_id]
 
 
 def told(conn: Connection, offender_id: int) -> list[Told]:
@@ -210,25 +221,31 @@ def is_anybody_at(conn: Connection, agency: str, facility: str) -> bool:
 def histories(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[Event]]:
     """What happened to each of the offenders, as ``history`` has it, in one query."""
     found: dict[int, list[Event]] = {offender_id: [] for offender_id in offender_ids}
-    rows = conn.execute(
-        """select offender_id, id, kind, status, facility, effective_at, stated_times, source_key, own_times
-           from happened where offender_id = any(%s) order by effective_at, id""",
-        [list(found)],
-    )
-    for offender_id, *event in rows:
+    query = _EVENTS + "happened where offender_id = any(%s) order by effective_at, id"
+    for offender_id, *event in conn.execute(query, [list(found)]):
         found[offender_id].append(Event(*event))
+    return {offender_id: explained(events) for offender_id, events in found.items()}
+
+
+def explained(history: Iterable[Event]) -> list[Event]:
+    """What happened, without that somebody was no longer listed who had got out just before: that is why.
+
+    Not where a snapshot still had them after they had got out.
+    """
+    found: list[Event] = []
+    for event in history:
+        if event.status == MISSING and found and found[-1].is_out and found[-1].denied_at is None:
+            found[-1] = replace(found[-1], explains=event.effective_at)
+        else:
+            found.append(event)
     return found
 
 
 def withdrawn(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[Event]]:
     """What was said to have happened to some of the offenders, and was withdrawn."""
     found: dict[int, list[Event]] = {}
-    for offender_id, *event in conn.execute(
-        """select offender_id, id, kind, status, facility, effective_at, stated_times, source_key, own_times,
-                  planned_at, denied_at
-           from custody_event where offender_id = any(%s) and retracted_at is not null order by effective_at, id""",
-        [list(offender_ids)],
-    ):
+    query = _EVENTS + "custody_event where offender_id = any(%s) and retracted_at is not null order by effective_at, id"
+    for offender_id, *event in conn.execute(query, [list(offender_ids)]):
         found.setdefault(offender_id, []).append(Event(*event))
     return found
 
@@ -250,11 +267,6 @@ def plans(conn: Connection, offender_id: int) -> list[Plan]:
            from custody_event where offender_id = %s and kind = any(%s) order by id desc""",
         [offender_id, list(PLANS)],
     ).fetchall()
-
-
-def deny(conn: Connection, event_ids: Collection[int], *, now: datetime) -> None:
-    """Note that the agency says another day of release than these, which were withdrawn, or none."""
-    conn.execute("update custody_event set denied_at = %s where id = any(%s)", [now, list(event_ids)])
 
 
 def places(conn: Connection, offender_ids: Iterable[int]) -> set[tuple[str, str]]:
@@ -445,26 +457,31 @@ def record_all(conn: Connection, events: Sequence[Happened], *, now: datetime) -
     return [ids[one.source, one.source_key] for one in events]
 
 
-def amend(conn: Connection, event_id: int, custody: Custody, *, by_id: bool) -> None:
-    """Correct an event's time and facility; the times that were stated before stay known. ``by_id``: by its own id."""
+def amend(conn: Connection, event_id: int, custody: Custody, *, stated: datetime, by_id: bool) -> None:
+    """Correct an event's time and facility; the times that were stated before stay known, and that which is now.
+
+    ``by_id``: by its own id.
+    """
     conn.execute(
         """update custody_event set effective_at = %(since)s, facility = %(facility)s, stated_times =
-               case when %(since)s = any(stated_times) then stated_times else stated_times || %(since)s end,
-               own_times = case when %(by_id)s then own_times || %(since)s else own_times end
+               case when %(stated)s = any(stated_times) then stated_times else stated_times || %(stated)s end,
+               own_times = case when %(by_id)s then own_times || %(stated)s else own_times end
            where id = %(id)s""",
-        {"since": custody.since, "facility": custody.facility, "id": event_id, "by_id": by_id},
+        {"since": custody.since, "facility": custody.facility, "stated": stated, "id": event_id, "by_id": by_id},
     )
 
 
-def set_apart(conn: Connection, event_id: int, at: datetime) -> None:
-    """Of an event that was two, leave what was said of it up to that time."""
+def restate(conn: Connection, event_id: int, times: Sequence[datetime], *, at: datetime) -> None:
+    """Have these be the times that were ever stated for an event, and that one the time at which it happened."""
     conn.execute(
-        """update custody_event e set effective_at = up_to.latest, stated_times = up_to.times
-           from (select max(time) as latest, array_agg(time) as times
-                 from custody_event, unnest(stated_times) as time where id = %(id)s and time <= %(at)s) up_to
-           where id = %(id)s""",
-        {"id": event_id, "at": at},
+        "update custody_event set effective_at = %s, stated_times = %s where id = %s", [at, list(times), event_id]
     )
+
+
+def deny(conn: Connection, event_ids: Iterable[int], *, at: datetime) -> None:
+    """Note when a file came that says otherwise than these, as ``denied_at`` has it."""
+    query = "update custody_event set denied_at = %s where id = any(%s) and denied_at is null"
+    conn.execute(query, [at, list(event_ids)])
 
 
 def _searched(person: Person, details: Details) -> _Searched:

@@ -32,7 +32,8 @@ def say(
     """
     one_at_a_time(conn)  # an import may be on its way
     before = custody.lock(conn, record.agency, [record.number]).get(record.number)
-    change = compare(record.custody, custody.history(conn, before.id) if before else [])
+    history = custody.history(conn, before.id) if before else []
+    change = compare(record.custody, history)
     if change.what == "unchanged":
         return Said(before, change)
     offender = before or custody.add(
@@ -40,7 +41,7 @@ def say(
     )
     made = 0
     if change.event:
-        custody.amend(conn, change.event.id, record.custody, by_id=False)
+        custody.amend(conn, change.event.id, record.custody, stated=record.custody.since, by_id=False)
     else:
         made_up = "\t".join([STAFF, record.agency, record.number, change.kind, record.custody.since.isoformat()])
         withdrawn = custody.withdrawn(conn, [offender.id]).get(offender.id, [])
@@ -61,6 +62,7 @@ def say(
             made += set_apart(
                 conn,
                 offender.id,
+                history,
                 withdrawn,
                 record,
                 change.apart,

@@ -24,7 +24,10 @@ from feed.compare import (
     MISSING,
     Change,
     apart,
+    back,
     compare,
+    corrected,
+    denies,
     disagrees,
     missing,
     overtaking,
@@ -55,7 +58,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Disagreeing:
-    """A row that says something else than staff did, and what they said, which is later and so holds."""
+    """A row that says something else than what holds: what staff said later, or a release where a snapshot has them."""
 
     record: CustodyRecord
     holds: Event
@@ -100,7 +103,7 @@ class Report:
     strangers: int = 0  # court dates of people whom no jail has told us of
     replaced: list[Replaced] = field(default_factory=list)  # the first of them
     disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number
-    agreeing: set[int] = field(default_factory=set)  # events by which staff said the same, or something older
+    agreeing: set[int] = field(default_factory=set)  # events that were, or could be, denied, and are not by these rows
     missing: Sequence[int] = ()  # offenders who are not in a snapshot and were in the one before
     unnamed: int = 0  # rows of a snapshot that were put aside and may be anybody's, so that nobody is missing in it
     places: set[tuple[str, str]] = field(default_factory=set)  # agency and facility of what changed
@@ -426,15 +429,21 @@ def _tell_of_rejected(run: Run, report: Report) -> None:
 
 
 def _tell_of_disagreement(run: Run, report: Report) -> None:
-    """See that a person is told of whom a feed says something else than staff; where it agrees, that is over."""
+    """See that a person is told of whom a feed says something else than what holds; where it agrees, that is over.
+
+    A release and one snapshot may cross on their way: the second that still has somebody says otherwise.
+    """
     feed = run.rules.feed or "by hand"
     for event_id in report.agreeing:
         alerts.over(run.conn, alerts.DISAGREES % (event_id, feed), now=run.now)
     for (agency, number), one in report.disagreeing.items():
         told, holds, zone = one.record.custody, one.holds, run.settings.zone(agency)
+        if not (holds.by_staff or holds.denied_at):
+            continue
+        said = "staff have said" if holds.by_staff else "before it was said"
         says = (
             f"{agency} {number} is {told.status!r} since {_local(told.since, zone)}, as {run.rules.feed or 'a file'}"
-            f" says; but staff have said {holds.status!r} since {_local(holds.effective_at, zone)}, which is later and"
+            f" says; but {said} {holds.status!r} since {_local(holds.effective_at, zone)}, which is later and"
             f" holds. Find out what is true: movans custody show {agency} {number}"
         )
         alerts.add_once(run.conn, alerts.DISAGREES % (holds.id, feed), says, now=run.now)
@@ -520,6 +529,8 @@ def _apply(
         [line for place in sorted(lines) for line in lines[place]]
         + [Line(other.record, Change("news", other.what), 0) for other in others]
     )
+    if run.only is None:
+        _note_disagreements(run, report, records, known)
     report.agencies |= {record.agency for record in records}
     found = [(here.offender.id, record) for record in records if (here := known.get((record.agency, record.number)))]
     if run.is_snapshot and run.lets_through(KINDS[MISSING]):
@@ -568,7 +579,6 @@ def _apply_turn(
     for place, told in turn:
         here = known.get((told.agency, told.number))
         record = _as_seen(run, here, told) if run.is_snapshot and here else told
-        _note_disagreement(run, report, record, here)
         change = _means(run, record, here)
         _note_said_again(run, report, record, here, change)
         if run.only is not None and not (change.what == "news" and run.lets_through(change.kind)):
@@ -717,7 +727,7 @@ def _note_denied(run: Run, last: Iterable[CustodyRecord], known: Mapping[tuple[s
             day = here.offender.release_date
             denied += [event.id for event in withdrawn if day is None or event.planned_at != planned.at(day)]
     if denied:
-        custody.deny(run.conn, denied, now=run.now)
+        custody.deny(run.conn, denied, at=run.now)
 
 
 def _update(conn: Connection, latest: Mapping[tuple[str, str], Latest], known: dict[tuple[str, str], _Known]) -> None:
@@ -753,6 +763,7 @@ def _is_settled(run: Run, here: _Known, record: CustodyRecord) -> bool:
     return (
         _as_seen(run, here, record) is record
         and not disagrees(record.custody, here.history)
+        and not (run.is_snapshot and denies(record.custody, here.history))
         and _means(run, record, here).what == "unchanged"
         and _is_of_now(run, record, offender)
         and _corrected_person(run, offender, record) is None
@@ -764,18 +775,26 @@ def _is_of_now(run: Run, record: CustodyRecord, offender: Offender) -> bool:
     return record.custody.since >= offender.since or (run.is_snapshot and _is_now(record, offender))
 
 
-def _note_disagreement(run: Run, report: Report, record: CustodyRecord, here: _Known | None) -> None:
-    """Of the rows of one person, the last says what the feed says."""
-    key = (record.agency, record.number)
-    report.disagreeing.pop(key, None)
-    latest = here.history[-1] if here and here.history and run.only is None else None
-    if latest is None or not latest.by_staff:
-        return
-    if disagrees(record.custody, [latest]):
-        report.disagreeing[key] = Disagreeing(record, latest)
-        report.agreeing.discard(latest.id)
-    else:
-        report.agreeing.add(latest.id)
+def _note_disagreements(
+    run: Run, report: Report, records: Sequence[CustodyRecord], known: Mapping[tuple[str, str], _Known]
+) -> None:
+    """Note whose last row says something else than what holds, and that a snapshot has denied it."""
+    last = {(one.agency, one.number): one for one in sorted(records, key=lambda one: one.custody.since)}
+    denied: list[int] = []
+    for key, record in last.items():
+        history = known[key].history if key in known else []
+        latest = history[-1] if history else None
+        if latest is None:
+            continue
+        is_denied = run.is_snapshot and denies(record.custody, history) and latest.recorded_at < run.told_at
+        if is_denied or disagrees(record.custody, history):
+            report.disagreeing[key] = Disagreeing(record, latest)
+        elif latest.by_staff or latest.denied_at:
+            report.agreeing.add(latest.id)
+        if is_denied and not latest.by_staff and latest.denied_at is None:
+            denied.append(latest.id)
+    if denied:
+        custody.deny(run.conn, denied, at=run.told_at)
 
 
 def _note_said_again(run: Run, report: Report, record: CustodyRecord, here: _Known | None, change: Change) -> None:
@@ -790,7 +809,10 @@ def _note_said_again(run: Run, report: Report, record: CustodyRecord, here: _Kno
 def _means(run: Run, record: CustodyRecord, here: _Known | None) -> Change:
     if here and says_again(record.custody, here.withdrawn, record.event_id):
         return Change("withdrawn")
-    change = compare(record.custody, here.history if here else [], record.event_id)
+    history = here.history if here else []
+    change = compare(record.custody, history, record.event_id)
+    if run.is_snapshot and change.what == "unchanged":
+        change = back(record.custody, history) or change
     told = record.custody
     where = told.facility if told.status == "in custody" else ""
     same = (record.agency, record.number, told.status, told.since, where)
@@ -842,7 +864,9 @@ def _apply_missing(run: Run, absent: Collection[int], report: Report) -> None:
         changed: list[tuple[CustodyRecord, Change]] = []
         for (agency, number), here in known.items():
             one = some[here.offender.id]
-            if news := missing(here.offender.custody, here.offender.known_at, one.since, elsewhere=one.elsewhere):
+            denied_at = here.history[-1].denied_at if here.history else None
+            is_now, known_at = here.offender.custody, here.offender.known_at
+            if news := missing(is_now, known_at, one.since, elsewhere=one.elsewhere, denied_at=denied_at):
                 record = CustodyRecord(0, agency, number, here.offender.person, news, "", {})
                 changed.append((record, Change("news", KINDS[news.status])))
         report.add([line for lines in _apply_changes(run, changed, known) for line in lines])
@@ -973,7 +997,13 @@ def _apply_changes(
     for record, change in changed:
         offender_id, here = ids[record.agency, record.number], known.get((record.agency, record.number))
         if change.event:
-            custody.amend(conn, change.event.id, record.custody, by_id=change.event.has_id(record.event_id))
+            custody.amend(
+                conn,
+                change.event.id,
+                corrected(change.event, record.custody, record.event_id),
+                stated=record.custody.since,
+                by_id=change.event.has_id(record.event_id),
+            )
         else:
             key = own_key(record.event_id or _made_up(record, change.kind), here.withdrawn if here else ())
             happened.append(
@@ -994,6 +1024,7 @@ def _apply_changes(
                 set_apart(
                     conn,
                     ids[record.agency, record.number],
+                    known[record.agency, record.number].history,
                     known[record.agency, record.number].withdrawn,
                     record,
                     change.apart,
@@ -1022,6 +1053,7 @@ def _made_up(record: CustodyRecord, kind: str) -> str:
 def set_apart(
     conn: Connection,
     offender_id: int,
+    before: Sequence[Event],
     withdrawn: Sequence[Event],
     record: CustodyRecord,
     event: Event,
@@ -1033,26 +1065,30 @@ def set_apart(
     settings: Settings,
     now: datetime,
 ) -> Line:
-    """Make two events of one, between whose times a record says something else: the later one is news by now."""
+    """Make two events of one, between whose times a record says something else: the other one is news by now.
+
+    ``before``: what was known to have happened before that record.
+    """
     history = custody.history(conn, offender_id)
-    after, kind = apart(event, record.custody)
-    later = replace(record, custody=after, event_id="")
-    custody.set_apart(conn, event.id, record.custody.since)
+    parts = apart(event, record.custody, before)
+    kind, other = parts.kind, replace(record, custody=parts.other, event_id="")
+    custody.restate(conn, event.id, parts.times, at=parts.at)
     event_id = custody.record(
         conn,
         offender_id,
         kind,
-        after,
+        parts.other,
         source=record.agency,
-        source_key=own_key(_made_up(later, kind), [*history, *withdrawn]),
+        source_key=own_key(_made_up(other, kind), [*history, *withdrawn]),
         feed_run_id=run_id,
         who=who,
         reported=reported,
         now=now,
     )
-    late = history[-1].effective_at > after.since
+    custody.restate(conn, event_id, parts.other_times, at=parts.other.since)
+    late = history[-1].effective_at > parts.other.since
     made = 0 if quiet else policy.notify(conn, event_id, late=late, settings=settings, now=now)
-    return Line(later, Change("news", kind, late=late), made)
+    return Line(other, Change("news", kind, late=late), made)
 
 
 def _latest(run: Run, offender: Offender, latest: Event, record: CustodyRecord) -> Latest:

@@ -19,7 +19,7 @@ from feed.records import Bad, CustodyRecord, Progress, Rules, to_nobody
 
 FORMATS = ("custody changes", "custody snapshot")
 TOLD_EVERY = 5000  # rows
-MEANING = 1  # to be raised when a row comes to mean something else than it did: then every row is looked at anew
+MEANING = 2  # to be raised when a row comes to mean something else than it did: then every row is looked at anew
 
 
 class Sieve:

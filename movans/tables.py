@@ -21,7 +21,7 @@ from db.notifications import Plan
 from db.overview import ForStaff
 from db.staff import Act, Known, Wanted
 from dialer.schedule import NextCall
-from feed.run import Report
+from feed.run import Disagreeing, Report
 from movans.feeds import Seen
 from movans.settings import Outbound
 
@@ -86,7 +86,7 @@ def replaced(report: Report) -> list[str]:
 
 
 def disagreements(report: Report, zone: ZoneInfo) -> list[str]:
-    """The rows that say something else than staff did, whose word is of a later time, or than another booking does."""
+    """The rows that say something else than what holds: what staff said, a release, or another booking."""
     found = [
         f"row {one.row}: {one.agency} {one.number} is released from booking {one.details.get('booking_number')}; but a"
         " booking in the same file holds them, so they count as in custody, and nobody is called"
@@ -94,11 +94,15 @@ def disagreements(report: Report, zone: ZoneInfo) -> list[str]:
     ]
     found += [
         f"row {one.record.row}: {one.record.agency} {one.record.number} is {one.record.custody.status!r} since"
-        f" {moment(one.record.custody.since, zone)}, as the file says; but staff have said {one.holds.status!r} since"
+        f" {moment(one.record.custody.since, zone)}, as the file says; but {_who_said(one)} {one.holds.status!r} since"
         f" {moment(one.holds.effective_at, zone)}, which is later and holds: movans custody show"
         for one in report.disagreeing.values()
     ]
     return found[:ROWS] + ([f"and {len(found) - ROWS} more of which something else holds"] if len(found) > ROWS else [])
+
+
+def _who_said(one: Disagreeing) -> str:
+    return "staff have said" if one.holds.by_staff else "a feed has said"
 
 
 def summary(report: Report) -> str:

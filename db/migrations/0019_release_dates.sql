@@ -2,15 +2,11 @@
 
 update event_kind set meaning = 'the day of a release is known, and was not before' where kind = 'release_planned';
 
-alter table custody_event
-    add column release_date_before date,
-    add column denied_at           timestamptz;
+alter table custody_event add column release_date_before date;
 comment on column custody_event.planned_at is
     'The time that it is about, where that is to come: of the hearing or court date; of a release, noon UTC of its day, which is that day in all of America.';
 comment on column custody_event.release_date_before is
     'Of a planned release: the day that was known before, which holds again where this is withdrawn. Empty: none was.';
-comment on column custody_event.denied_at is
-    'Of a planned release that was withdrawn: when the agency said another day, or none. From then on the same day again is news.';
 comment on column held_change.status is
     'Empty: it is of a court date. due for release: of a planned release, whose day is in at, as in custody_event.planned_at.';
 

@@ -360,6 +360,50 @@ def test_an_older_file_after_a_newer_one_changes_nothing_that_is_newer(
     assert everything(shared) == before
 
 
+HELD, LET_GO, MOVED = row(at="AT"), row("released", "AT"), row(at="AT", facility="Boone County Annex")
+STAYS = {
+    "held, let go, held again": (HELD, LET_GO, HELD),
+    "let go, held again, let go": (LET_GO, HELD, LET_GO),
+    "moved and back": (HELD, MOVED, HELD),
+}
+
+
+@pytest.mark.parametrize("with_ids", [False, True], ids=["without ids", "with ids"])
+@pytest.mark.parametrize("stays", STAYS.values(), ids=STAYS)
+def test_an_older_file_after_a_newer_one_does_not_turn_round_what_holds(
+    *, stays: tuple[str, ...], with_ids: bool, imports: Imports, register: Register, shared: Connection
+):
+    times = ["2026-11-04 09:00", "2026-11-10 09:00", "2026-11-18 22:00"]
+    oldest, between, latest = (
+        stay.replace("AT", at).replace(",\n", f",E{at[8:10]}\n" if with_ids else ",\n")
+        for stay, at in zip(stays, times, strict=True)
+    )
+    imports(latest)
+    register()
+    holds = known(shared)
+    for one in (oldest, between, latest, oldest, oldest + between + latest):
+        imports(one)
+    assert [at for _, at in events(shared)] == [at[5:] for at in times]
+    assert known(shared) == holds
+    between_is_told = "select from notification n join custody_event e on e.id = event_id where effective_at = %s"
+    assert shared.execute(between_is_told, ["2026-11-10 09:00-06:00"]).rowcount == 1
+
+
+def test_what_was_told_of_two_events_is_told_once(imports: Imports, register: Register, shared: Connection):
+    imports(row())
+    register()
+    imports(row("released", "2026-11-18 22:00"))
+    imports(row("released", "2026-11-10 09:00"))
+    report = imports(row(at="2026-11-14 09:00"))
+    assert [(line.change.kind, line.change.late, line.notifications) for line in report.lines] == [
+        ("returned", True, 1),
+        ("released", True, 1),
+    ]
+    assert known(shared) == ("released", "Boone County Jail", "11-18 22:00")
+    told = "select effective_at from notification n join custody_event e on e.id = event_id order by n.id"
+    assert [local(at) for (at,) in shared.execute(told)] == ["11-18 22:00", "11-14 09:00", "11-10 09:00"]
+
+
 def test_a_name_is_corrected_without_a_call(imports: Imports, register: Register, shared: Connection):
     imports(row())
     register()

@@ -193,3 +193,112 @@ def test_of_whom_it_is_withdrawn_that_they_are_no_longer_listed_can_be_missing_a
     assert snapshot(5, "100561", "2", "5").kinds == {"listed": 1}
     assert snapshot(6, "100561", "2", "5", "6").kinds == {"listed": 1, "no_longer_listed": 1}
     assert told(shared)[1:] == [("no_longer_listed", "open", 2)]
+
+
+def release(imports: Imports, hour: int, at: str) -> Report:
+    """A file of changes says so."""
+    return imports(row("released", f"2026-11-20 {at}"), feed=declared(now=NOON + hour * HOUR))
+
+
+def test_a_release_that_snapshots_take_back_is_said_to_disagree_and_the_next_release_calls(
+    snapshot: Snapshot, register: Register, imports: Imports, shared: Connection
+):
+    snapshot(0, "100234", "100561", feed="boone/in")
+    register()
+    release(imports, 1, "12:30")
+    for hour in (2, 3):
+        report = snapshot(hour, "100234", "100561", str(hour), feed="boone/in")
+        (said,) = tables.disagreements(report, declared().zone)
+        assert said.startswith("row 2: boone 100234 is 'in custody' since Tue Nov 03 14:05 CST, as the file says; but")
+        assert "a feed has said 'released' since Fri Nov 20 12:30 CST" in said
+        assert (status(shared), len(told(shared))) == ("released", 1)
+    assert release(imports, 4, "12:30").unchanged == 1
+    report = release(imports, 5, "16:30")
+    assert (report.kinds, report.notifications, len(told(shared))) == ({"released": 1}, 1, 2)
+    assert release(imports, 6, "16:40").kinds == {"amended": 1}
+
+
+def test_a_release_and_a_snapshot_that_crossed_on_the_way_call_nobody_again(
+    snapshot: Snapshot, register: Register, imports: Imports, shared: Connection
+):
+    snapshot(0, "100234", "100561", feed="boone/in")
+    register()
+    release(imports, 1, "12:50")
+    assert len(snapshot(2, "100234", "100561", feed="boone/in").disagreeing) == 1
+    for hour in (3, 4):
+        report = snapshot(hour, "100561", str(hour), feed="boone/in")
+        assert (report.disagreeing, report.notifications) == ({}, 0)
+    assert (status(shared), len(told(shared))) == ("released", 1)
+
+
+def test_who_was_still_there_in_snapshots_after_a_release_is_told_of_when_missing(
+    snapshot: Snapshot, register: Register, imports: Imports, shared: Connection
+):
+    snapshot(0, "100234", "100561", feed="boone/in")
+    register()
+    release(imports, 1, "12:50")
+    for hour in (2, 3):
+        snapshot(hour, "100234", "100561", str(hour), feed="boone/in")
+    for hour in (4, 5):
+        snapshot(hour, "100561", str(hour), feed="boone/in")
+    assert status(shared) == "no longer listed"
+    assert told(shared) == [("released", "superseded", 0), ("no_longer_listed", "open", 3)]
+
+
+def test_a_release_of_the_very_time_of_the_booking_that_the_next_snapshot_takes_back_disagrees(
+    snapshot: Snapshot, register: Register, shared: Connection
+):
+    snapshot(0, "100234")
+    register()
+    snapshot(1, "100234", status="released")
+    for hour in (2, 3):
+        assert len(snapshot(hour, "100234", str(hour)).disagreeing) == 1
+    assert (status(shared), len(told(shared))) == ("released", 1)
+
+
+def test_an_older_row_of_a_file_of_changes_takes_nothing_back(
+    snapshot: Snapshot, register: Register, imports: Imports, shared: Connection
+):
+    snapshot(0, "100234")
+    register()
+    release(imports, 1, "12:30")
+    assert imports(row(), feed=declared(now=NOON + 2 * HOUR)).disagreeing == {}
+    assert release(imports, 3, "12:40").kinds == {"amended": 1}
+    assert len(told(shared)) == 1
+
+
+def test_who_is_moved_and_back_at_one_time_is_where_the_last_snapshot_has_them(
+    snapshot: Snapshot, register: Register, shared: Connection
+):
+    snapshot(0, "100234")
+    register()
+    snapshot(1, "100234", facility="Boone County Annex")
+    report = snapshot(2, "100234")
+    assert (report.kinds, report.notifications) == ({"amended": 1}, 0)
+    assert shared.execute("select facility from offender").fetchone() == ("Boone County Jail",)
+    assert snapshot(3, "100234").kinds == {}
+
+
+def test_a_release_just_before_the_last_snapshot_that_had_somebody_explains_why_they_are_missing(
+    snapshot: Snapshot, register: Register, imports: Imports, db: ConnectionPool, shared: Connection
+):
+    for hour in (0, 1):
+        snapshot(hour, "100234", "100561", feed="boone/in")
+    register()
+    for hour in (2, 3):
+        snapshot(hour, "100561", str(hour), feed="boone/in")
+    assert status(shared) == "no longer listed"
+    report = release(imports, 4, "12:55")
+    assert [(line.change.kind, line.change.late, line.notifications) for line in report.lines] == [
+        ("released", False, 1)
+    ]
+    assert status(shared) == "released"
+    assert [(kind, state) for kind, state, _ in told(shared)] == [
+        ("no_longer_listed", "superseded"),
+        ("released", "open"),
+    ]
+    assert release(imports, 5, "12:55").unchanged == 1
+    assert release(imports, 5, "12:50").kinds == {"amended": 1}
+    assert (status(shared), len(told(shared))) == ("released", 2)
+    retract(db, retractions.of_run(shared, report.run_id), "it", settings=SETTINGS, who="clerk", why="no", now=NOON)
+    assert status(shared) == "no longer listed"

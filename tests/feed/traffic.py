@@ -62,8 +62,6 @@ STORIES: list[tuple[str, ...]] = [  # what becomes of somebody in a day; "moved"
 # Without an agency's own ids, the same twice with nothing in between is one event and its correction, in whatever order
 # it comes; so where files are late, only such ids can tell that somebody was let go twice.
 WITH_IDS = [*STORIES, (OUT, IN, OUT)]
-# And of somebody of whom nothing was known, two stays that come last first are taken for one.
-BOOKED = [(), (), (OUT,)]
 
 DATES = [("set",), ("set", "moved"), ("set", "off"), ("set", "moved", "out")]  # what becomes of a court date
 
@@ -133,8 +131,8 @@ def day(jurisdiction: str) -> Day:
     kinds: list[Kind] = ["custody changes", "custody changes", "custody snapshot", "niem"]
     kind = kinds[place % 4]
     has_ids = kind == "custody changes" and place % 8 < 4
-    people = [_person(random, jurisdiction, n, WITH_IDS if has_ids else STORIES) for n in range(1, 6)]
-    people += [_person(random, jurisdiction, n, BOOKED, new=True) for n in range(6, 8)]
+    stories = WITH_IDS if has_ids else STORIES
+    people = [_person(random, jurisdiction, n, stories, new=n > 5) for n in range(1, 8)]
     if has_ids:
         people = [[replace(row, event_id=f"E{row.number}{n}") for n, row in enumerate(rows)] for rows in people]
     rows = sorted((row for rows in people for row in rows), key=lambda row: row.at)

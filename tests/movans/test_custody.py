@@ -132,6 +132,16 @@ def test_what_was_before_what_is_known_is_kept_as_history(movans: Movans, shared
 
 
 @pytest.mark.usefixtures("smith")
+def test_what_was_between_two_times_of_what_is_known_comes_late(
+    movans: Movans, shared: psycopg.Connection, jail: Callable[..., str]
+):
+    jail(row(at="2026-11-18 22:00"))
+    jail(row(at="2026-11-04 09:00"))
+    assert "This was before what is known, which stays" in released(movans, "2026-11-10 09:00")
+    assert (state(shared)[0], state(shared)[2]) == ("in custody", datetime(2026, 11, 19, 4, 0, tzinfo=UTC))
+
+
+@pytest.mark.usefixtures("smith")
 def test_time_is_by_the_agencys_clock_or_says_its_zone(movans: Movans, shared: psycopg.Connection):
     released(movans, "2026-11-20T09:40:00-05:00")
     assert state(shared)[2] == datetime(2026, 11, 20, 14, 40, tzinfo=UTC)
