@@ -12,7 +12,7 @@ from db.custody import Custody
 from feed import override
 from feed.override import Said
 from feed.records import CustodyRecord
-from feed.run import Report
+from feed.run import SNAPSHOT, Report
 from tests.conftest import NOON, SETTINGS
 from tests.feed.conftest import declared, row
 
@@ -142,3 +142,20 @@ def test_quietly_nobody_is_called_of_either(
     register()
     assert say("released", "10:00", quiet=True).notifications == 0
     assert shared.execute("select from notification").fetchall() == []
+
+
+def test_the_second_snapshot_that_still_has_who_was_released_is_an_alert(imports: Imports, shared: Connection):
+    def comes(hour: int, *rows: str) -> None:
+        imports(*rows, feed=declared(format=SNAPSHOT, now=NOON + hour * HOUR))
+
+    let_go, other = row("released", "2026-11-20 11:50"), row(number="2")
+    comes(0, STILL_IN, other)
+    comes(1, let_go, other)
+    comes(2, STILL_IN, other)
+    assert raised(shared) == []
+    comes(3, STILL_IN, other, row(number="3"))
+    ((says, is_open),) = raised(shared)
+    assert is_open
+    assert "but before it was said 'released' since 2026-11-20 11:50:00-06:00, which is later and holds" in says
+    comes(4, let_go, other)
+    assert [is_open for _, is_open in raised(shared)] == [False]
