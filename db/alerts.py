@@ -159,7 +159,8 @@ def unconfirmed(conn: Connection, *, now: datetime) -> int:
 def settle(conn: Connection, *, now: datetime) -> int:
     """What was raised of notifications that have ended since is over; return how many.
 
-    So is that a feed disagrees with staff, where what they said was withdrawn, or is not the latest any more.
+    So is that a feed disagrees with what holds, where that was withdrawn, or is not the latest any more. That somebody
+    who got out is no longer listed is nothing newer.
     """
     ended = conn.execute(
         """update alert set over_at = %s from notification n
@@ -171,7 +172,9 @@ def settle(conn: Connection, *, now: datetime) -> int:
            where over_at is null and e.id = substring(key from '^override ([0-9]+)')::bigint
              and (retracted_at is not null or exists (
                  select from happened newer where newer.offender_id = e.offender_id
-                   and (newer.effective_at, newer.id) > (e.effective_at, e.id)))""",
+                   and (newer.effective_at, newer.id) > (e.effective_at, e.id)
+                   and not (newer.kind = 'no_longer_listed' and e.denied_at is null
+                            and e.status not in ('in custody', 'no longer listed'))))""",
         [now],
     )
     return ended

@@ -789,7 +789,7 @@ def _note_disagreements(
         is_denied = run.is_snapshot and denies(record.custody, history) and latest.recorded_at < run.told_at
         if is_denied or disagrees(record.custody, history):
             report.disagreeing[key] = Disagreeing(record, latest)
-        elif latest.by_staff or latest.denied_at:
+        elif (latest.by_staff or latest.denied_at) and not denies(record.custody, history):
             report.agreeing.add(latest.id)
         if is_denied and not latest.by_staff and latest.denied_at is None:
             denied.append(latest.id)
@@ -869,6 +869,8 @@ def _apply_missing(run: Run, absent: Collection[int], report: Report) -> None:
             if news := missing(is_now, known_at, one.since, elsewhere=one.elsewhere, denied_at=denied_at):
                 record = CustodyRecord(0, agency, number, here.offender.person, news, "", {})
                 changed.append((record, Change("news", KINDS[news.status])))
+            elif here.history and here.history[-1].is_out and not one.elsewhere:
+                report.agreeing.add(here.history[-1].id)
         report.add([line for lines in _apply_changes(run, changed, known) for line in lines])
     rosters.leave(conn, feed, [one.offender_id for one in again if not one.elsewhere])
 

@@ -159,3 +159,35 @@ def test_the_second_snapshot_that_still_has_who_was_released_is_an_alert(imports
     assert "but before it was said 'released' since 2026-11-20 11:50:00-06:00, which is later and holds" in says
     comes(4, let_go, other)
     assert [is_open for _, is_open in raised(shared)] == [False]
+
+
+def test_a_jail_agrees_where_its_snapshots_have_somebody_no_more(imports: Imports, say: Say, shared: Connection):
+    def comes(hour: int, *rows: str) -> None:
+        imports(*rows, feed=declared(format=SNAPSHOT, now=NOON + hour * HOUR))
+
+    comes(0, STILL_IN, row(number="2"))
+    say("released", "11:00")
+    comes(1, STILL_IN, row(number="2", last_name="JONES"))
+    for hour in (2, 3):
+        assert [is_open for _, is_open in raised(shared)] == [True]
+        comes(hour, row(number="2", last_name=f"JONES {hour}"))
+    assert [is_open for _, is_open in raised(shared)] == [False]
+
+
+def test_an_absence_that_staff_explain_ends_no_disagreement(imports: Imports, say: Say, shared: Connection):
+    def comes(hour: int, *rows: str) -> None:
+        imports(*rows, feed=declared(format=SNAPSHOT, now=NOON + hour * HOUR))
+
+    comes(0, STILL_IN, row(number="2"))
+    comes(1, row(number="2", last_name="JONES"))
+    comes(2, row(number="2", last_name="SMYTH"))
+    assert [event.status for event in custody.history(shared, offender(shared))] == ["in custody", "no longer listed"]
+    say("released", "11:00", now=NOON + 3 * HOUR)
+    imports(STILL_IN, now=NOON + 4 * HOUR, feed=FEED)
+    assert [is_open for _, is_open in raised(shared)] == [True]
+
+
+def offender(shared: Connection) -> int:
+    known = custody.find(shared, "boone", "100234")
+    assert known
+    return known.id
