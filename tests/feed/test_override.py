@@ -42,6 +42,12 @@ def say(shared: Connection) -> Say:
     return by
 
 
+@pytest.fixture
+def comes(imports: Imports) -> Callable[..., Report]:
+    """A snapshot of these rows comes so many hours after noon."""
+    return lambda hour, *rows: imports(*rows, feed=declared(format=SNAPSHOT, now=NOON + hour * HOUR))
+
+
 def raised(shared: Connection) -> list[tuple[str, bool]]:
     """What was raised of disagreement, and whether it is not over."""
     alerts.settle(shared, now=NOON)
@@ -144,10 +150,9 @@ def test_quietly_nobody_is_called_of_either(
     assert shared.execute("select from notification").fetchall() == []
 
 
-def test_the_second_snapshot_that_still_has_who_was_released_is_an_alert(imports: Imports, shared: Connection):
-    def comes(hour: int, *rows: str) -> None:
-        imports(*rows, feed=declared(format=SNAPSHOT, now=NOON + hour * HOUR))
-
+def test_the_second_snapshot_that_still_has_who_was_released_is_an_alert(
+    comes: Callable[..., Report], shared: Connection
+):
     let_go, other = row("released", "2026-11-20 11:50"), row(number="2")
     comes(0, STILL_IN, other)
     comes(1, let_go, other)
@@ -161,10 +166,9 @@ def test_the_second_snapshot_that_still_has_who_was_released_is_an_alert(imports
     assert [is_open for _, is_open in raised(shared)] == [False]
 
 
-def test_a_jail_agrees_where_its_snapshots_have_somebody_no_more(imports: Imports, say: Say, shared: Connection):
-    def comes(hour: int, *rows: str) -> None:
-        imports(*rows, feed=declared(format=SNAPSHOT, now=NOON + hour * HOUR))
-
+def test_a_jail_agrees_where_its_snapshots_have_somebody_no_more(
+    comes: Callable[..., Report], say: Say, shared: Connection
+):
     comes(0, STILL_IN, row(number="2"))
     say("released", "11:00")
     comes(1, STILL_IN, row(number="2", last_name="JONES"))
@@ -174,10 +178,9 @@ def test_a_jail_agrees_where_its_snapshots_have_somebody_no_more(imports: Import
     assert [is_open for _, is_open in raised(shared)] == [False]
 
 
-def test_an_absence_that_staff_explain_ends_no_disagreement(imports: Imports, say: Say, shared: Connection):
-    def comes(hour: int, *rows: str) -> None:
-        imports(*rows, feed=declared(format=SNAPSHOT, now=NOON + hour * HOUR))
-
+def test_an_absence_that_staff_explain_ends_no_disagreement(
+    comes: Callable[..., Report], imports: Imports, say: Say, shared: Connection
+):
     comes(0, STILL_IN, row(number="2"))
     comes(1, row(number="2", last_name="JONES"))
     comes(2, row(number="2", last_name="SMYTH"))

@@ -200,12 +200,16 @@ def test_refused_files_are_counted_in_one_alert_until_each_has_come_again_as_it_
     assert "2 files of the feed boone/jail were refused, the last again.csv, and nothing of them" in alert.says
 
 
+def of_snapshots(tmp_path: Path) -> Settings:
+    (tmp_path / "drop").mkdir()
+    jail = {"format": "custody snapshot", "interval": 900, "drop": str(tmp_path / "drop")}
+    return settings_for(tmp_path, agencies={"boone": {"name": "Boone", "interval": 900, "feeds": {"jail": jail}}})
+
+
 def test_a_right_snapshot_takes_the_place_of_refused_ones_but_a_person_is_told_first(
     db: ConnectionPool, shared: psycopg.Connection, tmp_path: Path
 ):
-    (tmp_path / "drop").mkdir()
-    jail = {"format": "custody snapshot", "interval": 900, "drop": str(tmp_path / "drop")}
-    settings = settings_for(tmp_path, agencies={"boone": {"name": "Boone", "interval": 900, "feeds": {"jail": jail}}})
+    settings = of_snapshots(tmp_path)
     intake = Intake(db, settings, drops(settings), Clock())
     put(tmp_path, HEADER + row("free"), "a.csv")
     put(tmp_path, HEADER + row("in custody"), "b.csv")
@@ -226,9 +230,7 @@ def test_a_right_snapshot_takes_the_place_of_refused_ones_but_a_person_is_told_f
 def test_a_held_snapshot_takes_the_place_of_no_refused_one(
     db: ConnectionPool, shared: psycopg.Connection, tmp_path: Path
 ):
-    (tmp_path / "drop").mkdir()
-    jail = {"format": "custody snapshot", "interval": 900, "drop": str(tmp_path / "drop")}
-    settings = settings_for(tmp_path, agencies={"boone": {"name": "Boone", "interval": 900, "feeds": {"jail": jail}}})
+    settings = of_snapshots(tmp_path)
     intake = Intake(db, settings, drops(settings), Clock())
     everybody = [row("in custody", number, "2026-11-03 14:05") for number in range(1, 401)]
     for content in (everybody, [row("free")], everybody[:200]):
