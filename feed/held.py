@@ -13,9 +13,11 @@ from db.held import Held
 from db.pool import Database
 from db.retractions import Extent
 from feed.guard import is_small
-from feed.records import Progress, to_nobody
+from feed.known import Run
+from feed.records import SNAPSHOT, Progress, to_nobody
+from feed.report import Report
 from feed.retraction import retract
-from feed.run import SNAPSHOT, Report, Run, keep_counts, one_at_a_time, take_effect
+from feed.run import keep_counts, one_at_a_time, take_effect
 from movans import feeds
 from movans.settings import Settings
 

@@ -8,9 +8,10 @@ from psycopg import Connection
 from db import custody, staff
 from db.custody import STAFF, Custody, Details, Offender
 from dialer import policy
+from feed.changes import set_apart
 from feed.compare import Change, compare, own_key
 from feed.records import CustodyRecord
-from feed.run import one_at_a_time, set_apart
+from feed.run import one_at_a_time
 from movans.settings import Settings
 
 

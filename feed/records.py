@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from db.custody import Custody, Details, Person
 
+SNAPSHOT = "custody snapshot"  # the format that says of who is not in it that they are not there
 KEPT = 200  # signs of a cell of a row that is put aside
 
 Progress = Callable[[int, int, str], None]

@@ -11,7 +11,7 @@ from feed import held as decisions
 from feed import retraction
 from feed.held import NotHeld
 from feed.records import Refused
-from feed.run import Report
+from feed.report import Report
 from movans.console import Bar, err, out
 from movans.settings import WrongSettings
 from movans.staff import in_words, who

@@ -21,7 +21,7 @@ from db.notifications import Plan
 from db.overview import ForStaff
 from db.staff import Act, Known, Wanted
 from dialer.schedule import NextCall
-from feed.run import Disagreeing, Report
+from feed.report import Disagreeing, Report
 from movans.feeds import Seen
 from movans.settings import Outbound
 

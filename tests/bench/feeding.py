@@ -19,7 +19,7 @@ import yaml
 from rich.progress import Progress
 
 from db.pool import open_pool
-from feed.run import SNAPSHOT
+from feed.records import SNAPSHOT
 from movans import intake, settings
 from movans.settings import Settings
 from tests.bench import report

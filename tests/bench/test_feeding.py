@@ -4,8 +4,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from feed.checking import read
-from feed.records import Rules
-from feed.run import SNAPSHOT
+from feed.records import SNAPSHOT, Rules
 from movans import intake, settings
 from tests.bench.feeding import CHANGED, house, rows, write
 

@@ -12,7 +12,8 @@ from psycopg_pool import ConnectionPool
 
 from db.pool import open_pool
 from feed.records import Rules
-from feed.run import Report, run
+from feed.report import Report
+from feed.run import run
 from movans import settings
 from tests import people
 from tests.conftest import KEYS, NOON, SETTINGS, settings_for

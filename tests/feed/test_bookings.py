@@ -7,7 +7,7 @@ import pytest
 
 from feed.checking import read
 from feed.records import File, Refused
-from feed.run import Report
+from feed.report import Report
 from movans.tables import disagreements
 from tests.feed.conftest import HEADER, declared, row
 

@@ -18,8 +18,9 @@ from db.custody import Custody, Details, Offender, Person
 from db.journal import Journal
 from feed.court import after, compare, is_older, is_theirs
 from feed.records import CourtRecord
+from feed.report import Report
 from feed.retraction import retract
-from feed.run import Report, run
+from feed.run import run
 from prompts.catalogue import Catalogue
 from tests.conftest import KEYS, NOON, SETTINGS, TRUNKS
 from tests.feed.conftest import CALENDAR, declared

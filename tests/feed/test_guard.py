@@ -14,9 +14,10 @@ from db import alerts, held, retractions
 from feed import held as decisions
 from feed.guard import excess
 from feed.held import NotHeld
-from feed.records import Refused
+from feed.records import SNAPSHOT, Refused
+from feed.report import Report
 from feed.retraction import retract
-from feed.run import SNAPSHOT, Report, run
+from feed.run import run
 from movans.settings import Limit
 from tests.conftest import NOON, settings_for
 from tests.feed.conftest import BOONE, CALENDAR, HEADER, SAMPLES, WITH_FEEDS, declared, row, rules

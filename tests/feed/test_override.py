@@ -11,8 +11,8 @@ from db import alerts, custody
 from db.custody import Custody
 from feed import override
 from feed.override import Said
-from feed.records import CustodyRecord
-from feed.run import SNAPSHOT, Report
+from feed.records import SNAPSHOT, CustodyRecord
+from feed.report import Report
 from tests.conftest import NOON, SETTINGS
 from tests.feed.conftest import declared, row
 

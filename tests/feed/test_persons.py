@@ -11,7 +11,8 @@ from db import alerts, held
 from db.custody import Person
 from feed import held as decisions
 from feed.persons import became
-from feed.run import SNAPSHOT, Report
+from feed.records import SNAPSHOT
+from feed.report import Report
 from movans.tables import replaced, summary
 from tests.conftest import NOON
 from tests.feed.conftest import WITH_FEEDS, declared, row

@@ -15,9 +15,10 @@ from db.custody import Custody, Person, Plan
 from db.journal import Journal
 from feed import held as decisions
 from feed.planned import at, compare, of_bookings, restored
-from feed.records import CustodyRecord
+from feed.records import SNAPSHOT, CustodyRecord
+from feed.report import Report
 from feed.retraction import retract
-from feed.run import SNAPSHOT, Report, run
+from feed.run import run
 from movans import tables
 from prompts.catalogue import Catalogue
 from tests.conftest import KEYS, NOON, SETTINGS, TRUNKS

@@ -10,8 +10,9 @@ from psycopg_pool import ConnectionPool
 
 from db import held, retractions
 from feed import held as decisions
+from feed.report import Report
 from feed.retraction import retract
-from feed.run import Report, run
+from feed.run import run
 from tests.conftest import NOON
 from tests.feed.conftest import HEADER, WITH_FEEDS, declared, row
 from tests.feed.test_retraction import call

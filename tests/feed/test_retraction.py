@@ -13,8 +13,8 @@ from agi.notify import utterances
 from agi.service import Service
 from db import attempts, notifications, retractions
 from db.journal import Journal
+from feed.report import Report
 from feed.retraction import retract
-from feed.run import Report
 from movans import tables
 from prompts.catalogue import Catalogue
 from tests.conftest import KEYS, NOON, SETTINGS, TRUNKS

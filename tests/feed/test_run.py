@@ -12,7 +12,8 @@ from psycopg_pool import ConnectionPool
 from db import custody, feed_runs, lookup
 from db.custody import Details
 from feed.records import Refused
-from feed.run import Report, run
+from feed.report import Report
+from feed.run import run
 from movans import settings, tables
 from tests.conftest import NOON, SETTINGS
 from tests.feed.conftest import HEADER, JAIL, NIEM, SAMPLES, declared, row, rules
@@ -165,7 +166,7 @@ def test_a_column_that_is_left_out_takes_no_middle_name_away(imports: Imports, s
 def test_a_failure_half_way_changes_nothing(
     imports: Imports, shared: Connection, db: ConnectionPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("feed.run.CHUNK", 1)
+    monkeypatch.setattr("feed.rows.CHUNK", 1)
     path = tmp_path / "half.csv"
     path.write_text(HEADER + row() + row(number="100561"), encoding="utf-8")
 
@@ -183,7 +184,7 @@ def test_a_failure_half_way_changes_nothing(
 def test_progress_is_told_every_so_many_rows_while_they_are_read_and_while_they_take_effect_and_at_the_end(
     db: ConnectionPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("feed.run.CHUNK", 2)
+    monkeypatch.setattr("feed.rows.CHUNK", 2)
     monkeypatch.setattr("feed.sieve.TOLD_EVERY", 4)
     path = tmp_path / "five.csv"
     path.write_text(HEADER + "".join(row(number=str(number)) for number in range(1, 6)), encoding="utf-8")
@@ -551,7 +552,7 @@ def test_an_import_may_take_longer_than_a_caller_may_wait_and_only_it(
 ):
     limits: list[str] = []
     monkeypatch.setattr(
-        "feed.run.custody.heard_of",
+        "feed.rows.custody.heard_of",
         lambda conn, *_, **__: limits.append(conn.execute("show statement_timeout").fetchone()[0]),
     )
     imports(row())

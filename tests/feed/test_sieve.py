@@ -16,9 +16,10 @@ from db import custody, held, retractions
 from db.custody import Custody, Person
 from feed import custody_csv, override
 from feed import held as decisions
-from feed.records import CustodyRecord, Refused, Rules
+from feed.records import SNAPSHOT, CustodyRecord, Refused, Rules
+from feed.report import Report
 from feed.retraction import retract
-from feed.run import SNAPSHOT, Report, run
+from feed.run import run
 from tests.conftest import NOON, guard_of_nothing, settings_for
 from tests.feed.conftest import BOONE, HEADER, declared, row
 
@@ -109,7 +110,7 @@ def test_a_refused_or_held_file_leaves_no_row_that_is_not_looked_at(
 
 @pytest.fixture
 def chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("feed.run.CHUNK", 2)
+    monkeypatch.setattr("feed.rows.CHUNK", 2)
 
 
 @pytest.mark.usefixtures("chunks")

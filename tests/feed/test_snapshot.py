@@ -8,9 +8,9 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
 from db import custody, retractions
-from feed.records import Refused
+from feed.records import SNAPSHOT, Refused
+from feed.report import Report
 from feed.retraction import retract
-from feed.run import SNAPSHOT, Report
 from movans import tables
 from tests.conftest import NOON, SETTINGS
 from tests.feed.conftest import declared, row
