@@ -16,7 +16,7 @@ _UNNAMED = "unnamed: %s"
 _REPLACED = "replaced: run %s"
 _AGAIN = timedelta(hours=1)  # after which staff are told again of what is still held
 _HELD = """
-    select f.id, f.feed, file, sha256, started_at, because, since, population, reported_at, f.outcome,
+    select f.id, f.feed, file, sha256, started_at, because, since, population, reported_at, f.outcome, overtaken_at,
            coalesce(unconfirmed, 0) as unconfirmed,
            greatest(touched, (select count(distinct (agency, number)) from held_change c
                               join feed_run other on other.id = c.feed_run_id
@@ -41,7 +41,8 @@ class Held:
     """A run that waits for a person. ``touched``: of how many offenders all that is held of its feed has news.
 
     ``unconfirmed``: how many events went out of it that are not yet confirmed, of which alone is to be decided where it
-    is not held any more: a newer file took its place, or only other kinds of it were approved.
+    is not held any more: a newer file took its place, or only other kinds of it were approved. ``overtaken_at``: when a
+    newer snapshot took the place of all of it but the rows of people who got out and are not in that.
     """
 
     id: int
@@ -56,6 +57,7 @@ class Held:
     reported_at: datetime | None
     outcome: str
     unconfirmed: int
+    overtaken_at: datetime | None
 
     @property
     def is_held(self) -> bool:
@@ -84,6 +86,11 @@ def hold(
         "insert into held_run (feed_run_id, content, because, since, touched, population) values (%s,%b,%s,%s,%s,%s)",
         [run_id, content, because, since, touched, population],
     )
+    _keep_news(conn, run_id, places, changes)
+    tell(conn, _named(conn, run_id)[0], now=now)
+
+
+def _keep_news(conn: Connection, run_id: int, places: Iterable[tuple[str, str]], changes: Iterable[Changed]) -> None:
     with conn.cursor() as cursor:
         cursor.executemany("insert into held_news values (%s, %s, %s)", [(run_id, *place) for place in set(places)])
         with cursor.copy(
@@ -91,7 +98,6 @@ def hold(
         ) as copy:
             for change in changes:
                 copy.write_row((run_id, *change))
-    tell(conn, _named(conn, run_id)[0], now=now)
 
 
 def tell(conn: Connection, feed: str, *, now: datetime) -> None:
@@ -250,20 +256,50 @@ def unconfirmed(conn: Connection, feed: str, sha256: str, *, before: int, is_sna
     return frozenset(event_id for (event_id,) in rows)
 
 
-def overtake(conn: Connection, feed: str, sha256: str, *, by: int, is_snapshot: bool, now: datetime) -> datetime | None:
-    """End what is held of the feed and says no more than a run that has come: a snapshot each older one, any the same.
-
-    Return since when a person was waited for, None where nothing was held.
-    """
-    rows = conn.execute(
-        """update feed_run f set outcome = 'overtaken' from held_run h
-           where f.id = h.feed_run_id and f.outcome = 'held' and feed = %s and f.id < %s and (%s or sha256 = %s)
-           returning f.id, since""",
-        [feed, by, is_snapshot, sha256],
+def older(conn: Connection, feed: str, sha256: str, *, before: int, is_snapshot: bool) -> list[Held]:
+    """What is held of the feed and says no more than a run that has come: a snapshot each older one, any the same."""
+    cursor = conn.cursor(row_factory=class_row(Held))
+    return cursor.execute(
+        _HELD
+        + """and f.outcome = 'held' and f.feed = %(feed)s and f.id < %(before)s
+                   and (%(is_snapshot)s or sha256 = %(sha256)s) order by f.id""",
+        {"or_rejected": False, "feed": feed, "before": before, "is_snapshot": is_snapshot, "sha256": sha256},
     ).fetchall()
-    for run_id, _ in rows:  # what waits of the feed is told afterwards: this run may be held, too
-        alerts.over(conn, _STUCK % run_id, now=now)
-    return min((since for _, since in rows), default=None)
+
+
+def numbers(conn: Connection, run_id: int, kinds: Collection[str]) -> set[str]:
+    """The offenders' numbers of those of a run's changes that are of these kinds."""
+    rows = conn.execute("select number from held_change where feed_run_id = %s and kind = any(%s)", [run_id, [*kinds]])
+    return {number for (number,) in rows}
+
+
+def overtake(conn: Connection, run_id: int, *, now: datetime) -> None:
+    """End what is held: a newer run says it, or otherwise. What waits of the feed is to be told afterwards."""
+    conn.execute("update feed_run set outcome = 'overtaken' where id = %s", [run_id])
+    alerts.over(conn, _STUCK % run_id, now=now)
+
+
+def leave(
+    conn: Connection,
+    run_id: int,
+    content: bytes,
+    because: str,
+    places: Iterable[tuple[str, str]],
+    changes: Iterable[Changed],
+    *,
+    now: datetime,
+) -> None:
+    """Keep of what is held no more than these rows and what they would do: a newer run took the place of the rest.
+
+    How many it touched stays: of a file with news of too many nothing goes out by itself, whatever is left of it.
+    """
+    conn.execute("delete from held_news where feed_run_id = %s", [run_id])
+    conn.execute("delete from held_change where feed_run_id = %s", [run_id])
+    conn.execute(
+        "update held_run set content = %b, because = array[%s], overtaken_at = %s where feed_run_id = %s",
+        [content, because, now, run_id],
+    )
+    _keep_news(conn, run_id, places, changes)
 
 
 def note_reported(conn: Connection, run_id: int, *, now: datetime) -> None:

@@ -10,10 +10,9 @@ from urllib.parse import quote_from_bytes
 
 from feed.bookings import other_releases, together
 from feed.formats import FORMATS
-from feed.records import Bad, Checked, CourtRecord, CustodyRecord, File, Record, Refused, Rules
+from feed.records import CHANGES, Bad, Checked, CourtRecord, CustodyRecord, File, Record, Refused, Rules
 
 MOST_MISTAKES = 1000  # sentences that are kept of a file that is refused
-MAY_BE_QUIET = "custody changes"  # the format of which a header and no rows say that nothing changed
 MOST_ASIDE = 10_000  # rows that are put aside of one file, whatever share they are
 
 
@@ -76,7 +75,7 @@ class Seen:
     def file(self, rules: Rules) -> File:
         """What was read. Raises Refused where too much of it is wrong."""
         share = rules.quarantine
-        if not self._rows and rules.format != MAY_BE_QUIET:
+        if not self._rows and rules.format != CHANGES:  # of which a header alone says that nothing changed
             raise Refused([f"{self._name}: has a header and no rows; write it again where it comes from"])
         aside = self._contradicted | {bad.row: bad for bad in self._bad}
         if self._unkept or len(aside) > min(share * self._rows, MOST_ASIDE):

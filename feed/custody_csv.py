@@ -5,7 +5,7 @@ A snapshot and a file of changes look the same; what differs is what it means th
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
@@ -21,12 +21,21 @@ __all__ = ["FIELDS", "STATUSES", "read"]
 
 @dataclass(frozen=True)
 class Table:
-    """A custody file whose header was read. ``rows``: number, cells and text of each, as they stand."""
+    """A custody file whose header was read. ``rows``: number, cells and text of each, as they stand.
+
+    ``first``: the number and the text of the row that is the header; the text is empty where the file has none.
+    """
 
     name: str
     rules: Rules
     header: Columns
     rows: Iterator[tuple[int, list[str], str]]
+    first: tuple[int, str]
+
+    def number(self, cells: list[str]) -> str:
+        """The offender's number in a row, whatever else is wrong with it; empty where none can be read."""
+        # In a row that is too short or too long, a cell need not stand under its own name.
+        return number_of(self.header.fields([*map(one_line, cells)])) if len(cells) == self.header.width else ""
 
     def record(self, number: int, cells: list[str]) -> CustodyRecord | Bad:
         """What a row says."""
@@ -36,9 +45,7 @@ class Table:
             self.header.check_width(cells)
             return custody_record(number, fields, self.rules, self.header.called)
         except Wrong as wrong:
-            # In a row that is too short or too long, a cell need not stand under its own name.
-            whose = number_of(fields) if len(cells) == self.header.width else ""
-            return Bad.because(f"{self.name}, row {number}", number, wrong.mistakes, fields, whose)
+            return Bad.because(f"{self.name}, row {number}", number, wrong.mistakes, fields, self.number(cells))
 
 
 def opened(name: str, source: BinaryIO, rules: Rules) -> Table:
@@ -56,7 +63,9 @@ def opened(name: str, source: BinaryIO, rules: Rules) -> Table:
         mistake = f"has one column; is it separated by {OTHERS[sign]}? Save the file as CSV, with commas"
         raise Refused([f"{name}, row {place}: {mistake}"])
     header, is_header = columns(list(map(one_line, cells)), required, optional, rules, f"{name}, row {place}")
-    return Table(name, rules, header, table if is_header else chain([first], table))
+    if is_header:
+        return Table(name, rules, header, table, (place, text))
+    return Table(name, rules, header, chain([first], table), (0, ""))
 
 
 def read(name: str, source: BinaryIO, rules: Rules) -> Iterator[CustodyRecord | Bad]:
@@ -64,6 +73,28 @@ def read(name: str, source: BinaryIO, rules: Rules) -> Iterator[CustodyRecord | 
     table = opened(name, source, rules)
     for number, cells, _ in table.rows:
         yield table.record(number, cells)
+
+
+def numbers(name: str, source: BinaryIO, rules: Rules) -> Iterator[str]:
+    """The offender's number of each row in which one can be read. Raises Refused as ``read``."""
+    table = opened(name, source, rules)
+    for _, cells, _ in table.rows:
+        if number := table.number(cells):
+            yield number
+
+
+def only_of(numbers: Collection[str], name: str, source: BinaryIO, rules: Rules) -> bytes:
+    """The file with its header and the rows of these offenders, each of which stays the row that it was.
+
+    Raises Refused as ``read``.
+    """
+    table = opened(name, source, rules)
+    kept, last = [], 0
+    theirs = ((row, text) for row, cells, text in table.rows if table.number(cells) in numbers)
+    for row, text in chain([table.first], theirs):
+        kept += ["\r\n" * (row - last - 1), text]  # one line end after any other
+        last = row
+    return "".join(kept).encode(rules.encoding)
 
 
 def cells(text: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 from typing import Protocol
 
-OUT = ("released", "escaped", "furloughed", "died", "no_longer_listed")  # by these kinds somebody is out of custody
+STATED = ("released", "escaped", "furloughed", "died")  # by these kinds a record says that somebody is out of custody
+OUT = (*STATED, "no_longer_listed")  # and by this one the lack of any
 
 FIRST = ("listed", "court_scheduled")  # by these kinds somebody, or a court date, is known for the first time
 

@@ -14,7 +14,7 @@ from db.pool import Database
 from db.retractions import Extent
 from feed.guard import is_small
 from feed.known import Run
-from feed.records import SNAPSHOT, Progress, to_nobody
+from feed.records import CHANGES, SNAPSHOT, Progress, to_nobody
 from feed.report import Report
 from feed.retraction import retract
 from feed.run import keep_counts, one_at_a_time, take_effect
@@ -203,8 +203,9 @@ def _apply(
         return Report(run_id=this.id)
     rules = feeds.rules(settings, this.feed, now)
     newest = feed_runs.came(conn, this.feed, applied=True)
-    if rules.format == SNAPSHOT and newest and newest.id > this.id:  # a newer one has told who is there
-        rules = replace(rules, format="custody changes")
+    is_told = this.overtaken_at or (newest and newest.id > this.id)  # by a newer one, who is there
+    if rules.format == SNAPSHOT and is_told:
+        rules = replace(rules, format=CHANGES)
     run = Run(conn, this.id, this.sha256, rules, this.started_at, now, settings, only, reported)
     report = take_effect(run, BytesIO(held.content(conn, this.id)), this.file, progress)
     if keep:

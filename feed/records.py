@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from db.custody import Custody, Details, Person
 
+CHANGES = "custody changes"
 SNAPSHOT = "custody snapshot"  # the format that says of who is not in it that they are not there
 KEPT = 200  # signs of a cell of a row that is put aside
 
@@ -164,7 +165,7 @@ class Rules:
     now: datetime
     feed: str = ""
     agency: str = ""
-    format: str = "custody changes"
+    format: str = CHANGES
     encoding: str = "utf-8"
     columns: Mapping[str, str | int] = field(default_factory=dict)
     always: Mapping[str, str] = field(default_factory=dict)

@@ -1,25 +1,26 @@
 """One import: a file is read, compared with what is known, and applied in one transaction, or not at all."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 from psycopg import Connection, Rollback
 
 from db import custody, feed_runs, held
+from db.held import Held
 from db.pool import Database, take_time
 from dialer import policy
-from feed import court, sieve
+from feed import court, custody_csv, sieve
 from feed.checking import opened, printable, read
-from feed.compare import (
-    Change,
-)
+from feed.compare import Change
+from feed.guard import STATED
 from feed.known import Run
 from feed.measure import measure, what_was
-from feed.records import CourtRecord, Progress, Refused, Rules, to_nobody
+from feed.records import CHANGES, CourtRecord, Progress, Refused, Rules, to_nobody
 from feed.report import Line, Report
 from feed.rows import apply, apply_rows, note_rows
 from feed.sieve import Sieve
@@ -61,7 +62,7 @@ def run(
                 feed_runs.of_agencies(conn, run_id, report.agencies)
                 if not report.held:
                     held.confirm(conn, report.said_again)
-                since = held.overtake(conn, rules.feed, sha256, by=run_id, is_snapshot=this.is_snapshot, now=this.now)
+                since = _overtake(this, source, name)
                 if report.held:
                     source.seek(0)
                     _hold(this, report, source.read(), since or this.now)
@@ -135,20 +136,68 @@ def _guarded(run: Run, source: BinaryIO, name: str, progress: Progress) -> Repor
 
 
 def _hold(run: Run, report: Report, content: bytes, since: datetime) -> None:
-    # Who is moved by it is still known to be where they were, and whose court date it is, in their jail.
-    known = custody.places_of(run.conn, {(change.agency, change.number) for change in report.changed})
     held.hold(
         run.conn,
         run.id,
         content,
         list(report.held),
-        report.places | known | custody.places(run.conn, report.missing),
+        _places(run.conn, report),
         report.changed,
         touched=report.touched,
         population=report.population,
         since=since,
         now=run.now,
     )
+
+
+def _places(conn: Connection, report: Report) -> set[tuple[str, str]]:
+    """Agency and facility of all of whom a run has news.
+
+    Who is moved by it is still known to be where they were, and whose court date it is, in their jail.
+    """
+    known = custody.places_of(conn, {(change.agency, change.number) for change in report.changed})
+    return report.places | known | custody.places(conn, report.missing)
+
+
+def _overtake(run: Run, source: BinaryIO, name: str) -> datetime | None:
+    """End what is held of the feed and says no more than this run: a snapshot each older one, any the same.
+
+    But who got out, as an older snapshot says, and is in this one not at all, is not told of by it: their rows stay
+    held, and no others. Return since when a person was waited for, None where nothing ends.
+    """
+    ended: list[datetime] = []
+    conn, feed = run.conn, run.rules.feed
+    for older in held.older(conn, feed, run.sha256, before=run.id, is_snapshot=run.is_snapshot):
+        gone = held.numbers(conn, older.id, STATED) if run.is_snapshot and older.sha256 != run.sha256 else set[str]()
+        if gone:
+            source.seek(0)
+            gone.difference_update(custody_csv.numbers(name, source, run.rules))
+        if not gone or not _leave(run, older, gone):
+            held.overtake(conn, older.id, now=run.now)
+            ended.append(older.since)
+    return min(ended, default=None)
+
+
+def _leave(run: Run, older: Held, gone: Collection[str]) -> bool:
+    """Leave the rows of these people held, and no others of an older run; False where they have no news any more."""
+    conn, rules = run.conn, replace(run.rules, format=CHANGES)
+    left = Report()
+    try:
+        content = custody_csv.only_of(gone, older.file, BytesIO(held.content(conn, older.id)), rules)
+        with conn.transaction() as effect:
+            this = Run(conn, older.id, older.sha256, rules, older.started_at, run.now, run.settings)
+            left = take_effect(this, BytesIO(content), older.file)
+            raise Rollback(effect)
+    except Refused:  # the settings are others than when it came; movans feed held says what is in the way
+        return True
+    if is_news := not left.kinds.keys().isdisjoint(STATED):
+        many = "1 person" if len(gone) == 1 else f"{len(gone):,} people"
+        because = (
+            f"it states of {many} that they got out, of whom the newer snapshot of run {run.id} says nothing; that took"
+            " the place of all else in it"
+        )
+        held.leave(conn, older.id, content, because, _places(conn, left), left.changed, now=run.now)
+    return is_news
 
 
 def _apply_court(run: Run, records: Sequence[CourtRecord], report: Report) -> None:

@@ -15,9 +15,9 @@ from db import file_rows
 from db.file_rows import DIGEST
 from feed import custody_csv
 from feed.custody_csv import Table
-from feed.records import Bad, CustodyRecord, Progress, Rules, to_nobody
+from feed.records import CHANGES, SNAPSHOT, Bad, CustodyRecord, Progress, Rules, to_nobody
 
-FORMATS = ("custody changes", "custody snapshot")
+FORMATS = (CHANGES, SNAPSHOT)
 TOLD_EVERY = 5000  # rows
 MEANING = 2  # to be raised when a row comes to mean something else than it did: then every row is looked at anew
 

@@ -9,6 +9,7 @@ import pytest
 
 from db.custody import Custody, Person
 from feed.checking import read
+from feed.custody_csv import only_of
 from feed.records import CustodyRecord, File, Refused
 from tests.feed.conftest import JAIL, SAMPLES, declared
 
@@ -38,6 +39,27 @@ def test_a_file_with_its_own_columns_words_codes_and_encoding_is_read():
     assert first.custody == Custody("in custody", "Boone County Jail", datetime(2026, 11, 3, 20, 5, tzinfo=UTC))
     assert second.person == Person("LUÍS", "", "MUÑOZ", date(1985, 1, 2))
     assert second.custody.status == "released"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "windows-1252"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_the_rows_of_some_people_alone_are_the_rows_that_they_were(encoding: str, end: str):
+    lines = [OURS, ROW, "", ROW.replace("100234", "2").replace("Boone County Jail", '"Boone\nCounty Jail"'), ROW]
+    lines += [ROW.replace("100234", number).replace("SMITH", "MUÑOZ") for number in ("3", " 4 ", "3")]
+    feed = declared(encoding=encoding)
+    some = only_of({"3", "9"}, "jail.csv", io.BytesIO(end.join(lines).encode(encoding)), feed)
+    records = read("jail.csv", io.BytesIO(some), feed)
+    assert (records.repeated, [(one.row, one.number, one.person.last_name) for one in records.custody]) == (
+        1,
+        [(6, "3", "MUÑOZ")],
+    )
+
+
+def test_the_first_row_stays_the_first_where_there_is_no_header():
+    fields = OURS.split(",")
+    feed = declared(columns={name: place for place, name in enumerate(fields, start=1)})
+    some = only_of({"2"}, "jail.csv", io.BytesIO(f"{ROW}\n{ROW.replace('100234', '2')}\n".encode()), feed)
+    assert [(one.row, one.number) for one in read("jail.csv", io.BytesIO(some), feed).custody] == [(2, "2")]
 
 
 def test_with_our_own_names_a_feed_needs_nothing_but_its_format():

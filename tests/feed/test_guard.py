@@ -529,6 +529,139 @@ def test_a_cut_snapshot_is_held_and_who_is_missing_in_it_is_never_told(
     assert (effects(shared), held.waiting(shared), alert(shared)) == ((0, 0, 0), [], [])
 
 
+WITH_SNAPSHOTS = settings_for(
+    Path("/nowhere"), agencies={"boone": BOONE | {"feeds": {"jail": SNAPSHOTS | {"guard": {"touches": 0.2}}}}}
+)
+
+
+@pytest.fixture
+def states_an_escape(imports: Imports, register: Register) -> int:
+    """A snapshot that says of 31 of 300 that they were let go, and that N1 has escaped. Its run, which is held."""
+    imports(*(row(number=f"N{number}") for number in range(1, 301)), feed=declared(format=SNAPSHOT))
+    register("N1")
+    register("N2", telephone="5735550143")
+    escaped = row("escaped", "2026-11-20 12:10", number="N1")
+    out = [row("released", "2026-11-20 12:10", number=f"N{number}") for number in range(2, 33)]
+    rest = [row(number=f"N{number}") for number in range(33, 301)]
+    return held_by(imports(escaped, *out, *rest, feed=declared(format=SNAPSHOT, now=NOON + HOUR)))
+
+
+def held_by(report: Report) -> int:
+    assert report.held
+    return report.run_id
+
+
+def others_in(imports: Imports, hour: int, *also: str, of: int = 300) -> Report:
+    """Everybody but N1 is in custody, as a snapshot of so many hours after noon has it."""
+    rows = [row(number=f"N{number}") for number in range(2, of + 1)]
+    return imports(*rows, *also, row(number=f"X{hour}"), feed=declared(format=SNAPSHOT, now=NOON + hour * HOUR))
+
+
+def test_an_escape_that_a_held_snapshot_states_of_who_is_not_in_a_newer_one_stays_held(
+    states_an_escape: int, db: ConnectionPool, imports: Imports, shared: Connection
+):
+    newer = others_in(imports, 2)
+    assert newer.held == []
+    left = (
+        f"it states of 1 person that they got out, of whom the newer snapshot of run {newer.run_id} says nothing; that"
+        " took the place of all else in it"
+    )
+    (waiting,) = held.waiting(shared)
+    assert (waiting.id, waiting.since, waiting.because) == (
+        states_an_escape,
+        NOON + HOUR,
+        [left],
+    )
+    assert alert(shared)[0].startswith(f"Feed run {states_an_escape} (boone/jail) is held")
+    would = decisions.preview(db, states_an_escape, settings=WITH_SNAPSHOTS, now=NOON + 3 * HOUR)
+    assert [(line.record.number, line.record.row, line.change.kind) for line in would.lines] == [("N1", 2, "escaped")]
+    others_in(imports, 3)
+    assert [kind for (kind,) in shared.execute("select kind from custody_event order by id desc limit 1")] == [
+        "no_longer_listed"
+    ]
+    done = decisions.approve(
+        db, states_an_escape, settings=WITH_SNAPSHOTS, who="clerk", why="it is true", now=NOON + 4 * HOUR
+    )
+    assert (done.kinds, done.people, held.waiting(shared), alert(shared)) == ({"escaped": 1}, 1, [], [])
+    assert shared.execute("select number, status from offender where status <> 'in custody'").fetchall() == [
+        ("N1", "escaped")
+    ]
+
+
+def test_unanswered_what_is_left_of_a_snapshot_goes_out_unconfirmed(
+    states_an_escape: int, db: ConnectionPool, imports: Imports, shared: Connection
+):
+    others_in(imports, 2)
+    (done,) = decisions.report_overdue(db, settings=WITH_SNAPSHOTS, now=NOON + 6 * HOUR)
+    assert (done.run_id, done.kinds) == (states_an_escape, {"escaped": 1})
+    assert shared.execute("select kind from custody_event where reported").fetchall() == [("escaped",)]
+    others_in(imports, 7)
+    assert [(one.is_held, one.unconfirmed) for one in held.waiting(shared)] == [(False, 1)]
+    decisions.reject(db, states_an_escape, settings=WITH_SNAPSHOTS, who="clerk", why="false", now=NOON + 8 * HOUR)
+    assert held.waiting(shared) == []
+
+
+@pytest.mark.usefixtures("states_an_escape")
+def test_but_nothing_where_the_snapshot_had_news_of_too_many(db: ConnectionPool, imports: Imports):
+    others_in(imports, 2)
+    assert decisions.report_overdue(db, settings=WITH_FEEDS, now=NOON + 500 * HOUR) == []  # as without a touches of 0.2
+
+
+@pytest.mark.parametrize(
+    "says",
+    [
+        row(number="N1"),
+        row("released", "2026-11-20 13:30", number="N1"),
+        row("gone fishing", "2026-11-20 13:30", number="N1"),
+    ],
+    ids=["in custody", "let go later", "nobody knows what"],
+)
+def test_a_newer_snapshot_that_has_them_takes_the_place_of_all(
+    says: str, states_an_escape: int, imports: Imports, shared: Connection
+):
+    others_in(imports, 2)
+    assert [one.id for one in held.waiting(shared)] == [states_an_escape]
+    rows = [row(number=f"N{number}") for number in range(2, 301)]
+    now = NOON + 3 * HOUR
+    assert imports(*rows, says, feed=declared(format=SNAPSHOT, now=now, quarantine=0.1)).held == []
+    assert (held.waiting(shared), [one for one in alert(shared) if "held" in one]) == ([], [])
+
+
+def test_a_newer_snapshot_that_is_held_leaves_what_an_older_one_states_of_others(
+    states_an_escape: int, db: ConnectionPool, imports: Imports, shared: Connection
+):
+    cut = held_by(others_in(imports, 2, of=150))
+    assert [(one.id, one.since) for one in held.waiting(shared)] == [
+        (states_an_escape, NOON + HOUR),
+        (cut, NOON + 2 * HOUR),
+    ]
+    would = decisions.preview(db, states_an_escape, settings=WITH_SNAPSHOTS, now=NOON + 3 * HOUR)
+    assert (would.kinds, would.missing) == ({"escaped": 1}, ())
+    decisions.reject(db, states_an_escape, settings=WITH_SNAPSHOTS, who="clerk", why="false", now=NOON + 3 * HOUR)
+    assert [(number, status) for _, number, status, _, _ in held.rejected(shared, ["boone"])] == [("N1", "escaped")]
+
+
+def test_what_was_approved_or_said_by_staff_is_not_left(
+    states_an_escape: int, db: ConnectionPool, imports: Imports, shared: Connection
+):
+    decisions.approve(
+        db, states_an_escape, settings=WITH_SNAPSHOTS, only=["escaped"], who="clerk", why="true", now=NOON + 2 * HOUR
+    )
+    assert [one.id for one in held.waiting(shared)] == [states_an_escape]
+    others_in(imports, 3)
+    assert (held.waiting(shared), alert(shared)) == ([], [])
+
+
+def test_the_same_snapshot_again_takes_the_place_of_all(states_an_escape: int, imports: Imports, shared: Connection):
+    others_in(imports, 2)
+    escaped = row("escaped", "2026-11-20 12:10", number="N1")
+    out = [row("released", "2026-11-20 12:10", number=f"N{number}") for number in range(2, 33)]
+    rest = [row(number=f"N{number}") for number in range(33, 301)]
+    again = held_by(imports(escaped, *out, *rest, feed=declared(format=SNAPSHOT, now=NOON + 3 * HOUR)))
+    assert [(one.id, one.since) for one in held.waiting(shared)] == [(again, NOON + HOUR)]
+    assert states_an_escape != again
+
+
 def test_a_jail_that_is_new_lists_as_many_as_it_has(imports: Imports):
     assert imports(*(row(number=f"N{number}") for number in range(1, 3001)), feed=declared()).held == []
 
