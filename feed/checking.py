@@ -14,6 +14,7 @@ from feed.records import CHANGES, Bad, Checked, CourtRecord, CustodyRecord, File
 
 MOST_MISTAKES = 1000  # sentences that are kept of a file that is refused
 MOST_ASIDE = 10_000  # rows that are put aside of one file, whatever share they are
+MOST_TOGETHER = 250_000  # records that are in memory at once; of custody files only those that belong together are
 
 
 def printable(name: str) -> str:
@@ -107,6 +108,9 @@ class Seen:
 
     def _compare(self, record: Record) -> None:
         earlier = self._records.setdefault((record.about, record.at), record)
+        if len(self._records) > MOST_TOGETHER:
+            says = f"holds more than {MOST_TOGETHER:,} records that must be compared with each other; send it in parts"
+            raise Refused([f"{self._name}, row {record.row}: {says}"])
         if earlier is not record and replace(earlier, row=record.row) == record:
             self._repeated += 1
         elif earlier is not record and (both := _together(earlier, record)):

@@ -85,6 +85,15 @@ def test_more_rows_than_can_be_kept_refuse_the_file_whatever_the_share(monkeypat
     assert "3 of 12 rows are wrong" in refused(*GOOD, *[row("free", number=f"10{n}") for n in range(3)], share=0.9)[-1]
 
 
+def test_more_records_than_fit_in_memory_are_to_be_sent_in_parts(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(checking, "MOST_TOGETHER", 2)
+    two = [row(number="1"), row(number="2"), row(number="2")]
+    assert reading(*two).repeated == 1
+    assert refused(*two, row(number="3")) == [
+        "jail.csv, row 5: holds more than 2 records that must be compared with each other; send it in parts"
+    ]
+
+
 def test_of_a_row_that_is_put_aside_no_cell_is_kept_beyond_what_anybody_reads():
     (bad,) = reading(*GOOD, row(last_name="X" * 1000), share=0.5).quarantined
     assert len(bad.given["last_name"]) == 200
