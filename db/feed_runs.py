@@ -100,15 +100,25 @@ def count(
     events: int,
     releases: int,
     changes: int,
+    listed: int,
     notifications: int,
     of_agencies: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
 ) -> None:
     """Keep what the run did; or would, where it is held. ``of_agencies``: of a file by hand, and each agency in it."""
     conn.execute(
-        """update feed_run set rows = %s, events = %s, releases = %s, changes = %s, notifications = %s,
+        """update feed_run set rows = %s, events = %s, releases = %s, changes = %s, listed = %s, notifications = %s,
                                of_agencies = %s
            where id = %s""",
-        [rows, events, releases, changes, notifications, Json(dict(of_agencies)) if of_agencies else None, run_id],
+        [
+            rows,
+            events,
+            releases,
+            changes,
+            listed,
+            notifications,
+            Json(dict(of_agencies)) if of_agencies else None,
+            run_id,
+        ],
     )
 
 
@@ -267,22 +277,36 @@ class Run:
     started_at: datetime
 
 
-def last_applied(conn: Connection, feed: str, *, agencies: Collection[str] = (), before: int) -> Run | None:
-    """The feed's last run before that one that had rows and took effect; of files by hand, of any of the agencies."""
+def last_applied(conn: Connection, feed: str, *, before: int) -> Run | None:
+    """The feed's last run before that one that had rows and took effect."""
     cursor = conn.cursor(row_factory=class_row(Run))
-    query = sql.SQL(
+    return cursor.execute(
         """select id, sha256, started_at from feed_run
-           where {like} and id < %(before)s and outcome = 'applied' and rows > 0 order by id desc limit 1"""
+           where feed = %s and id < %s and outcome = 'applied' and rows > 0 order by id desc limit 1""",
+        [feed, before],
+    ).fetchone()
+
+
+def began(conn: Connection, feed: str, *, agencies: Collection[str], before: int) -> dict[str, datetime]:
+    """When the feed's first run came that had rows and took effect; of files by hand, the first of each agency.
+
+    Of no agency where that run is none before that one.
+    """
+    query = sql.SQL(
+        """select agency, first.started_at from unnest(%(agencies)s::text[]) as one (agency) cross join lateral (
+               select started_at from feed_run
+               where feed = %(feed)s and (feed <> '' or one.agency = any(agencies)) and id < %(before)s
+                 and outcome = 'applied' and rows > 0
+               order by id limit 1) first"""
     )
-    wanted = {"feed": feed, "agencies": list(agencies), "before": before}
-    return cursor.execute(query.format(like=_LIKE), wanted).fetchone()
+    return dict(conn.execute(query, {"feed": feed, "agencies": list(agencies), "before": before}).fetchall())
 
 
 _COUNTED = sql.SQL(
     """select f.id, f.started_at, coalesce(its.releases, f.releases) as releases,
               coalesce(its.changes, f.changes) as changes,
               coalesce(its.notifications, f.notifications) as notifications,
-              coalesce(its.listed, f.events - f.changes) as listed
+              coalesce(its.listed, f.listed) as listed
        from feed_run f left join lateral (
            select coalesce(sum((one ->> 'releases')::int), 0) as releases,
                   coalesce(sum((one ->> 'changes')::int), 0) as changes,
@@ -316,20 +340,27 @@ def usual(conn: Connection, feed: str, *, agencies: Collection[str] = (), before
 
 
 def lately(
-    conn: Connection, feed: str, *, agencies: Collection[str] = (), before: int, now: datetime
+    conn: Connection,
+    feed: str,
+    *,
+    agencies: Collection[str] = (),
+    before: int,
+    since: datetime | None = None,
+    now: datetime,
 ) -> dict[str, int]:
-    """What the feed's runs of the hour before that one changed, named as ``count`` does.
+    """What the feed's runs of the hour before that one changed, named as ``count`` does; of those that came ``since``.
 
     Of files by hand, what those changed of any of the agencies. What a person has approved is not counted.
     """
     query = sql.SQL(
-        """select coalesce(sum(releases), 0), coalesce(sum(changes), 0), coalesce(sum(notifications), 0)
-           from ({counted} and f.started_at > %(since)s
+        """select coalesce(sum(releases), 0)::int, coalesce(sum(changes), 0)::int,
+                  coalesce(sum(notifications), 0)::int, coalesce(sum(listed), 0)::int
+           from ({counted} and f.started_at > %(hour)s and (%(since)s::timestamptz is null or f.started_at >= %(since)s)
                  and not exists (select from held_run where feed_run_id = f.id)) as lately"""
     ).format(counted=_COUNTED.format(like=_LIKE))
-    wanted = {"feed": feed, "agencies": list(agencies), "before": before, "since": now - LATELY}
+    wanted = {"feed": feed, "agencies": list(agencies), "before": before, "hour": now - LATELY, "since": since}
     row = conn.execute(query, wanted).fetchone()
-    return dict(zip(("releases", "changes", "notifications"), row or (0, 0, 0), strict=True))
+    return dict(zip(("releases", "changes", "notifications", "listed"), row or (0, 0, 0, 0), strict=True))
 
 
 def reach(conn: Connection, agencies: Iterable[str]) -> dict[str, tuple[int, int]]:
