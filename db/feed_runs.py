@@ -67,8 +67,9 @@ class Watch:
     silent_since: datetime | None
 
 
-_REFUSED, _ASIDE = "refused: %s", "put aside: %s"
-"""The keys of what is raised of a feed's files that were refused, and of rows of them that were put aside."""
+_REFUSED, _ASIDE, _REPLACED = "refused: %s", "put aside: %s", "replaced: %s"
+"""The keys of what is raised of a feed's files that were refused, of rows of them that were put aside, and of numbers
+that became somebody else by them."""
 MANY = 20  # runs of a feed, after which it is known what is usual
 LATELY = timedelta(hours=1)  # within which files that come one after the other count as one
 
@@ -220,12 +221,7 @@ def tell_of_aside(
 ) -> None:
     """See that a person knows that so many rows of this file have no effect. A snapshot without any ends it."""
     if put_aside:
-        row = conn.execute(
-            """select count(*) from feed_run where feed = %(feed)s and put_aside > 0 and started_at >=
-                   (select raised_at from alert where key = %(key)s and over_at is null)""",
-            {"feed": feed, "key": _ASIDE % feed},
-        ).fetchone()
-        earlier = row[0] - 1 if row else 0
+        earlier = _since_told(conn, feed, _ASIDE % feed)[0] - 1
         before = f", as were some of {earlier:,} earlier file{'s' if earlier > 1 else ''}" if earlier > 0 else ""
         says = (
             f"{put_aside:,} of {rows:,} rows of {file}, by the feed {feed}, were put aside and have no effect{before};"
@@ -235,6 +231,38 @@ def tell_of_aside(
         alerts.add(conn, _ASIDE % feed, says, again_every=timedelta(days=1), now=now)
     elif is_snapshot:
         alerts.over(conn, _ASIDE % feed, told_first=True, now=now)
+
+
+def tell_of_replaced(conn: Connection, run_id: int, feed: str, many: int, first: str, *, now: datetime) -> None:
+    """See that a person knows that so many more numbers became somebody else by this run, the first of them in words.
+
+    Only a person ends it: whoever is registered for such a number may be called of somebody else from then on.
+    """
+    conn.execute("update feed_run set replaced = replaced + %s where id = %s", [many, run_id])
+    key = _REPLACED % (feed or "by hand")
+    earlier = _since_told(conn, feed, key)[1] - many
+    more = f"; {many - 1:,} more numbers of it are somebody else, too" if many > 1 else ""
+    more += f"; and so are {earlier:,} of before" if earlier > 0 else ""
+    says = (
+        f"By run {run_id} of {feed or 'by hand'}, {first}{more}. Whoever is registered for the one is called of the"
+        " other: ask the agency, and say that it is seen to: movans report over"
+    )
+    alerts.add(conn, key, says, again_every=timedelta(days=1), now=now)
+
+
+def _since_told(conn: Connection, feed: str, key: str) -> tuple[int, int]:
+    """Of how many files rows were put aside, and how many numbers became somebody else, since there is that alert.
+
+    What was held counts from when it took effect. Of no file where there is no such alert, or it is over.
+    """
+    row = conn.execute(
+        """select count(*) filter (where put_aside > 0), coalesce(sum(replaced), 0)::int
+           from feed_run f left join held_run on feed_run_id = f.id
+           where feed = %(feed)s and coalesce(decided_at, reported_at, started_at) >= (
+               select raised_at from alert where key = %(key)s and over_at is null)""",
+        {"feed": feed, "key": key},
+    ).fetchone()
+    return row or (0, 0)
 
 
 def _refused(conn: Connection, feed: str, *, now: datetime) -> int:

@@ -90,7 +90,7 @@ def _approve(house: House, run_id: int, only: tuple[str, ...], because: str, *, 
             all_of_it, would = would.events, _preview(db, house, run_id, only)
             others = all_of_it - would.events
             rest = f" The other {others:,} changes stay {'held' if this else 'rejected'}." if others else ""
-        for line in aside(would, is_held=True):
+        for line in [*aside(would, is_held=True), *replaced(would)]:
             err.print(line, markup=False, soft_wrap=True)
         if not yes:
             click.confirm(f"{summary(would)}{rest} Call {_people(would.people)} of it?", abort=True)

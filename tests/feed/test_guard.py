@@ -789,3 +789,72 @@ def test_a_court_calendar_that_moves_too_much_is_held_and_its_people_are_being_c
     assert shared.execute(days).fetchall() == [("04",)]
     assert held.is_being_checked(shared, "boone", "Boone County Jail")
     assert not held.is_being_checked(shared, "boone", "Division 3")
+
+
+LENIENT = settings_for(
+    Path("/nowhere"),
+    agencies={"boone": BOONE | {"feeds": {"jail": {"format": "custody changes", "interval": 900, "mistakes": 0.5}}}},
+)
+
+
+def wrong_in_part(imports: Imports, hour: int, *others: str) -> Report:
+    """Sixty are let go, one of them somebody else by now, one escapes, and a row is wrong."""
+    rows = [row("released", "2026-11-20 12:30", number=f"N{number}") for number in range(2, MANY)]
+    rows += [MARY, row("escaped", "2026-11-20 12:31", number="N1"), row("gone", number="N61"), *others]
+    return imports(*rows, feed=declared(quarantine=0.5, now=NOON + hour * HOUR))
+
+
+MARY = f"boone,N{MANY},JONES,MARY,1970-01-01,Boone County Jail,released,2026-11-20 12:30,\n"
+ASIDE = (
+    "1 of 61 rows of custody.csv, by the feed boone/jail, were put aside and have no effect; why stands in its report."
+)
+
+
+@pytest.mark.usefixtures("jail")
+def test_a_person_is_told_of_rows_put_aside_and_of_who_a_number_is_when_a_held_file_is_approved(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    run_id = wrong_in_part(imports, hour=1).run_id
+    assert [says.split(" (")[0] for says in alert(shared)] == [f"Feed run {run_id}"]
+    decisions.approve(db, run_id, settings=LENIENT, who="clerk", why="true", now=NOON + 2 * HOUR)
+    replaced, aside = alert(shared)
+    assert aside.startswith(ASIDE)
+    assert replaced.startswith(
+        f"By run {run_id} of boone/jail, boone N60 was SMITH, JOHN, born 1990-07-31, and is JONES"
+    )
+
+
+@pytest.mark.usefixtures("jail")
+def test_so_they_are_where_one_kind_after_the_other_of_it_is_approved_until_nothing_is_left(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    run_id = wrong_in_part(imports, hour=1).run_id
+    for hour, kind in ((2, "escaped"), (3, "released")):
+        decisions.approve(db, run_id, settings=LENIENT, only=[kind], who="clerk", why="true", now=NOON + hour * HOUR)
+        assert len(alert(shared)) == hour - 1  # first that the rest is held, then both
+    assert outcomes(shared) == ["applied", "applied"]
+    assert [says[:9] for says in alert(shared)] == ["By run 2 ", "1 of 61 r"]
+
+
+@pytest.mark.usefixtures("jail")
+def test_a_person_is_told_of_who_a_number_is_where_it_is_called_unanswered(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    many = [row(number=f"M{number}") for number in range(1000)]
+    run_id = wrong_in_part(imports, 1, *many).run_id
+    shared.execute("update held_run set population = 10000, touched = 60")
+    (done,) = decisions.report_overdue(db, settings=LENIENT, now=NOON + 6 * HOUR)
+    assert done.kinds == {"released": MANY - 1, "escaped": 1, "replaced": 1}
+    assert alert(shared)[1].startswith(f"By run {run_id} of boone/jail, boone N60 was SMITH, JOHN, born 1990-07-31")
+    decisions.approve(db, run_id, settings=LENIENT, who="clerk", why="true", now=NOON + 7 * HOUR)
+    assert [says[:9] for says in alert(shared)] == ["By run 2 ", "1 of 1,06"]
+
+
+@pytest.mark.usefixtures("jail")
+def test_files_of_which_rows_were_put_aside_are_counted_from_when_they_took_effect(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    run_id = wrong_in_part(imports, hour=1).run_id
+    imports(row(number="N3"), row("gone"), feed=declared(quarantine=0.5, now=NOON + 2 * HOUR))
+    decisions.approve(db, run_id, settings=LENIENT, who="clerk", why="true", now=NOON + 3 * HOUR)
+    assert alert(shared)[0].startswith(ASIDE.replace(";", ", as were some of 1 earlier file;"))
