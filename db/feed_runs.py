@@ -175,6 +175,12 @@ def arrived(conn: Connection, feed: str, *, after: datetime) -> Arrived:
     return found or Arrived(0, 0, 0, 0, 0)
 
 
+def outcome(conn: Connection, run_id: int) -> str:
+    """What became of a run; empty where there is none of that number."""
+    row = conn.execute("select outcome from feed_run where id = %s", [run_id]).fetchone()
+    return row[0] if row else ""
+
+
 def counts(conn: Connection, feed: str) -> Counts:
     """How many runs of the feed are held, and how many files were refused that nothing has made good."""
     cursor = conn.cursor(row_factory=class_row(Counts))

@@ -26,6 +26,13 @@ log = logging.getLogger(__name__)
 
 URGENT = frozenset({"released", "escaped"})  # what is told unconfirmed, where a record says so outright
 
+_BECAME = {
+    "applied": "it took effect",
+    "rejected": "it was rejected",
+    "refused": "it was refused",
+    "overtaken": "a newer file, or the same once more, took its place",
+}  # of a run that is not held
+
 
 class NotHeld(Exception):
     """There is no such run, or it is decided already."""
@@ -191,8 +198,10 @@ def _is_overdue(one: Held, settings: Settings, now: datetime) -> bool:
 def _to_approve(conn: Connection, run_id: int) -> Held:
     """A run that can be approved: a person may change their mind, and then what was rejected of it is news."""
     found = held.get(conn, run_id, or_rejected=True)
+    if found is None and feed_runs.outcome(conn, run_id) == "rejected":
+        raise NotHeld(f"run {run_id} was rejected, and its file is not kept any more: import it anew")
     if found is None:
-        raise NotHeld(f"run {run_id} is not held, nor was it rejected; movans feed held lists those that are held")
+        raise _not_held(conn, run_id)
     held.unreject(conn, run_id)
     return found
 
@@ -200,8 +209,14 @@ def _to_approve(conn: Connection, run_id: int) -> Held:
 def _get(conn: Connection, run_id: int) -> Held:
     found = held.get(conn, run_id)
     if found is None:
-        raise NotHeld(f"run {run_id} is not held; movans feed held lists those that are")
+        raise _not_held(conn, run_id)
     return found
+
+
+def _not_held(conn: Connection, run_id: int) -> NotHeld:
+    became = _BECAME.get(feed_runs.outcome(conn, run_id))
+    says = f"run {run_id} is not held: {became}" if became else f"there is no run {run_id}"
+    return NotHeld(f"{says}; movans feed held lists those that are")
 
 
 def _apply(
