@@ -67,8 +67,9 @@ class Watch:
     silent_since: datetime | None
 
 
-_REFUSED, _ASIDE = "refused: %s", "put aside: %s"
-"""The keys of what is raised of a feed's files that were refused, and of rows of them that were put aside."""
+_REFUSED, _ASIDE, _REPLACED = "refused: %s", "put aside: %s", "replaced: %s"
+"""The keys of what is raised of a feed's files that were refused, of rows of them that were put aside, and of numbers
+that became somebody else by them."""
 MANY = 20  # runs of a feed, after which it is known what is usual
 LATELY = timedelta(hours=1)  # within which files that come one after the other count as one
 
@@ -100,15 +101,25 @@ def count(
     events: int,
     releases: int,
     changes: int,
+    listed: int,
     notifications: int,
     of_agencies: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
 ) -> None:
     """Keep what the run did; or would, where it is held. ``of_agencies``: of a file by hand, and each agency in it."""
     conn.execute(
-        """update feed_run set rows = %s, events = %s, releases = %s, changes = %s, notifications = %s,
+        """update feed_run set rows = %s, events = %s, releases = %s, changes = %s, listed = %s, notifications = %s,
                                of_agencies = %s
            where id = %s""",
-        [rows, events, releases, changes, notifications, Json(dict(of_agencies)) if of_agencies else None, run_id],
+        [
+            rows,
+            events,
+            releases,
+            changes,
+            listed,
+            notifications,
+            Json(dict(of_agencies)) if of_agencies else None,
+            run_id,
+        ],
     )
 
 
@@ -164,6 +175,12 @@ def arrived(conn: Connection, feed: str, *, after: datetime) -> Arrived:
     return found or Arrived(0, 0, 0, 0, 0)
 
 
+def outcome(conn: Connection, run_id: int) -> str:
+    """What became of a run; empty where there is none of that number."""
+    row = conn.execute("select outcome from feed_run where id = %s", [run_id]).fetchone()
+    return row[0] if row else ""
+
+
 def counts(conn: Connection, feed: str) -> Counts:
     """How many runs of the feed are held, and how many files were refused that nothing has made good."""
     cursor = conn.cursor(row_factory=class_row(Counts))
@@ -210,12 +227,7 @@ def tell_of_aside(
 ) -> None:
     """See that a person knows that so many rows of this file have no effect. A snapshot without any ends it."""
     if put_aside:
-        row = conn.execute(
-            """select count(*) from feed_run where feed = %(feed)s and put_aside > 0 and started_at >=
-                   (select raised_at from alert where key = %(key)s and over_at is null)""",
-            {"feed": feed, "key": _ASIDE % feed},
-        ).fetchone()
-        earlier = row[0] - 1 if row else 0
+        earlier = _since_told(conn, feed, _ASIDE % feed)[0] - 1
         before = f", as were some of {earlier:,} earlier file{'s' if earlier > 1 else ''}" if earlier > 0 else ""
         says = (
             f"{put_aside:,} of {rows:,} rows of {file}, by the feed {feed}, were put aside and have no effect{before};"
@@ -225,6 +237,38 @@ def tell_of_aside(
         alerts.add(conn, _ASIDE % feed, says, again_every=timedelta(days=1), now=now)
     elif is_snapshot:
         alerts.over(conn, _ASIDE % feed, told_first=True, now=now)
+
+
+def tell_of_replaced(conn: Connection, run_id: int, feed: str, many: int, first: str, *, now: datetime) -> None:
+    """See that a person knows that so many more numbers became somebody else by this run, the first of them in words.
+
+    Only a person ends it: whoever is registered for such a number may be called of somebody else from then on.
+    """
+    conn.execute("update feed_run set replaced = replaced + %s where id = %s", [many, run_id])
+    key = _REPLACED % (feed or "by hand")
+    earlier = _since_told(conn, feed, key)[1] - many
+    more = f"; {many - 1:,} more numbers of it are somebody else, too" if many > 1 else ""
+    more += f"; and so are {earlier:,} of before" if earlier > 0 else ""
+    says = (
+        f"By run {run_id} of {feed or 'by hand'}, {first}{more}. Whoever is registered for the one is called of the"
+        " other: ask the agency, and say that it is seen to: movans report over"
+    )
+    alerts.add(conn, key, says, again_every=timedelta(days=1), now=now)
+
+
+def _since_told(conn: Connection, feed: str, key: str) -> tuple[int, int]:
+    """Of how many files rows were put aside, and how many numbers became somebody else, since there is that alert.
+
+    What was held counts from when it took effect. Of no file where there is no such alert, or it is over.
+    """
+    row = conn.execute(
+        """select count(*) filter (where put_aside > 0), coalesce(sum(replaced), 0)::int
+           from feed_run f left join held_run on feed_run_id = f.id
+           where feed = %(feed)s and coalesce(decided_at, reported_at, started_at) >= (
+               select raised_at from alert where key = %(key)s and over_at is null)""",
+        {"feed": feed, "key": key},
+    ).fetchone()
+    return row or (0, 0)
 
 
 def _refused(conn: Connection, feed: str, *, now: datetime) -> int:
@@ -267,22 +311,36 @@ class Run:
     started_at: datetime
 
 
-def last_applied(conn: Connection, feed: str, *, agencies: Collection[str] = (), before: int) -> Run | None:
-    """The feed's last run before that one that had rows and took effect; of files by hand, of any of the agencies."""
+def last_applied(conn: Connection, feed: str, *, before: int) -> Run | None:
+    """The feed's last run before that one that had rows and took effect."""
     cursor = conn.cursor(row_factory=class_row(Run))
-    query = sql.SQL(
+    return cursor.execute(
         """select id, sha256, started_at from feed_run
-           where {like} and id < %(before)s and outcome = 'applied' and rows > 0 order by id desc limit 1"""
+           where feed = %s and id < %s and outcome = 'applied' and rows > 0 order by id desc limit 1""",
+        [feed, before],
+    ).fetchone()
+
+
+def began(conn: Connection, feed: str, *, agencies: Collection[str], before: int) -> dict[str, datetime]:
+    """When the feed's first run came that had rows and took effect; of files by hand, the first of each agency.
+
+    Of no agency where that run is none before that one.
+    """
+    query = sql.SQL(
+        """select agency, first.started_at from unnest(%(agencies)s::text[]) as one (agency) cross join lateral (
+               select started_at from feed_run
+               where feed = %(feed)s and (feed <> '' or one.agency = any(agencies)) and id < %(before)s
+                 and outcome = 'applied' and rows > 0
+               order by id limit 1) first"""
     )
-    wanted = {"feed": feed, "agencies": list(agencies), "before": before}
-    return cursor.execute(query.format(like=_LIKE), wanted).fetchone()
+    return dict(conn.execute(query, {"feed": feed, "agencies": list(agencies), "before": before}).fetchall())
 
 
 _COUNTED = sql.SQL(
     """select f.id, f.started_at, coalesce(its.releases, f.releases) as releases,
               coalesce(its.changes, f.changes) as changes,
               coalesce(its.notifications, f.notifications) as notifications,
-              coalesce(its.listed, f.events - f.changes) as listed
+              coalesce(its.listed, f.listed) as listed
        from feed_run f left join lateral (
            select coalesce(sum((one ->> 'releases')::int), 0) as releases,
                   coalesce(sum((one ->> 'changes')::int), 0) as changes,
@@ -316,20 +374,27 @@ def usual(conn: Connection, feed: str, *, agencies: Collection[str] = (), before
 
 
 def lately(
-    conn: Connection, feed: str, *, agencies: Collection[str] = (), before: int, now: datetime
+    conn: Connection,
+    feed: str,
+    *,
+    agencies: Collection[str] = (),
+    before: int,
+    since: datetime | None = None,
+    now: datetime,
 ) -> dict[str, int]:
-    """What the feed's runs of the hour before that one changed, named as ``count`` does.
+    """What the feed's runs of the hour before that one changed, named as ``count`` does; of those that came ``since``.
 
     Of files by hand, what those changed of any of the agencies. What a person has approved is not counted.
     """
     query = sql.SQL(
-        """select coalesce(sum(releases), 0), coalesce(sum(changes), 0), coalesce(sum(notifications), 0)
-           from ({counted} and f.started_at > %(since)s
+        """select coalesce(sum(releases), 0)::int, coalesce(sum(changes), 0)::int,
+                  coalesce(sum(notifications), 0)::int, coalesce(sum(listed), 0)::int
+           from ({counted} and f.started_at > %(hour)s and (%(since)s::timestamptz is null or f.started_at >= %(since)s)
                  and not exists (select from held_run where feed_run_id = f.id)) as lately"""
     ).format(counted=_COUNTED.format(like=_LIKE))
-    wanted = {"feed": feed, "agencies": list(agencies), "before": before, "since": now - LATELY}
+    wanted = {"feed": feed, "agencies": list(agencies), "before": before, "hour": now - LATELY, "since": since}
     row = conn.execute(query, wanted).fetchone()
-    return dict(zip(("releases", "changes", "notifications"), row or (0, 0, 0), strict=True))
+    return dict(zip(("releases", "changes", "notifications", "listed"), row or (0, 0, 0, 0), strict=True))
 
 
 def reach(conn: Connection, agencies: Iterable[str]) -> dict[str, tuple[int, int]]:

@@ -13,7 +13,6 @@ from db import alerts
 _STUCK = "held run %s"  # the keys of alerts
 _REJECTED = "rejected: %s"
 _UNNAMED = "unnamed: %s"
-_REPLACED = "replaced: run %s"
 _AGAIN = timedelta(hours=1)  # after which staff are told again of what is still held
 _HELD = """
     select f.id, f.feed, file, sha256, started_at, because, since, population, reported_at, f.outcome, overtaken_at,
@@ -182,16 +181,6 @@ def rejected_no_more(conn: Connection, feed: str, *, now: datetime) -> None:
     alerts.over(conn, _REJECTED % (feed or "by hand"), now=now)
 
 
-def tell_of_replaced(conn: Connection, run_id: int, feed: str, many: int, first: str, *, now: datetime) -> None:
-    """See that a person knows that numbers are somebody else by now, the first of them in words."""
-    more = f"; {many - 1:,} more numbers are somebody else, too" if many > 1 else ""
-    says = (
-        f"By run {run_id} of {feed or 'by hand'}, {first}{more}. Whoever is registered for the one is called of the"
-        " other: ask the agency"
-    )
-    alerts.add(conn, _REPLACED % run_id, says, now=now)
-
-
 def tell_of_unnamed(conn: Connection, feed: str, many: int, *, now: datetime) -> None:
     """See that a person knows that nobody counts as missing in a snapshot, because so many rows may be anybody's."""
     if many:
@@ -225,6 +214,7 @@ def decide(
     file either. Where it was not held any more, its outcome stays.
     """
     went_out = reported(conn, run_id)
+    conn.execute("update held_run set decided_at = %s where feed_run_id = %s", [now, run_id])
     of_all = conn.execute(
         "update feed_run set outcome = %s where id = %s and outcome in ('held', 'rejected')", [outcome, run_id]
     ).rowcount

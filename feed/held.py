@@ -18,12 +18,20 @@ from feed.records import CHANGES, SNAPSHOT, Progress, to_nobody
 from feed.report import Report
 from feed.retraction import retract
 from feed.run import keep_counts, one_at_a_time, take_effect
+from feed.telling import tell_of_aside, tell_of_replaced
 from movans import feeds
 from movans.settings import Settings
 
 log = logging.getLogger(__name__)
 
 URGENT = frozenset({"released", "escaped"})  # what is told unconfirmed, where a record says so outright
+
+_BECAME = {
+    "applied": "it took effect",
+    "rejected": "it was rejected",
+    "refused": "it was refused",
+    "overtaken": "a newer file, or the same once more, took its place",
+}  # of a run that is not held
 
 
 class NotHeld(Exception):
@@ -74,27 +82,45 @@ def approve(
         # The rest of what was rejected stays so: it is not to go out by itself when nobody answers.
         rest = "rejected" if this.outcome == "rejected" else "held"
         held.decide(conn, run_id, rest if only else "applied", only=kinds, now=now)
+        ended = None if only else report
         if not only:
             held.rejected_no_more(conn, this.feed, now=now)
-        elif rest == "held" and not _is_left(conn, this, settings=settings, now=now):
+        elif rest == "held" and (ended := _end_where_nothing_is_left(conn, this, settings=settings, now=now)):
             held.decide(conn, run_id, "applied", now=now)
+        _tell(conn, this, report, ended, settings=settings, now=now)
         of_it = f", only {', '.join(sorted(only))}" if only else ""
         staff.record(conn, who, f"approved feed run {run_id}{of_it}: {why}", now=now)
     return report
 
 
-def _is_left(conn: Connection, this: Held, *, settings: Settings, now: datetime) -> bool:
-    """Whether more of a run could be told, or went out of it unconfirmed, than was approved by now.
+def _end_where_nothing_is_left(conn: Connection, this: Held, *, settings: Settings, now: datetime) -> Report | None:
+    """Let the rest of a run take effect where no more of it could be told, or went out unconfirmed, than was approved.
 
-    Where nothing is, the rest takes effect: that the agency has said it, and who is missing for the first time.
+    That is that the agency has said it, and who is missing for the first time. None where more is left.
     """
-    is_left = False
     with conn.transaction() as effect:
         rest = _apply(conn, this, settings=settings, now=now)
-        is_left = bool(rest.events or held.reported(conn, this.id))
-        if is_left:
+        if rest.events or held.reported(conn, this.id):
             raise Rollback(effect)
-    return is_left
+        return rest
+    return None
+
+
+def _tell(
+    conn: Connection, this: Held, report: Report, ended: Report | None, *, settings: Settings, now: datetime
+) -> None:
+    """See that a person is told of what took effect as of a file that was never held.
+
+    ``ended``: of all of the run, where nothing is left of it.
+    """
+    if this.outcome not in ("held", "rejected"):
+        return
+    rules = feeds.rules(settings, this.feed, now)
+    run = Run(conn, this.id, this.sha256, rules, this.started_at, now, settings)
+    tell_of_replaced(run, report)
+    newest = feed_runs.came(conn, this.feed, applied=True)
+    if ended and (ended.quarantined or newest is None or newest.id == this.id):  # an older one makes no rows good
+        tell_of_aside(run, ended, this.file)
 
 
 def would_withdraw(db: Database, run_id: int) -> Extent:
@@ -155,6 +181,7 @@ def _report(conn: Connection, run_id: int, *, settings: Settings, now: datetime)
         return None
     report = _apply(conn, this, only=URGENT, reported=True, settings=settings, now=now)
     held.note_reported(conn, run_id, now=now)
+    _tell(conn, this, report, None, settings=settings, now=now)
     return report
 
 
@@ -171,8 +198,10 @@ def _is_overdue(one: Held, settings: Settings, now: datetime) -> bool:
 def _to_approve(conn: Connection, run_id: int) -> Held:
     """A run that can be approved: a person may change their mind, and then what was rejected of it is news."""
     found = held.get(conn, run_id, or_rejected=True)
+    if found is None and feed_runs.outcome(conn, run_id) == "rejected":
+        raise NotHeld(f"run {run_id} was rejected, and its file is not kept any more: import it anew")
     if found is None:
-        raise NotHeld(f"run {run_id} is not held, nor was it rejected; movans feed held lists those that are held")
+        raise _not_held(conn, run_id)
     held.unreject(conn, run_id)
     return found
 
@@ -180,8 +209,14 @@ def _to_approve(conn: Connection, run_id: int) -> Held:
 def _get(conn: Connection, run_id: int) -> Held:
     found = held.get(conn, run_id)
     if found is None:
-        raise NotHeld(f"run {run_id} is not held; movans feed held lists those that are")
+        raise _not_held(conn, run_id)
     return found
+
+
+def _not_held(conn: Connection, run_id: int) -> NotHeld:
+    became = _BECAME.get(feed_runs.outcome(conn, run_id))
+    says = f"run {run_id} is not held: {became}" if became else f"there is no run {run_id}"
+    return NotHeld(f"{says}; movans feed held lists those that are")
 
 
 def _apply(

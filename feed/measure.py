@@ -2,10 +2,13 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from db import feed_runs, rosters
+from db.feed_runs import LATELY
 from feed.guard import excess
 from feed.known import Run
+from feed.records import COURT
 from feed.report import Report
 
 
@@ -56,7 +59,7 @@ def _excesses(run: Run, report: Report, before: Before, agencies: Collection[str
     population, registrations = before.among(agencies)
     usual = feed_runs.usual(conn, feed, agencies=agencies, before=run.id)
     lately = feed_runs.lately(conn, feed, agencies=agencies, before=run.id, now=run.now)
-    counts = {what: report.count(what, agencies) for what in ("releases", "changes", "notifications", "listed")}
+    counts = {what: report.count(what, agencies) for what in ("releases", "changes", "notifications")}
     counts["missing"] = len(report.missing)
     measures = [
         ("releases", guard.releases, population, "in custody"),
@@ -65,8 +68,16 @@ def _excesses(run: Run, report: Report, before: Before, agencies: Collection[str
         ("missing", guard.missing, before.on_roster, "in the last snapshot"),
     ]
     # Where others were told of before, these may be the same, by new numbers: nobody would hear of them again.
-    if feed_runs.last_applied(conn, feed, agencies=agencies, before=run.id):
-        measures.append(("listed", guard.changes, population + counts["listed"], "in custody by then"))
+    of_others = _told_of_others(run, agencies)
+    counts["listed"] = report.count("listed", of_others)
+    lately["listed"] = sum(
+        feed_runs.lately(conn, feed, agencies=[agency], before=run.id, since=since, now=run.now)["listed"]
+        for agency, since in of_others.items()
+    )
+    by_then = population + counts["listed"]
+    if run.rules.format == COURT:  # else they are in custody already
+        by_then += lately["listed"]
+    measures.append(("listed", guard.changes, by_then, "in custody or newly listed"))
     for what, limit, among, of in measures:
         says = excess(
             what,
@@ -80,3 +91,12 @@ def _excesses(run: Run, report: Report, before: Before, agencies: Collection[str
         )
         if says:
             yield says
+
+
+def _told_of_others(run: Run, agencies: Collection[str]) -> dict[str, datetime]:
+    """Of which of these agencies the feed has told others than it began with, and since when.
+
+    What comes in pieces counts as a whole, so all of the hour after a first file is the beginning.
+    """
+    began = feed_runs.began(run.conn, run.rules.feed, agencies=agencies, before=run.id)
+    return {agency: at + LATELY for agency, at in began.items() if at + LATELY <= run.now}

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from db.custody import Custody, Details, Person
 
 CHANGES = "custody changes"
+COURT = "court calendar"  # the format that says when somebody must be in court
 SNAPSHOT = "custody snapshot"  # the format that says of who is not in it that they are not there
 KEPT = 200  # signs of a cell of a row that is put aside
 

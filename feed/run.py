@@ -117,6 +117,7 @@ def keep_counts(run: Run, report: Report) -> None:
         events=report.events,
         releases=report.count("releases"),
         changes=report.count("changes"),
+        listed=report.count("listed"),
         notifications=report.notifications,
         of_agencies={} if run.rules.feed else report.counts,
     )

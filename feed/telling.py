@@ -16,7 +16,7 @@ def tell_of_aside(run: Run, report: Report, name: str) -> None:
 def tell_of_replaced(run: Run, report: Report) -> None:
     if many := report.kinds["replaced"]:
         first = next(str(other) for other in report.replaced if other.what == "replaced")
-        held.tell_of_replaced(run.conn, run.id, run.rules.feed, many, first, now=run.now)
+        feed_runs.tell_of_replaced(run.conn, run.id, run.rules.feed, many, first, now=run.now)
 
 
 def tell_of_rejected(run: Run, report: Report) -> None:

@@ -12,7 +12,7 @@ from psycopg import Connection
 from db import alerts, feed_runs
 from db.feed_runs import Arrived, Came, Counts, Watch
 from db.pool import Database
-from feed.records import Rules
+from feed.records import COURT, Rules
 from movans.settings import Settings, WrongSettings
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ def custody_feeds(settings: Settings, agency: str) -> list[str]:
     """The feeds by which it is told where an agency's offenders are."""
     known = settings.agencies.get(agency)
     feeds = known.feeds if known else {}
-    return [f"{agency}/{name}" for name, feed in feeds.items() if feed.format != "court calendar"]
+    return [f"{agency}/{name}" for name, feed in feeds.items() if feed.format != COURT]
 
 
 def status(conn: Connection, settings: Settings, *, now: datetime) -> list[Seen]:

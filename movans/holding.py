@@ -1,6 +1,6 @@
 """``movans feed held``, ``approve``, ``reject``, ``retract``: what a person decides of files that may be wrong."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import click
@@ -67,13 +67,14 @@ def list_held(context: click.Context) -> None:
 def approve(context: click.Context, run_ids: tuple[int, ...], only: tuple[str, ...], why: str, *, yes: bool) -> None:
     """Let each held RUN take effect, one after the other: everybody whom it concerns is called."""
     house, because = House.at(context.obj), in_words("why", why, SUCH_AS)
-    for run_id in run_ids:
-        _approve(house, run_id, only, because, yes=yes)
+    for run_id, others in _each(run_ids):
+        with _explained(run_id, others):
+            _approve(house, run_id, only, because, yes=yes)
 
 
 def _approve(house: House, run_id: int, only: tuple[str, ...], because: str, *, yes: bool) -> None:
     rest = ""
-    with house.database() as db, _explained(run_id):
+    with house.database() as db:
         with db.connection() as conn:
             this = held.get(conn, run_id)
         if this and not this.is_held:
@@ -90,7 +91,7 @@ def _approve(house: House, run_id: int, only: tuple[str, ...], because: str, *, 
             all_of_it, would = would.events, _preview(db, house, run_id, only)
             others = all_of_it - would.events
             rest = f" The other {others:,} changes stay {'held' if this else 'rejected'}." if others else ""
-        for line in aside(would, is_held=True):
+        for line in [*aside(would, is_held=True), *replaced(would)]:
             err.print(line, markup=False, soft_wrap=True)
         if not yes:
             click.confirm(f"{summary(would)}{rest} Call {_people(would.people)} of it?", abort=True)
@@ -113,7 +114,7 @@ def _check_kinds(db: Database, only: Collection[str], would: Report) -> None:
     kinds |= set(would.kinds) - {"amended", "renamed", "replaced"}
     if unknown := set(only) - kinds:
         says = f"run {would.run_id} has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(kinds)) or 'nothing'}"
-        raise click.ClickException(f"{says}. Nothing was approved.")
+        raise click.ClickException(f"{says}; nothing of it was approved")
 
 
 @click.command()
@@ -124,12 +125,13 @@ def _check_kinds(db: Database, only: Collection[str], would: Report) -> None:
 def reject(context: click.Context, run_ids: tuple[int, ...], why: str, *, yes: bool) -> None:
     """Drop each held RUN: no more of it takes effect, and what went out of it as not confirmed is withdrawn."""
     house, because = House.at(context.obj), in_words("why", why, SUCH_AS)
-    for run_id in run_ids:
-        _reject(house, run_id, because, yes=yes)
+    for run_id, others in _each(run_ids):
+        with _explained(run_id, others):
+            _reject(house, run_id, because, yes=yes)
 
 
 def _reject(house: House, run_id: int, because: str, *, yes: bool) -> None:
-    with house.database() as db, _explained(run_id):
+    with house.database() as db:
         out_of_it = decisions.would_withdraw(db, run_id)
         if not yes:
             says = f"Reject run {run_id}, so that no more of it takes effect? Nobody is called."
@@ -195,14 +197,23 @@ def _in_the_way(run_id: int, error: Refused | WrongSettings) -> list[str]:
     return [*error.mistakes[:ROWS], *rest, last]
 
 
+def _each(run_ids: Sequence[int]) -> Iterator[tuple[int, Sequence[int]]]:
+    """Each run with those that come after it."""
+    return ((run_id, run_ids[place:]) for place, run_id in enumerate(run_ids, start=1))
+
+
 @contextmanager
-def _explained(run_id: int) -> Iterator[None]:
+def _explained(run_id: int, others: Sequence[int]) -> Iterator[None]:
+    """Say why a run could not be decided, and which ``others`` for that were not either."""
+    rest = f". Not decided either: {', '.join(map(str, others))}" if others else ""
     try:
         yield
+    except click.ClickException as error:
+        raise click.ClickException(error.message + rest) from None
     except NotHeld as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(f"{error}{rest}") from None
     except (Refused, WrongSettings) as error:
         *mistakes, last = _in_the_way(run_id, error)
         for mistake in mistakes:
             err.print(mistake, markup=False, soft_wrap=True)
-        raise click.ClickException(last) from None
+        raise click.ClickException(last + rest) from None

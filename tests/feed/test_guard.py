@@ -785,9 +785,55 @@ def test_a_file_by_hand_is_added_to_what_others_changed_of_the_same_agency(impor
 def test_people_who_all_have_new_numbers_are_held_where_the_feed_has_told_of_others(imports: Imports):
     feed = declared(now=NOON + HOUR)
     assert imports(*(row(number=f"X{number}") for number in range(1, MANY + 1)), feed=feed).held == [
-        "60 listed, which is more than a share of 0.3 of the 120 in custody by then"
+        "60 listed, which is more than a share of 0.3 of the 120 in custody or newly listed"
     ]
     assert imports(*(row(number=f"X{number}") for number in range(1, 21)), feed=feed).held == []
+
+
+def lists(imports: Imports, *numbers: int, minute: int = 0) -> Report:
+    """So many people are listed for the first time, so many minutes after noon."""
+    feed = declared(now=NOON + timedelta(minutes=minute))
+    return imports(*(row(number=f"X{number}") for number in numbers), feed=feed)
+
+
+@pytest.mark.usefixtures("jail")
+def test_people_who_all_have_new_numbers_are_held_in_pieces_as_they_are_at_once(db: ConnectionPool, imports: Imports):
+    floods = [lists(imports, number, minute=60 + number) for number in range(1, 36)]
+    assert [not report.held for report in floods] == [True] * 25 + [False] * 10
+    assert floods[25].held[0] == (
+        "26 listed within an hour, 1 by this file, which is more than a share of 0.3 of the 86 in custody or newly"
+        " listed"
+    )
+    for report in floods[25:]:
+        decisions.approve(db, report.run_id, settings=WITH_FEEDS, who="clerk", why="true", now=NOON + 2 * HOUR)
+    # What a person approved is not added, and an hour after the last of the others there is room again.
+    assert lists(imports, 36, minute=122).held == []
+    assert lists(imports, *range(40, 64), minute=146).held == []
+
+
+def test_a_feed_may_begin_in_pieces_and_these_are_not_added_to_what_comes_later(imports: Imports):
+    assert lists(imports, *range(200)).held == []
+    pieces = [lists(imports, *range(minute * 200, (minute + 1) * 200), minute=minute) for minute in range(1, 60, 7)]
+    assert [report.held for report in pieces] == [[]] * 9
+    assert lists(imports, *range(20_000, 20_020), minute=60).held == []
+    assert lists(imports, *range(30_000, 32_000), minute=61).held == [
+        "2,020 listed within an hour, 2,000 by this file, and at most 2,000 are usual"
+    ]
+
+
+def test_an_agency_may_begin_by_hand_beside_one_of_which_was_told_before(imports: Imports):
+    def both(boone: int, cole: range, minute: int) -> Report:
+        rows = [row(number=f"C{number}", **COLE) for number in cole]
+        return imports(row(number=f"N{boone}"), *rows, now=NOON + timedelta(minutes=minute))
+
+    imports(*(row(number=f"N{number}") for number in range(1, MANY + 1)), now=NOON)
+    assert both(101, range(100), 120).held == []
+    assert both(102, range(100, 150), 130).held == []
+    assert both(103, range(150, 151), 185).held == []
+    assert both(104, range(200, 300), 190).held[0] == (
+        "cole: 101 listed within an hour, 100 by this file, which is more than a share of 0.3 of the 251 in custody or"
+        " newly listed"
+    )
 
 
 def test_a_run_that_calls_too_many_is_held_however_few_it_is_of(imports: Imports, register: Register):
@@ -814,12 +860,20 @@ def test_a_feeds_own_guard_is_what_its_files_are_held_against(
     assert run(db, file, declared(now=NOON + HOUR), settings=settings).held == says
 
 
-def calendar(db: ConnectionPool, tmp_path: Path, hour: int, many: int = MANY, at: str = "2026-12-04 09:30") -> Report:
-    """A court date for so many of the jail, as it comes so many hours after noon."""
+def calendar(
+    db: ConnectionPool,
+    tmp_path: Path,
+    hour: float,
+    many: int = MANY,
+    at: str = "2026-12-04 09:30",
+    first: int = 1,
+) -> Report:
+    """A court date for so many of the jail, from that one on, as it comes so many hours after noon."""
+    of = range(first, first + many)
     file = tmp_path / "calendar.tsv"
     header = (SAMPLES / "calendar.tsv").read_text(encoding="utf-8").split("Case\t26BA", 1)[0]
-    cases = "".join(f"Case\tC{n}\tSMITH\tJOHN\t\t1990-07-31\tN{n}\n" for n in range(1, many + 1))
-    dates = "".join(f"CourtEvent\tC{n}\tE{n}\t{at}\tDivision 3\tscheduled\n" for n in range(1, many + 1))
+    cases = "".join(f"Case\tC{n}\tSMITH\tJOHN\t\t1990-07-31\tN{n}\n" for n in of)
+    dates = "".join(f"CourtEvent\tC{n}\tE{n}\t{at}\tDivision 3\tscheduled\n" for n in of)
     file.write_text(header + cases + dates, encoding="utf-8")
     feed = declared(**CALENDAR, feed="boone/court", now=NOON + hour * HOUR)
     return run(db, file, feed, settings=WITH_FEEDS)
@@ -835,8 +889,26 @@ def test_a_first_court_calendar_is_not_held_for_its_size(db: ConnectionPool, tmp
 def test_far_more_new_dates_than_a_court_has_told_of_are_held(db: ConnectionPool, tmp_path: Path):
     calendar(db, tmp_path, hour=1, many=1)
     assert calendar(db, tmp_path, hour=2).held == [
-        "59 listed, which is more than a share of 0.3 of the 119 in custody by then"
+        "59 listed, which is more than a share of 0.3 of the 119 in custody or newly listed"
     ]
+
+
+@pytest.mark.usefixtures("jail")
+def test_far_more_new_dates_are_held_in_pieces_as_they_are_at_once(db: ConnectionPool, tmp_path: Path):
+    calendar(db, tmp_path, hour=1, many=1, first=60)
+    pieces = [calendar(db, tmp_path, hour=2 + n / 60, many=5, first=5 * n + 1) for n in range(8)]
+    assert [not report.held for report in pieces] == [True] * 5 + [False] * 3
+    assert pieces[5].held[0] == (
+        "30 listed within an hour, 5 by this file, which is more than a share of 0.3 of the 90 in custody or newly"
+        " listed"
+    )
+
+
+@pytest.mark.usefixtures("jail")
+def test_a_court_may_begin_in_pieces(db: ConnectionPool, tmp_path: Path):
+    pieces = [calendar(db, tmp_path, hour=1 + n / 20, many=5, first=5 * n + 1) for n in range(12)]
+    assert [report.held for report in pieces] == [[]] * 12
+    assert calendar(db, tmp_path, hour=2, many=MANY).held == []
 
 
 @pytest.mark.usefixtures("jail")
@@ -850,3 +922,72 @@ def test_a_court_calendar_that_moves_too_much_is_held_and_its_people_are_being_c
     assert shared.execute(days).fetchall() == [("04",)]
     assert held.is_being_checked(shared, "boone", "Boone County Jail")
     assert not held.is_being_checked(shared, "boone", "Division 3")
+
+
+LENIENT = settings_for(
+    Path("/nowhere"),
+    agencies={"boone": BOONE | {"feeds": {"jail": {"format": "custody changes", "interval": 900, "mistakes": 0.5}}}},
+)
+
+
+def wrong_in_part(imports: Imports, hour: int, *others: str) -> Report:
+    """Sixty are let go, one of them somebody else by now, one escapes, and a row is wrong."""
+    rows = [row("released", "2026-11-20 12:30", number=f"N{number}") for number in range(2, MANY)]
+    rows += [MARY, row("escaped", "2026-11-20 12:31", number="N1"), row("gone", number="N61"), *others]
+    return imports(*rows, feed=declared(quarantine=0.5, now=NOON + hour * HOUR))
+
+
+MARY = f"boone,N{MANY},JONES,MARY,1970-01-01,Boone County Jail,released,2026-11-20 12:30,\n"
+ASIDE = (
+    "1 of 61 rows of custody.csv, by the feed boone/jail, were put aside and have no effect; why stands in its report."
+)
+
+
+@pytest.mark.usefixtures("jail")
+def test_a_person_is_told_of_rows_put_aside_and_of_who_a_number_is_when_a_held_file_is_approved(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    run_id = wrong_in_part(imports, hour=1).run_id
+    assert [says.split(" (")[0] for says in alert(shared)] == [f"Feed run {run_id}"]
+    decisions.approve(db, run_id, settings=LENIENT, who="clerk", why="true", now=NOON + 2 * HOUR)
+    replaced, aside = alert(shared)
+    assert aside.startswith(ASIDE)
+    assert replaced.startswith(
+        f"By run {run_id} of boone/jail, boone N60 was SMITH, JOHN, born 1990-07-31, and is JONES"
+    )
+
+
+@pytest.mark.usefixtures("jail")
+def test_so_they_are_where_one_kind_after_the_other_of_it_is_approved_until_nothing_is_left(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    run_id = wrong_in_part(imports, hour=1).run_id
+    for hour, kind in ((2, "escaped"), (3, "released")):
+        decisions.approve(db, run_id, settings=LENIENT, only=[kind], who="clerk", why="true", now=NOON + hour * HOUR)
+        assert len(alert(shared)) == hour - 1  # first that the rest is held, then both
+    assert outcomes(shared) == ["applied", "applied"]
+    assert [says[:9] for says in alert(shared)] == ["By run 2 ", "1 of 61 r"]
+
+
+@pytest.mark.usefixtures("jail")
+def test_a_person_is_told_of_who_a_number_is_where_it_is_called_unanswered(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    many = [row(number=f"M{number}") for number in range(1000)]
+    run_id = wrong_in_part(imports, 1, *many).run_id
+    shared.execute("update held_run set population = 10000, touched = 60")
+    (done,) = decisions.report_overdue(db, settings=LENIENT, now=NOON + 6 * HOUR)
+    assert done.kinds == {"released": MANY - 1, "escaped": 1, "replaced": 1}
+    assert alert(shared)[1].startswith(f"By run {run_id} of boone/jail, boone N60 was SMITH, JOHN, born 1990-07-31")
+    decisions.approve(db, run_id, settings=LENIENT, who="clerk", why="true", now=NOON + 7 * HOUR)
+    assert [says[:9] for says in alert(shared)] == ["By run 2 ", "1 of 1,06"]
+
+
+@pytest.mark.usefixtures("jail")
+def test_files_of_which_rows_were_put_aside_are_counted_from_when_they_took_effect(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    run_id = wrong_in_part(imports, hour=1).run_id
+    imports(row(number="N3"), row("gone"), feed=declared(quarantine=0.5, now=NOON + 2 * HOUR))
+    decisions.approve(db, run_id, settings=LENIENT, who="clerk", why="true", now=NOON + 3 * HOUR)
+    assert alert(shared)[0].startswith(ASIDE.replace(";", ", as were some of 1 earlier file;"))

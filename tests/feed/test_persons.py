@@ -97,6 +97,34 @@ def test_a_number_that_is_somebody_else_is_counted_and_a_person_is_told(
     assert [one.id for one in alerts.still(shared)] == [alert.id]  # it stays until somebody has seen to it
 
 
+def test_numbers_that_are_somebody_else_are_one_alert_of_their_feed_that_a_person_ends(
+    imports: Imports, shared: Connection
+):
+    def somebody_else(*numbers: int, hour: int) -> Report:
+        rows = [MARY.replace("100234", f"N{number}") + "in custody,2026-11-03 14:05,\n" for number in numbers]
+        return imports(*rows, feed=declared(now=NOON + hour * HOUR))
+
+    imports(*(row(number=f"N{number}") for number in range(20)), feed=declared())
+    somebody_else(1, hour=1)
+    (first,) = alerts.untold(shared, most=9, now=NOON + HOUR)
+    alerts.told(shared, first.id, now=NOON + HOUR)
+    somebody_else(2, hour=2)
+    last = somebody_else(3, 4, 5, hour=3).run_id
+    assert alerts.untold(shared, most=9, now=NOON + 24 * HOUR) == []
+    (again,) = alerts.untold(shared, most=9, now=NOON + 25 * HOUR)
+    assert again.id == first.id
+    assert again.says.startswith(
+        f"By run {last} of boone/jail, boone N3 was SMITH, JOHN, born 1990-07-31, and is JONES"
+    )
+    assert "; 2 more numbers of it are somebody else, too; and so are 2 of before. Whoever" in again.says
+    alerts.end(shared, again.id, now=NOON + 26 * HOUR)
+    somebody_else(1, 2, 3, 4, 5, hour=27)
+    assert alerts.still(shared) == []  # it is no news
+    somebody_else(6, hour=28)
+    (anew,) = alerts.untold(shared, most=9, now=NOON + 28 * HOUR)
+    assert " of before" not in anew.says
+
+
 def test_a_marriage_is_shown_and_no_alert(imports: Imports, shared: Connection):
     imports(row(), feed=declared())
     report = imports(row(last_name="JONES"), feed=declared(now=NOON + HOUR))

@@ -1,7 +1,7 @@
 """What went wrong elsewhere, once more: a bulk refresh, false releases in it, and their approval by mistake."""
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -130,3 +130,43 @@ def test_a_feed_that_was_cut_off_for_three_days_tells_each_event_once_with_its_o
         ("N1", "released", "23 07:00", "open"),
         ("N2", "escaped", "22 03:00", "open"),
     ]
+
+
+def test_three_days_of_small_files_after_an_outage_tell_each_event_once_with_its_own_time_though_some_are_held(
+    db: ConnectionPool, imports: Callable[..., Report], register: Callable[..., int], shared: Connection
+):
+    imports(*(row(number=f"N{number}") for number in range(200)), feed=declared())
+    watched = [*range(0, 36, 5), 100]
+    for place, number in enumerate(watched):
+        register(f"N{number}", telephone=f"57355501{place:02}")
+    begun = datetime.fromisoformat("2026-11-21 00:00-06:00")
+    happened = [
+        line
+        for number in range(36)  # one is let go every two hours, and then somebody is booked who is new
+        for at in [begun + 2 * HOUR * number]
+        for line in [
+            row("released", f"{at:%Y-%m-%d %H:%M}", number=f"N{number}"),
+            row("in custody", f"{at + HOUR:%Y-%m-%d %H:%M}", number=f"B{number}"),
+        ]
+    ]
+    happened.insert(10, row("escaped", "2026-11-21 09:00", number="N100"))
+    happened.insert(60, row("in custody", "2026-11-23 09:00", number="N100"))
+    back = begun + 75 * HOUR
+    came = [
+        imports(line, feed=declared(now=back + timedelta(seconds=10 * place))) for place, line in enumerate(happened)
+    ]
+    waiting = [report.run_id for report in came if report.held]
+    assert len(waiting) == 16
+    assert all(report.kinds["listed"] == 0 for report in came if report.held)
+    for run_id in waiting:
+        decisions.approve(db, run_id, settings=WITH_FEEDS, who="clerk", why="they were cut off", now=back + HOUR)
+    for place, line in enumerate(happened):  # once more, none of it is news
+        again = imports(line, feed=declared(now=back + 2 * HOUR + timedelta(seconds=10 * place)))
+        assert (again.events, again.held) == (0, [])
+    told = shared.execute(
+        """select number, kind, effective_at, count(*) from notification n join custody_event e on e.id = event_id
+           join offender o on o.id = offender_id group by 1, 2, 3 order by 3, 1"""
+    ).fetchall()
+    of_releases = [(f"N{number}", "released", begun + 2 * HOUR * number, 1) for number in watched[:-1]]
+    of_n100 = [("N100", "escaped", begun + 9 * HOUR, 1), ("N100", "returned", begun + 57 * HOUR, 1)]
+    assert told == sorted([*of_releases, *of_n100], key=lambda one: one[2])

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from db import held
+from tests.feed.conftest import SAMPLES
 from tests.movans.conftest import CLERK, Movans
 
 HEADER = "agency,offender_number,last_name,first_name,date_of_birth,facility,status,changed_at\n"
@@ -70,7 +71,7 @@ def test_many_small_files_that_are_held_are_decided_in_one_line(
     done = movans("feed", "approve", "2", "3", "9", "--why", "they were days behind", "--yes")
     assert "Run 2, 61 rows: 61 released" in done.stdout
     assert "Run 3, 61 rows: 61 escaped" in done.stdout
-    assert (done.returncode, "run 9 is not held" in done.stderr) == (1, True)
+    assert (done.returncode, "there is no run 9" in done.stderr) == (1, True)
     assert [what for _, what in acts(shared)][3:] == [
         "approved feed run 2: they were days behind",
         "approved feed run 3: they were days behind",
@@ -200,7 +201,7 @@ def test_a_kind_that_the_file_has_not_is_named_with_those_that_it_has_and_nothin
     options = [word for kind in kinds for word in ("--only", kind)]
     refused = movans("feed", "approve", "2", "--why", "seen", "--yes", *options)
     assert refused.returncode == 1
-    assert f"run 2 has no {kinds[-1]}; it has escaped, released. Nothing was approved." in refused.stderr
+    assert f"run 2 has no {kinds[-1]}; it has escaped, released; nothing of it was approved" in refused.stderr
     assert statuses(shared) == {"in custody": 61}
 
 
@@ -225,6 +226,83 @@ def test_a_file_is_rejected_after_it_was_said_how_many_are_called_of_it(
     assert statuses(shared) == {"in custody": 61}
     shown = movans("custody", "show", "boone", "100234").stdout
     assert "released (withdrawn)" in shown
+
+
+def test_what_cannot_be_decided_says_why_and_what_was_not_decided_either(
+    movans: Movans, shared: psycopg.Connection, tmp_path: Path
+):
+    imports(movans, tmp_path, "in custody", "2026-11-03 14:05")
+    for at in ("30", "40", "50"):
+        imports(movans, tmp_path, "released", f"2026-11-20 12:{at}")
+    (tmp_path / "bad.csv").write_text("a,b\n")
+    movans("feed", "import", str(tmp_path / "bad.csv"))
+    movans("feed", "reject", "3", "--why", "false", "--yes")
+    shared.execute("update feed_run set outcome = 'overtaken' where id = 4")
+    listed = "; movans feed held lists those that are"
+    for run, why in {
+        "1": "run 1 is not held: it took effect",
+        "4": "run 4 is not held: a newer file, or the same once more, took its place",
+        "6": "run 6 is not held: it was refused",
+        "9": "there is no run 9",
+    }.items():
+        for command in ("approve", "reject"):
+            done = movans("feed", command, run, "2", "--why", "true", "--yes")
+            assert done.stderr.endswith(f"Error: {why}{listed}. Not decided either: 2\n")
+            assert done.returncode == 1
+    done = movans("feed", "reject", "3", "--why", "true", "--yes")
+    assert (done.returncode, f"Error: run 3 is not held: it was rejected{listed}\n" in done.stderr) == (1, True)
+    done = movans("feed", "approve", "2", "3", "--only", "escaped", "--why", "true", "--yes")
+    says = "run 2 has no escaped; it has released; nothing of it was approved. Not decided either: 3"
+    assert (done.returncode, says in done.stderr) == (1, True)
+    shared.execute("delete from held_news where feed_run_id = 3; delete from held_run where feed_run_id = 3")
+    done = movans("feed", "approve", "3", "--why", "true", "--yes")
+    assert "run 3 was rejected, and its file is not kept any more" in done.stderr
+    for command in ("approve", "reject"):
+        done = movans("feed", command, "2", "--yes")
+        assert (done.returncode, "Missing option '--why'" in done.stderr) == (2, True)
+    assert statuses(shared) == {"in custody": 61}
+
+
+def calendar(movans: Movans, tmp_path: Path, at: str) -> None:
+    """Everybody must be in court then."""
+    header = (SAMPLES / "calendar.tsv").read_text(encoding="utf-8").split("Case\t26BA", 1)[0]
+    cases = "".join(f"Case\tC{n}\tDOE\tJANE\t\t\t{n}\n" for n in MANY)
+    dates = "".join(f"CourtEvent\tC{n}\tE{n}\t{at}\tDivision 3\tscheduled\n" for n in [*MANY, 1])
+    smith = "Case\tC1\tSMITH\tJOHN\t\t1990-07-31\t100234\n"
+    file = tmp_path / "calendar.tsv"
+    file.write_text(header + smith + cases + dates, encoding="utf-8")
+    movans("feed", "import", "--feed", "boone/court", str(file))
+
+
+def test_held_court_dates_and_days_of_release_are_shown_by_kind_and_place_with_who_would_be_called(
+    movans: Movans, register: Callable[..., int], tmp_path: Path
+):
+    register("5735550142")
+    settings = tmp_path / "movans.yaml"
+    content = yaml.safe_load(settings.read_text(encoding="utf-8"))
+    content["agencies"]["boone"]["feeds"] = {"court": {"format": "court calendar", "interval": 900}}
+    settings.write_text(yaml.safe_dump(content), encoding="utf-8")
+    imports(movans, tmp_path, "in custody", "2026-11-03 14:05")
+    calendar(movans, tmp_path, "2036-12-04 09:30")
+    calendar(movans, tmp_path, "2036-12-05 09:30")
+    shown = movans("feed", "held").stdout
+    words = [line.split() for line in shown.splitlines()]
+    assert ["court_moved", "Division", "3", "61", "1"] in words
+    assert any(line[1:3] == ["boone", "201"] and line[-4:] == ["Dec", "05", "09:30", "0"] for line in words)
+    assert "and 53 more" in shown
+    assert "1 person would be called." in shown
+    movans("feed", "reject", "3", "--why", "false", "--yes")
+
+    file = tmp_path / "days.csv"
+    rows = [f"boone,{number},DOE,JANE,,Boone County Jail,in custody,2026-11-03 14:05,2036-12-20\n" for number in MANY]
+    rows.append("boone,100234,SMITH,JOHN,,Boone County Jail,in custody,2026-11-03 14:05,2036-12-20\n")
+    file.write_text(HEADER.replace("\n", ",release_date\n") + "".join(rows))
+    movans("feed", "import", str(file))
+    shown = movans("feed", "held").stdout
+    words = [line.split() for line in shown.splitlines()]
+    assert ["release_planned", "Boone", "County", "Jail", "61", "1"] in words
+    assert any(line[1:3] == ["boone", "201"] and line[-4:] == ["Dec", "20", "2036", "0"] for line in words)
+    assert "1 person would be called." in shown
 
 
 @pytest.mark.parametrize("command", ["approve", "reject", "retract"])

@@ -38,7 +38,7 @@ def db(database: str) -> Iterator[ConnectionPool]:
 def comes(shared: psycopg.Connection) -> Comes:
     def add(at: datetime, content: str = "", outcome: Any = "applied", feed: str = "boone/jail") -> int:
         run = feed_runs.add(shared, "jail.csv", content or str(at), outcome, feed=feed, now=at)
-        feed_runs.count(shared, run, rows=120, events=14, releases=0, changes=0, notifications=9)
+        feed_runs.count(shared, run, rows=120, events=14, releases=0, changes=0, listed=14, notifications=9)
         return run
 
     return add
