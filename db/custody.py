@@ -230,12 +230,19 @@ def histories(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[E
 def explained(history: Iterable[Event]) -> list[Event]:
     """What happened, without that somebody was no longer listed who had got out just before: that is why.
 
-    Not where a snapshot still had them after they had got out.
+    Not where snapshots still had them after they had got out, and then had not: a denial that comes after somebody was
+    missing says nothing of why they were.
     """
     found: list[Event] = []
     for event in history:
-        if event.status == MISSING and found and found[-1].is_out and found[-1].denied_at is None:
-            found[-1] = replace(found[-1], explains=event.effective_at)
+        before = found[-1] if found else None
+        if (
+            event.status == MISSING
+            and before
+            and before.is_out
+            and (before.denied_at is None or event.effective_at <= before.denied_at)
+        ):
+            found[-1] = replace(before, explains=event.effective_at)
         else:
             found.append(event)
     return found

@@ -64,14 +64,15 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
     after = history[len(before) :]
     if told.status != "in custody" and after and after[0].status == MISSING:
         after = after[1:]  # that explains it
-    for event in [*before[-1:], *after[:1]]:
+    was_missing = _was_missing_after(told, before)
+    for event in [*before[-1:], *([] if was_missing else after[:1])]:
         if _same(event, told) and not _is_another(event, told, event_id):
             return _about(event, told)
     kind = _kind(before[-1] if before else None, told) if history else "listed"
     for event in history:
         if not event_id and event.kind == kind and told.since in event.stated_times:
             return _about(event, told)
-    return Change("news", kind, late=bool(after) or _was_missing_after(told, before))
+    return Change("news", kind, late=bool(after) or was_missing)
 
 
 @dataclass(frozen=True)
@@ -164,9 +165,15 @@ def missing(
 
 
 def present(told: Custody, history: Sequence[Event], seen_at: datetime) -> Custody:
-    """What a snapshot that came at that time says by a row: who was no longer listed is held now, since whenever."""
+    """What a snapshot that came at that time says by a row: who was no longer listed is held now, since whenever.
+
+    So is who had got out before that, which explained it, and was held again in between.
+    """
     latest = history[-1] if history else None
-    if latest and latest.status == MISSING and told.status == "in custody" and told.since <= latest.effective_at:
+    if latest is None or told.status != "in custody":
+        return told
+    was_missing = latest.status == MISSING and told.since <= latest.effective_at
+    if was_missing or (latest.effective_at < told.since and _was_missing_after(told, history)):
         return Custody(told.status, told.facility, seen_at)
     return told
 
