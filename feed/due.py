@@ -79,7 +79,8 @@ def _date_means(run: Run, was: Offender, here: Known) -> Change | None:
     """
     offender, day = here.offender, here.offender.release_date
     today = run.now.astimezone(run.settings.zone(offender.agency)).date()
-    since = [event.status for event in here.history if event.effective_at > was.since]
+    # A release that explains why they were no longer listed, as was known, is newer, though its time is not.
+    since = [event.status for event in here.history if event.effective_at > was.since or event.explains == was.since]
     over = next((status for status in since if status in planned.OVER), was.status)
     kind = planned.compare(day, was.release_date, was=over, status=offender.status, today=today)
     is_older = run.is_older_than(was.known_at) and offender.custody == was.custody
