@@ -410,28 +410,25 @@ def record(
     source: str,
     source_key: str,
     feed_run_id: int | None,
-    who: str | None = None,
     planned_at: datetime | None = None,
     place: str = "",
     reported: bool = False,
     now: datetime,
 ) -> int:
-    """Keep an event; return its id. Raises UniqueViolation where the source gave the same key before.
+    """Keep an event, as ``Happened`` has it; return its id. Raises UniqueViolation as ``record_all`` does."""
+    happened = Happened(offender_id, kind, custody, source, source_key, feed_run_id, None, planned_at, place, reported)
+    return record_all(conn, [happened], now=now)[0]
+
+
+@dataclass(frozen=True)
+class Happened:
+    """An event that is to be kept.
 
     ``feed_run_id``: the import that brought it; ``who``: the person who said it instead.
     ``reported``: it is to be told as not yet confirmed.
 
     ``planned_at`` and ``place`` are of what is to come, where the event is about that: a release, a court date.
     """
-    happened = Happened(
-        offender_id, kind, custody, source, source_key, feed_run_id, who, planned_at, place, reported=reported
-    )
-    return record_all(conn, [happened], now=now)[0]
-
-
-@dataclass(frozen=True)
-class Happened:
-    """An event that is to be kept, as ``record`` has it."""
 
     offender_id: int
     kind: str

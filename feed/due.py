@@ -6,7 +6,6 @@ from datetime import date
 
 from db import custody, notifications, registrations
 from db.custody import PLANS, Custody, Happened, Latest, Offender
-from dialer import policy
 from feed import planned
 from feed.compare import (
     Change,
@@ -108,25 +107,23 @@ def _tell_dates(
     for key, (record, change) in told.items():
         offender = known[key].offender
         happened.append(
-            Happened(
-                offender.id,
-                change.kind,
-                Custody(offender.status, offender.facility, run.now),
-                offender.agency,
-                # One event of a row of a run: the same change again is another run's, or no change.
-                own_key(f"{offender.number}\trelease date\t{run.id}\t{record.row}", known[key].withdrawn),
-                run.id,
+            replace(
+                run.teller.happened(
+                    offender.id,
+                    change.kind,
+                    Custody(offender.status, offender.facility, run.now),
+                    offender.agency,
+                    # One event of a row of a run: the same change again is another run's, or no change.
+                    own_key(f"{offender.number}\trelease date\t{run.id}\t{record.row}", known[key].withdrawn),
+                ),
                 planned_at=change.planned_at,
-                reported=run.reported,
                 release_date_before=before[key].release_date,
             )
         )
     event_ids = custody.record_all(run.conn, happened, now=run.now)
     registered = registrations.of_offenders(run.conn, [event.offender_id for event in happened])
     return {
-        key: policy.notify(run.conn, event_id, late=False, settings=run.settings, now=run.now)
-        if event.offender_id in registered
-        else 0
+        key: run.teller.notify(run.conn, event_id, late=False) if event.offender_id in registered else 0
         for key, event, event_id in zip(told, happened, event_ids, strict=True)
     }
 
