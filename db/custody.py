@@ -441,6 +441,8 @@ class Happened:
     place: str = ""
     reported: bool = False
     release_date_before: date | None = None  # of a planned release: the day that was known
+    apart_from: int | None = None  # the event of which it was taken, as it was another one
+    apart_at: datetime | None = None  # since when that held before
 
 
 def record_all(conn: Connection, events: Sequence[Happened], *, now: datetime) -> list[int]:
@@ -450,10 +452,11 @@ def record_all(conn: Connection, events: Sequence[Happened], *, now: datetime) -
     rows = conn.execute(
         """insert into custody_event (offender_id, kind, status, facility, effective_at, stated_times, own_times,
                                       source, source_key, feed_run_id, who, planned_at, place, reported,
-                                      release_date_before, recorded_at)
+                                      release_date_before, apart_from, apart_at, recorded_at)
            select offender_id, kind, status, facility, effective_at, array[effective_at],
                   case when strpos(source_key, e'\t') = 0 then array[effective_at] else '{}' end,
-                  source, source_key, feed_run_id, who, planned_at, place, reported, release_date_before, %s
+                  source, source_key, feed_run_id, who, planned_at, place, reported, release_date_before,
+                  apart_from, apart_at, %s
            from json_populate_recordset(null::custody_event, %s) returning source, source_key, id""",
         [now, _json({**vars(one), **vars(one.custody), "effective_at": one.custody.since} for one in events)],
     )

@@ -90,6 +90,7 @@ def set_apart(conn: Connection, teller: Teller, known: Known, record: CustodyRec
     custody.restate(conn, event.id, parts.times, at=parts.at)
     key = own_key(_made_up(other, kind), [*history, *known.withdrawn])
     happened = teller.happened(offender_id, kind, parts.other, record.agency, key)
+    happened = replace(happened, apart_from=event.id, apart_at=event.effective_at)
     (event_id,) = custody.record_all(conn, [happened], now=teller.now)
     custody.restate(conn, event_id, parts.other_times, at=parts.other.since)
     late = history[-1].effective_at > parts.other.since
