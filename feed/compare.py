@@ -191,10 +191,19 @@ def back(told: Custody, history: Sequence[Event]) -> Change | None:
 
 
 def overtaking(history: Sequence[Event], corrected: Mapping[int, datetime]) -> Event | None:
-    """The event that would be the latest instead of the one that is, once some, by their ids, have other times."""
-    moved = [replace(event, effective_at=corrected.get(event.id, event.effective_at)) for event in history]
+    """The event that would be the latest instead of the one that is, once some, by their ids, have other times.
+
+    It may be that somebody was no longer listed, which a release explains until then.
+    """
+    all_of_them = [*history, *(_absence(event, event.explains) for event in history if event.explains)]
+    moved = [replace(event, effective_at=corrected.get(event.id, event.effective_at)) for event in all_of_them]
     latest = explained(sorted(moved, key=lambda event: (event.effective_at, event.id)))[-1].id
-    return None if latest == history[-1].id else next(event for event in history if event.id == latest)
+    return None if latest == history[-1].id else next(event for event in all_of_them if event.id == latest)
+
+
+def _absence(explains: Event, since: datetime) -> Event:
+    """That somebody was no longer listed, as an event of its own."""
+    return Event(-explains.id, KINDS[MISSING], MISSING, explains.facility, since, [since], "\t")
 
 
 def _about(event: Event, told: Custody) -> Change:

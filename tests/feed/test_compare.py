@@ -481,6 +481,16 @@ LATEST: dict[str, tuple[list[Event], dict[int, int], Event | None]] = {
         None,
     ),
     "the latest of two at one time falls behind": (TWINS, {2: 11}, TWINS[1]),
+    "a return falls behind somebody's being missing, which the release before explains no more": (
+        [LISTED, EXPLAINS, BROUGHT_BACK],
+        {BROUGHT_BACK.id: 11},
+        Event(-EXPLAINS.id, "no_longer_listed", MISSING, JAIL, at(12), [at(12)], "\t"),
+    ),
+    "a return stays after somebody's being missing, which the release before explains": (
+        [LISTED, EXPLAINS, BROUGHT_BACK],
+        {BROUGHT_BACK.id: 13},
+        None,
+    ),
 }
 
 
