@@ -48,6 +48,7 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
     2. A row that says the same as the event before or after it in time corrects that one's time, unless it has an
        event id of its own and that event is an agency's: what staff said first, the agency confirms. And unless a
        snapshot has denied the event since, and the row is of a later time: that is another, and nobody knows of it.
+       Who was no longer listed in between was held twice.
     3. Anything else happened, after the event before it in time. The same kind at the same time is the same event.
        Who gets out before they are no longer listed explains that, and is out.
     4. Where a row stands between two times that were given for an event, and says something else, that was no
