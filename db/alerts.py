@@ -160,7 +160,7 @@ def settle(conn: Connection, *, now: datetime) -> int:
     """What was raised of notifications that have ended since is over; return how many.
 
     So is that a feed disagrees with what holds, where that was withdrawn, or is not the latest any more. That somebody
-    who got out is no longer listed is nothing newer.
+    who got out is no longer listed is nothing newer, as ``custody.explained`` has it.
     """
     ended = conn.execute(
         """update alert set over_at = %s from notification n
@@ -173,7 +173,7 @@ def settle(conn: Connection, *, now: datetime) -> int:
              and (retracted_at is not null or exists (
                  select from happened newer where newer.offender_id = e.offender_id
                    and (newer.effective_at, newer.id) > (e.effective_at, e.id)
-                   and not (newer.kind = 'no_longer_listed' and e.denied_at is null
+                   and not (newer.kind = 'no_longer_listed' and coalesce(e.denied_at >= newer.effective_at, true)
                             and e.status not in ('in custody', 'no longer listed'))))""",
         [now],
     )

@@ -230,12 +230,19 @@ def histories(conn: Connection, offender_ids: Iterable[int]) -> dict[int, list[E
 def explained(history: Iterable[Event]) -> list[Event]:
     """What happened, without that somebody was no longer listed who had got out just before: that is why.
 
-    Not where a snapshot still had them after they had got out.
+    Not where snapshots still had them after they had got out, and then had not: a denial that comes after somebody was
+    missing says nothing of why they were.
     """
     found: list[Event] = []
     for event in history:
-        if event.status == MISSING and found and found[-1].is_out and found[-1].denied_at is None:
-            found[-1] = replace(found[-1], explains=event.effective_at)
+        before = found[-1] if found else None
+        if (
+            event.status == MISSING
+            and before
+            and before.is_out
+            and (before.denied_at is None or event.effective_at <= before.denied_at)
+        ):
+            found[-1] = replace(before, explains=event.effective_at)
         else:
             found.append(event)
     return found
@@ -403,28 +410,25 @@ def record(
     source: str,
     source_key: str,
     feed_run_id: int | None,
-    who: str | None = None,
     planned_at: datetime | None = None,
     place: str = "",
     reported: bool = False,
     now: datetime,
 ) -> int:
-    """Keep an event; return its id. Raises UniqueViolation where the source gave the same key before.
+    """Keep an event, as ``Happened`` has it; return its id. Raises UniqueViolation as ``record_all`` does."""
+    happened = Happened(offender_id, kind, custody, source, source_key, feed_run_id, None, planned_at, place, reported)
+    return record_all(conn, [happened], now=now)[0]
+
+
+@dataclass(frozen=True)
+class Happened:
+    """An event that is to be kept.
 
     ``feed_run_id``: the import that brought it; ``who``: the person who said it instead.
     ``reported``: it is to be told as not yet confirmed.
 
     ``planned_at`` and ``place`` are of what is to come, where the event is about that: a release, a court date.
     """
-    happened = Happened(
-        offender_id, kind, custody, source, source_key, feed_run_id, who, planned_at, place, reported=reported
-    )
-    return record_all(conn, [happened], now=now)[0]
-
-
-@dataclass(frozen=True)
-class Happened:
-    """An event that is to be kept, as ``record`` has it."""
 
     offender_id: int
     kind: str
@@ -437,6 +441,8 @@ class Happened:
     place: str = ""
     reported: bool = False
     release_date_before: date | None = None  # of a planned release: the day that was known
+    apart_from: int | None = None  # the event of which it was taken, as it was another one
+    apart_at: datetime | None = None  # since when that held before
 
 
 def record_all(conn: Connection, events: Sequence[Happened], *, now: datetime) -> list[int]:
@@ -446,10 +452,11 @@ def record_all(conn: Connection, events: Sequence[Happened], *, now: datetime) -
     rows = conn.execute(
         """insert into custody_event (offender_id, kind, status, facility, effective_at, stated_times, own_times,
                                       source, source_key, feed_run_id, who, planned_at, place, reported,
-                                      release_date_before, recorded_at)
+                                      release_date_before, apart_from, apart_at, recorded_at)
            select offender_id, kind, status, facility, effective_at, array[effective_at],
                   case when strpos(source_key, e'\t') = 0 then array[effective_at] else '{}' end,
-                  source, source_key, feed_run_id, who, planned_at, place, reported, release_date_before, %s
+                  source, source_key, feed_run_id, who, planned_at, place, reported, release_date_before,
+                  apart_from, apart_at, %s
            from json_populate_recordset(null::custody_event, %s) returning source, source_key, id""",
         [now, _json({**vars(one), **vars(one.custody), "effective_at": one.custody.since} for one in events)],
     )

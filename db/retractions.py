@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
+from psycopg.rows import class_row
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class Extent:
 def of_run(conn: Connection, run_id: int) -> list[int]:
     """The events of a run that can be withdrawn, or of which not everybody has been told that they were.
 
-    Not those by which somebody was listed: nobody was told of them, and they are how that person is known at all.
+    Not those by which somebody was listed: nobody was told of them, and they are how that person is known at all. Nor
+    what it showed to be another event than was thought, where something else shows that, too.
     """
     rows = conn.execute(
         """select id from custody_event
@@ -27,7 +29,9 @@ def of_run(conn: Connection, run_id: int) -> list[int]:
            order by id""",
         [run_id],
     )
-    return [event_id for (event_id,) in rows]
+    event_ids = [event_id for (event_id,) in rows]
+    stays = {half.id for half in _halves(conn, event_ids) if half.is_apart}
+    return with_halves(conn, [event_id for event_id in event_ids if event_id not in stays])
 
 
 def of_event(conn: Connection, event_id: int) -> list[int]:
@@ -46,7 +50,74 @@ def of_event(conn: Connection, event_id: int) -> list[int]:
              and e.corrected_at is null and o.corrected_at is null order by o.id""",
         [event_id],
     )
-    return [event_id for (event_id,) in rows]
+    return with_halves(conn, [event_id for (event_id,) in rows])
+
+
+def with_halves(conn: Connection, event_ids: list[int]) -> list[int]:
+    """Events that are to be withdrawn, and then what was taken for another event only because of them."""
+    return event_ids + [half.id for half in _halves(conn, event_ids) if not half.is_apart and half.id not in event_ids]
+
+
+@dataclass(frozen=True)
+class _Half:
+    """An event that was taken for the same as another one that stands.
+
+    ``is_apart``: something lies between the two that is not to be withdrawn; else only what is, does.
+    """
+
+    id: int
+    whole: int
+    is_apart: bool
+
+
+def _halves(conn: Connection, event_ids: list[int]) -> list[_Half]:
+    """Of whom these events are to be withdrawn: what was two and may be one again, the newest first.
+
+    So is what is one again already, where who heard of it has not been told.
+    """
+    cursor = conn.cursor(row_factory=class_row(_Half))
+    return cursor.execute(
+        """select half.id, whole.id as whole, coalesce(is_apart, false) as is_apart
+           from custody_event half join custody_event whole on whole.id = half.apart_from
+           cross join lateral (
+               select bool_or(id <> all(%(events)s)) as is_apart, bool_or(id = any(%(events)s)) as was
+               from custody_event b
+               where offender_id = half.offender_id and id not in (half.id, whole.id)
+                 and (retracted_at is null or id = any(%(events)s))
+                 and planned_at is null and kind not in ('corrected', 'corrected_court')
+                 and ((effective_at, id) > (half.effective_at, half.id))
+                     <> ((effective_at, id) > (whole.effective_at, whole.id))) between_them
+           where half.apart_from is not null and half.corrected_at is null
+             and half.offender_id in (select offender_id from custody_event where id = any(%(events)s))
+             and whole.retracted_at is null and (whole.id <> all(%(events)s) or whole.apart_from is not null)
+             and half.status = whole.status and (half.facility = whole.facility or half.status <> 'in custody')
+             and (was or is_apart or half.stated_times = '{}')
+           order by half.id desc""",
+        {"events": event_ids},
+    ).fetchall()
+
+
+def join(conn: Connection, event_ids: list[int]) -> None:
+    """Give back their times to events of which others had been taken only because of these, which were none.
+
+    To be done before the events are withdrawn; of those that are already it does nothing.
+    """
+    for half in _halves(conn, event_ids):
+        if half.is_apart or half.id not in event_ids:
+            continue
+        which = {"half": half.id, "whole": half.whole}
+        conn.execute(
+            """update custody_event whole set stated_times = whole.stated_times || half.stated_times,
+                   effective_at = case when half.apart_at = any(half.stated_times) then half.effective_at
+                                       when half.apart_at = any(whole.stated_times) then whole.effective_at
+                                       else greatest(half.effective_at, whole.effective_at) end,
+                   denied_at = coalesce(whole.denied_at, half.denied_at)
+               from custody_event half
+               where half.id = %(half)s and whole.id = %(whole)s and half.retracted_at is null""",
+            which,
+        )
+        conn.execute("update custody_event set stated_times = '{}' where id = %(half)s and retracted_at is null", which)
+        conn.execute("update custody_event set apart_from = %(whole)s where apart_from = %(half)s", which)
 
 
 def extent(conn: Connection, event_ids: list[int]) -> Extent:

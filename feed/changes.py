@@ -2,23 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from psycopg import Connection
 
 from db import custody, registrations
 from db.custody import Custody, Details, Event, Happened, Latest, Offender
-from dialer import policy
 from feed.compare import (
     Change,
     apart,
     corrected,
     own_key,
 )
-from feed.known import Known, Run, update
+from feed.known import Known, Run, Teller, update
 from feed.records import CustodyRecord
 from feed.report import Line
-from movans.settings import Settings
 
 
 def apply_changes(
@@ -52,9 +49,7 @@ def apply_changes(
             )
         else:
             key = own_key(record.event_id or _made_up(record, change.kind), here.withdrawn if here else ())
-            happened.append(
-                Happened(offender_id, change.kind, record.custody, record.agency, key, run.id, reported=run.reported)
-            )
+            happened.append(run.teller.happened(offender_id, change.kind, record.custody, record.agency, key))
     event_ids = iter(custody.record_all(conn, happened, now=run.now))
     registered = registrations.of_offenders(conn, ids.values())
     lines: list[list[Line]] = []
@@ -62,24 +57,11 @@ def apply_changes(
         event_id = None if change.event else next(event_ids)
         made = 0
         if event_id is not None and ids[record.agency, record.number] in registered:
-            made = policy.notify(conn, event_id, late=change.late, settings=run.settings, now=run.now)
+            made = run.teller.notify(conn, event_id, late=change.late)
         lines.append([Line(record, change, made)])
     for (record, change), said in zip(changed, lines, strict=True):
         if change.apart:
-            said.append(
-                set_apart(
-                    conn,
-                    ids[record.agency, record.number],
-                    known[record.agency, record.number].history,
-                    known[record.agency, record.number].withdrawn,
-                    record,
-                    change.apart,
-                    run_id=run.id,
-                    reported=run.reported,
-                    settings=run.settings,
-                    now=run.now,
-                )
-            )
+            said.append(set_apart(conn, run.teller, known[record.agency, record.number], record, change.apart))
     histories = custody.histories(conn, ids.values())
     known |= {key: Known(one.of(ids[key], *key), histories[ids[key]]) for key, one in new.items()}
     latest: dict[tuple[str, str], Latest] = {}
@@ -96,45 +78,23 @@ def _made_up(record: CustodyRecord, kind: str) -> str:
     return f"{record.number}\t{kind}\t{record.custody.since.isoformat()}"
 
 
-def set_apart(
-    conn: Connection,
-    offender_id: int,
-    before: Sequence[Event],
-    withdrawn: Sequence[Event],
-    record: CustodyRecord,
-    event: Event,
-    *,
-    run_id: int | None,
-    who: str | None = None,
-    reported: bool = False,
-    quiet: bool = False,
-    settings: Settings,
-    now: datetime,
-) -> Line:
+def set_apart(conn: Connection, teller: Teller, known: Known, record: CustodyRecord, event: Event) -> Line:
     """Make two events of one, between whose times a record says something else: the other one is news by now.
 
-    ``before``: what was known to have happened before that record.
+    ``known``: before that record.
     """
+    offender_id = known.offender.id
     history = custody.history(conn, offender_id)
-    parts = apart(event, record.custody, before)
+    parts = apart(event, record.custody, known.history)
     kind, other = parts.kind, replace(record, custody=parts.other, event_id="")
     custody.restate(conn, event.id, parts.times, at=parts.at)
-    event_id = custody.record(
-        conn,
-        offender_id,
-        kind,
-        parts.other,
-        source=record.agency,
-        source_key=own_key(_made_up(other, kind), [*history, *withdrawn]),
-        feed_run_id=run_id,
-        who=who,
-        reported=reported,
-        now=now,
-    )
+    key = own_key(_made_up(other, kind), [*history, *known.withdrawn])
+    happened = teller.happened(offender_id, kind, parts.other, record.agency, key)
+    happened = replace(happened, apart_from=event.id, apart_at=event.effective_at)
+    (event_id,) = custody.record_all(conn, [happened], now=teller.now)
     custody.restate(conn, event_id, parts.other_times, at=parts.other.since)
     late = history[-1].effective_at > parts.other.since
-    made = 0 if quiet else policy.notify(conn, event_id, late=late, settings=settings, now=now)
-    return Line(other, Change("news", kind, late=late), made)
+    return Line(other, Change("news", kind, late=late), teller.notify(conn, event_id, late=late))
 
 
 def _latest(run: Run, offender: Offender, latest: Event, record: CustodyRecord) -> Latest:

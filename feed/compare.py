@@ -48,6 +48,7 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
     2. A row that says the same as the event before or after it in time corrects that one's time, unless it has an
        event id of its own and that event is an agency's: what staff said first, the agency confirms. And unless a
        snapshot has denied the event since, and the row is of a later time: that is another, and nobody knows of it.
+       Who was no longer listed in between was held twice.
     3. Anything else happened, after the event before it in time. The same kind at the same time is the same event.
        Who gets out before they are no longer listed explains that, and is out.
     4. Where a row stands between two times that were given for an event, and says something else, that was no
@@ -64,14 +65,15 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
     after = history[len(before) :]
     if told.status != "in custody" and after and after[0].status == MISSING:
         after = after[1:]  # that explains it
-    for event in [*before[-1:], *after[:1]]:
+    was_missing = _was_missing_after(told, before)
+    for event in [*before[-1:], *([] if was_missing else after[:1])]:
         if _same(event, told) and not _is_another(event, told, event_id):
             return _about(event, told)
     kind = _kind(before[-1] if before else None, told) if history else "listed"
     for event in history:
         if not event_id and event.kind == kind and told.since in event.stated_times:
             return _about(event, told)
-    return Change("news", kind, late=bool(after) or _was_missing_after(told, before))
+    return Change("news", kind, late=bool(after) or was_missing)
 
 
 @dataclass(frozen=True)
@@ -164,9 +166,15 @@ def missing(
 
 
 def present(told: Custody, history: Sequence[Event], seen_at: datetime) -> Custody:
-    """What a snapshot that came at that time says by a row: who was no longer listed is held now, since whenever."""
+    """What a snapshot that came at that time says by a row: who was no longer listed is held now, since whenever.
+
+    So is who had got out before that, which explained it, and was held again in between.
+    """
     latest = history[-1] if history else None
-    if latest and latest.status == MISSING and told.status == "in custody" and told.since <= latest.effective_at:
+    if latest is None or told.status != "in custody":
+        return told
+    was_missing = latest.status == MISSING and told.since <= latest.effective_at
+    if was_missing or (latest.effective_at < told.since and _was_missing_after(told, history)):
         return Custody(told.status, told.facility, seen_at)
     return told
 
@@ -184,10 +192,19 @@ def back(told: Custody, history: Sequence[Event]) -> Change | None:
 
 
 def overtaking(history: Sequence[Event], corrected: Mapping[int, datetime]) -> Event | None:
-    """The event that would be the latest instead of the one that is, once some, by their ids, have other times."""
-    moved = [replace(event, effective_at=corrected.get(event.id, event.effective_at)) for event in history]
+    """The event that would be the latest instead of the one that is, once some, by their ids, have other times.
+
+    It may be that somebody was no longer listed, which a release explains until then.
+    """
+    all_of_them = [*history, *(_absence(event, event.explains) for event in history if event.explains)]
+    moved = [replace(event, effective_at=corrected.get(event.id, event.effective_at)) for event in all_of_them]
     latest = explained(sorted(moved, key=lambda event: (event.effective_at, event.id)))[-1].id
-    return None if latest == history[-1].id else next(event for event in history if event.id == latest)
+    return None if latest == history[-1].id else next(event for event in all_of_them if event.id == latest)
+
+
+def _absence(explains: Event, since: datetime) -> Event:
+    """That somebody was no longer listed, as an event of its own."""
+    return Event(-explains.id, KINDS[MISSING], MISSING, explains.facility, since, [since], "\t")
 
 
 def _about(event: Event, told: Custody) -> Change:

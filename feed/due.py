@@ -6,7 +6,6 @@ from datetime import date
 
 from db import custody, notifications, registrations
 from db.custody import PLANS, Custody, Happened, Latest, Offender
-from dialer import policy
 from feed import planned
 from feed.compare import (
     Change,
@@ -79,7 +78,8 @@ def _date_means(run: Run, was: Offender, here: Known) -> Change | None:
     """
     offender, day = here.offender, here.offender.release_date
     today = run.now.astimezone(run.settings.zone(offender.agency)).date()
-    since = [event.status for event in here.history if event.effective_at > was.since]
+    # A release that explains why they were no longer listed, as was known, is newer, though its time is not.
+    since = [event.status for event in here.history if event.effective_at > was.since or event.explains == was.since]
     over = next((status for status in since if status in planned.OVER), was.status)
     kind = planned.compare(day, was.release_date, was=over, status=offender.status, today=today)
     is_older = run.is_older_than(was.known_at) and offender.custody == was.custody
@@ -107,25 +107,23 @@ def _tell_dates(
     for key, (record, change) in told.items():
         offender = known[key].offender
         happened.append(
-            Happened(
-                offender.id,
-                change.kind,
-                Custody(offender.status, offender.facility, run.now),
-                offender.agency,
-                # One event of a row of a run: the same change again is another run's, or no change.
-                own_key(f"{offender.number}\trelease date\t{run.id}\t{record.row}", known[key].withdrawn),
-                run.id,
+            replace(
+                run.teller.happened(
+                    offender.id,
+                    change.kind,
+                    Custody(offender.status, offender.facility, run.now),
+                    offender.agency,
+                    # One event of a row of a run: the same change again is another run's, or no change.
+                    own_key(f"{offender.number}\trelease date\t{run.id}\t{record.row}", known[key].withdrawn),
+                ),
                 planned_at=change.planned_at,
-                reported=run.reported,
                 release_date_before=before[key].release_date,
             )
         )
     event_ids = custody.record_all(run.conn, happened, now=run.now)
     registered = registrations.of_offenders(run.conn, [event.offender_id for event in happened])
     return {
-        key: policy.notify(run.conn, event_id, late=False, settings=run.settings, now=run.now)
-        if event.offender_id in registered
-        else 0
+        key: run.teller.notify(run.conn, event_id, late=False) if event.offender_id in registered else 0
         for key, event, event_id in zip(told, happened, event_ids, strict=True)
     }
 

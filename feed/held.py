@@ -127,7 +127,7 @@ def would_withdraw(db: Database, run_id: int) -> Extent:
     """What went out of a held run unanswered, and is withdrawn where it is rejected. Raises NotHeld."""
     with db.connection() as conn:
         _get(conn, run_id)
-        return retractions.extent(conn, held.reported(conn, run_id))
+        return retractions.extent(conn, retractions.with_halves(conn, held.reported(conn, run_id)))
 
 
 def reject(db: Database, run_id: int, *, settings: Settings, who: str, why: str, now: datetime) -> None:
@@ -138,7 +138,7 @@ def reject(db: Database, run_id: int, *, settings: Settings, who: str, why: str,
     with db.connection() as conn:
         one_at_a_time(conn)
         this = _get(conn, run_id)
-        out = held.reported(conn, run_id)
+        out = retractions.with_halves(conn, held.reported(conn, run_id))
     if out:
         retract(db, out, f"feed run {run_id}", settings=settings, who=who, why=why, now=now)
     with db.connection() as conn:

@@ -1,4 +1,4 @@
-"""What the rows of an import are looked at with: the run itself, and what is known of whom they speak."""
+"""What rows are looked at with: the run itself, who tells what they say, and what is known of whom they speak."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,10 +8,33 @@ from zoneinfo import ZoneInfo
 from psycopg import Connection
 
 from db import custody
-from db.custody import Event, Latest, Offender
+from db.custody import Custody, Event, Happened, Latest, Offender
 from db.held import Rejected
+from dialer import policy
 from feed.records import SNAPSHOT, CustodyRecord, Rules
 from movans.settings import Settings
+
+
+@dataclass(frozen=True)
+class Teller:
+    """Who tells what happened, an import or a person, and how those who are registered hear of it."""
+
+    run_id: int | None
+    settings: Settings
+    now: datetime
+    who: str | None = None  # the person
+    reported: bool = False  # it is to be told as not yet confirmed
+    quiet: bool = False  # it is to be told to nobody
+
+    def happened(self, offender_id: int, kind: str, told: Custody, source: str, key: str) -> Happened:
+        """An event that is to be kept."""
+        return Happened(offender_id, kind, told, source, key, self.run_id, self.who, reported=self.reported)
+
+    def notify(self, conn: Connection, event_id: int, *, late: bool) -> int:
+        """Make the notifications of an event that was kept; return how many."""
+        if self.quiet:
+            return 0
+        return policy.notify(conn, event_id, late=late, settings=self.settings, now=self.now)
 
 
 @dataclass(frozen=True)
@@ -33,6 +56,10 @@ class Run:
     def lets_through(self, *kinds: str) -> bool:
         """Whether events of any of the kinds may take effect."""
         return self.only is None or not self.only.isdisjoint(kinds)
+
+    @property
+    def teller(self) -> Teller:
+        return Teller(self.id, self.settings, self.now, reported=self.reported)
 
     @property
     def zone(self) -> ZoneInfo:

@@ -7,9 +7,9 @@ from psycopg import Connection
 
 from db import custody, staff
 from db.custody import STAFF, Custody, Details, Offender
-from dialer import policy
 from feed.changes import set_apart
 from feed.compare import Change, compare, own_key
+from feed.known import Known, Teller
 from feed.records import CustodyRecord
 from feed.run import one_at_a_time
 from movans.settings import Settings
@@ -40,39 +40,18 @@ def say(
     offender = before or custody.add(
         conn, record.agency, record.number, record.person, record.custody, record.details_after(Details()), now=now
     )
-    made = 0
+    made, teller = 0, Teller(None, settings, now, who=who, quiet=quiet)
     if change.event:
         custody.amend(conn, change.event.id, record.custody, stated=record.custody.since, by_id=False)
     else:
         made_up = "\t".join([STAFF, record.agency, record.number, change.kind, record.custody.since.isoformat()])
         withdrawn = custody.withdrawn(conn, [offender.id]).get(offender.id, [])
-        event_id = custody.record(
-            conn,
-            offender.id,
-            change.kind,
-            record.custody,
-            source=STAFF,
-            source_key=own_key(made_up, withdrawn),
-            feed_run_id=None,
-            who=who,
-            now=now,
-        )
-        if not quiet:
-            made = policy.notify(conn, event_id, late=change.late, settings=settings, now=now)
+        happened = teller.happened(offender.id, change.kind, record.custody, STAFF, own_key(made_up, withdrawn))
+        (event_id,) = custody.record_all(conn, [happened], now=now)
+        made = teller.notify(conn, event_id, late=change.late)
         if change.apart:
-            made += set_apart(
-                conn,
-                offender.id,
-                history,
-                withdrawn,
-                record,
-                change.apart,
-                run_id=None,
-                who=who,
-                quiet=quiet,
-                settings=settings,
-                now=now,
-            ).notifications
+            here = Known(offender, history, withdrawn)
+            made += set_apart(conn, teller, here, record, change.apart).notifications
     latest = custody.history(conn, offender.id)[-1]
     state = Custody(latest.status, latest.facility, latest.effective_at)
     is_latest = record.custody.since >= latest.effective_at

@@ -41,6 +41,7 @@ def retract(
         one_at_a_time(conn)
         whose = retractions.offenders(conn, event_ids)
         rosters.put_back(conn, event_ids)
+        retractions.join(conn, event_ids)
         ended = retractions.withdraw(conn, event_ids, now=now)
         for offender_id in whose:
             _restore(conn, offender_id)

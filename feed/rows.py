@@ -231,7 +231,7 @@ def _note_disagreements(
             report.disagreeing[key] = Disagreeing(record, latest)
         elif (latest.by_staff or latest.denied_at) and not denies(record.custody, history):
             report.agreeing.add(latest.id)
-        if is_denied and not latest.by_staff and latest.denied_at is None:
+        if is_denied and latest.denied_at is None:
             denied.append(latest.id)
     if denied:
         custody.deny(run.conn, denied, at=run.told_at)

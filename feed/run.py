@@ -13,7 +13,6 @@ from psycopg import Connection, Rollback
 from db import custody, feed_runs, held
 from db.held import Held
 from db.pool import Database, take_time
-from dialer import policy
 from feed import court, custody_csv, sieve
 from feed.checking import opened, printable, read
 from feed.compare import Change
@@ -209,7 +208,7 @@ def _apply_court(run: Run, records: Sequence[CourtRecord], report: Report) -> No
             Line(
                 news.record,
                 Change("news", news.kind),
-                policy.notify(run.conn, news.event_id, late=False, settings=run.settings, now=run.now),
+                run.teller.notify(run.conn, news.event_id, late=False),
             )
             for news in applied.news
         ]

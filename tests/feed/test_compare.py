@@ -95,6 +95,11 @@ LATE = {
     ),
     "a move before somebody is missing": ([LISTED, UNLISTED], told(IN, 11, ANNEX), "transferred"),
     "a return after a release, and before somebody is missing": ([LISTED, EXPLAINS], told(IN, 11), "returned"),
+    "a return before somebody is missing, who came back after that": (
+        [LISTED, EXPLAINS, RETURNED],
+        told(IN, 11),
+        "returned",
+    ),
     "being held elsewhere before anything else that is known": ([RELEASED], told(IN, 6), "listed"),
 }
 
@@ -420,6 +425,8 @@ def test_who_is_said_again_to_be(history: list[Event], row: Custody, amended: Ev
 
 
 UNTIL_12 = replace(event("released", OUT, 10), explains=at(12))
+DENIED_UNTIL_12 = replace(DENIED, explains=at(12))
+UNLISTED_AT_14 = event("no_longer_listed", MISSING, 14)
 
 EXPLAINED = {
     "by a release just before": ([LISTED, event("released", OUT, 10), UNLISTED], [LISTED, UNTIL_12]),
@@ -428,7 +435,16 @@ EXPLAINED = {
         [LISTED, event("released", OUT, 10), event("returned", IN, 11), UNLISTED],
         [LISTED, event("released", OUT, 10), event("returned", IN, 11), UNLISTED],
     ),
-    "by nothing, as snapshots still had them": ([LISTED, DENIED, UNLISTED], [LISTED, DENIED, UNLISTED]),
+    "by nothing, as snapshots still had them": ([LISTED, DENIED, UNLISTED_AT_14], [LISTED, DENIED, UNLISTED_AT_14]),
+    "by a release that a snapshot has denied since": ([LISTED, DENIED, UNLISTED], [LISTED, DENIED_UNTIL_12]),
+    "by a release that a snapshot has denied at the very time": (
+        [LISTED, DENIED, event("no_longer_listed", MISSING, 13)],
+        [LISTED, replace(DENIED, explains=at(13))],
+    ),
+    "once by a release that a snapshot has denied since, and then by nothing": (
+        [LISTED, DENIED, UNLISTED, UNLISTED_AT_14],
+        [LISTED, DENIED_UNTIL_12, UNLISTED_AT_14],
+    ),
     "by nothing that is known": ([UNLISTED], [UNLISTED]),
 }
 
@@ -465,6 +481,16 @@ LATEST: dict[str, tuple[list[Event], dict[int, int], Event | None]] = {
         None,
     ),
     "the latest of two at one time falls behind": (TWINS, {2: 11}, TWINS[1]),
+    "a return falls behind somebody's being missing, which the release before explains no more": (
+        [LISTED, EXPLAINS, BROUGHT_BACK],
+        {BROUGHT_BACK.id: 11},
+        Event(-EXPLAINS.id, "no_longer_listed", MISSING, JAIL, at(12), [at(12)], "\t"),
+    ),
+    "a return stays after somebody's being missing, which the release before explains": (
+        [LISTED, EXPLAINS, BROUGHT_BACK],
+        {BROUGHT_BACK.id: 13},
+        None,
+    ),
 }
 
 
@@ -513,6 +539,22 @@ PRESENT = {
     "who was missing is held now, since whenever that was": ([LISTED, UNLISTED], told(IN, 9), told(IN, 18)),
     "who was missing and came back later is held since then": ([LISTED, UNLISTED], told(IN, 15), told(IN, 15)),
     "who was missing and is said to be out is out since then": ([LISTED, UNLISTED], told(OUT, 11), told(OUT, 11)),
+    "who was let go and missing and is held from before that is held now": (
+        [LISTED, EXPLAINS],
+        told(IN, 11),
+        told(IN, 18),
+    ),
+    "who was let go and missing and is held since then is so since then": (
+        [LISTED, EXPLAINS],
+        told(IN, 13),
+        told(IN, 13),
+    ),
+    "who was let go and missing, and is back since then": (
+        [LISTED, EXPLAINS, RETURNED],
+        told(IN, 11),
+        told(IN, 11),
+    ),
+    "who was let go and missing, and has been held all along": ([LISTED, EXPLAINS], told(IN, 9), told(IN, 9)),
     "who is new is held since when the row says": ([], told(IN, 9), told(IN, 9)),
 }
 

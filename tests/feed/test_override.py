@@ -178,6 +178,37 @@ def test_a_jail_agrees_where_its_snapshots_have_somebody_no_more(
     assert [is_open for _, is_open in raised(shared)] == [False]
 
 
+def test_a_release_after_snapshots_that_still_had_who_staff_had_let_go_is_told(
+    comes: Callable[..., Report], imports: Imports, register: Callable[..., int], say: Say, shared: Connection
+):
+    def lets_go(hour: int, at: str) -> Report:
+        return imports(row("released", at), feed=declared(now=NOON + hour * HOUR))
+
+    comes(0, STILL_IN, row(number="2"))
+    register()
+    say("released", "10:00")
+    for hour in (1, 2):
+        comes(hour, STILL_IN, row(number="2", last_name=f"JONES {hour}"))
+        assert [event.status for event in custody.history(shared, offender(shared))] == ["in custody", "released"]
+    assert lets_go(3, "2026-11-20 10:00").unchanged == 1
+    report = lets_go(3, "2026-11-20 14:30")
+    assert (report.kinds, report.notifications) == ({"released": 1}, 1)
+    assert [is_open for _, is_open in raised(shared)] == [False]
+    assert lets_go(4, "2026-11-20 14:35").kinds == {"amended": 1}
+
+
+def test_who_stood_in_snapshots_after_staff_had_let_them_go_and_is_missing_is_no_longer_listed(
+    comes: Callable[..., Report], say: Say, shared: Connection
+):
+    comes(0, STILL_IN, row(number="2"))
+    say("released", "10:00")
+    for hour in (1, 2):
+        comes(hour, STILL_IN, row(number="2", last_name=f"JONES {hour}"))
+    comes(3, row(number="2", last_name="SMYTH"))
+    assert comes(4, row(number="2", last_name="SMITHE")).kinds == {"no_longer_listed": 1}
+    assert [is_open for _, is_open in raised(shared)] == [False]
+
+
 def test_an_absence_that_staff_explain_ends_no_disagreement(
     comes: Callable[..., Report], imports: Imports, say: Say, shared: Connection
 ):

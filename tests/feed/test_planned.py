@@ -230,6 +230,20 @@ def test_who_was_let_go_and_is_back_by_one_file_has_a_first_day(says: Says):
     assert says(1, due(None, out), due(JUNE, back)).kinds == {"released": 1, "returned": 1, "release_planned": 1}
 
 
+def test_who_was_missing_and_let_go_before_that_and_is_back_by_one_file_has_a_first_day(
+    says: Says, register: Register, shared: Connection
+):
+    other = due(MAY, row(number="100561"))
+    says(0, MAY, other, format=SNAPSHOT, feed="boone/in")
+    register()
+    says(1, MAY, other, format=SNAPSHOT, feed="boone/in")
+    for hour in (2, 3):
+        says(hour, other, due(MAY, row(number=str(hour))), format=SNAPSHOT, feed="boone/in")
+    out, back = row("released", "2026-11-20 12:50"), row(at="2026-11-20 15:30")
+    assert says(4, due(None, out), due(JUNE, back)).kinds == {"released": 1, "returned": 1, "release_planned": 1}
+    assert [one for one in told(shared) if one[1]] == [("release_planned", "Jun", "open")]
+
+
 def words(shared: Connection, english: Catalogue, tmp_path: Path) -> list[str]:
     """What a call says that is made at half past three."""
     now = NOON + 3.5 * HOUR

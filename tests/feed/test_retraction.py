@@ -11,7 +11,7 @@ from psycopg_pool import ConnectionPool
 
 from agi.notify import utterances
 from agi.service import Service
-from db import attempts, notifications, retractions
+from db import attempts, custody, notifications, retractions
 from db.journal import Journal
 from feed.report import Report
 from feed.retraction import retract
@@ -63,15 +63,15 @@ def status(shared: Connection) -> str:
 
 
 @pytest.fixture
-def withdraw(db: ConnectionPool, shared: Connection) -> Callable[[int], retractions.Extent]:
-    def run(run_id: int) -> retractions.Extent:
-        events = retractions.of_run(shared, run_id)
+def withdraw(db: ConnectionPool, shared: Connection) -> Callable[..., retractions.Extent]:
+    def run(run_id: int, event: int | None = None) -> retractions.Extent:
+        events = retractions.of_event(shared, event) if event else retractions.of_run(shared, run_id)
         return retract(db, events, "it", settings=SETTINGS, who="clerk", why="a test file", now=NOON + 5 * HOUR)
 
     return run
 
 
-Withdraw = Callable[[int], retractions.Extent]
+Withdraw = Callable[..., retractions.Extent]
 
 HEARD = {
     "answered, and no PIN": ("not confirmed", False, "retracted"),
@@ -153,6 +153,150 @@ def test_whom_staff_told_is_called_with_a_correction(
     assert notifications.close(shared, notification_id, now=NOON + 2 * HOUR)
     assert withdraw(report.run_id).people == 1
     assert told(shared) == [(who, "released", "closed"), (who, "corrected", "open")]
+
+
+def happened(shared: Connection) -> list[tuple[str, str, set[str]]]:
+    """What is known to have happened: kind, since when, and all times that were given for it."""
+    (offender_id,) = shared.execute("select id from offender where number = '100234'").fetchone() or (0,)
+    return [
+        (event.kind, _clock(event.effective_at), {_clock(time) for time in event.stated_times})
+        for event in custody.history(shared, offender_id)
+    ]
+
+
+def _clock(at: datetime) -> str:
+    return f"{at.astimezone(SETTINGS.service.zone):%H:%M}"
+
+
+def said(status: str, at: str) -> str:
+    return row(status, f"2026-11-20 {at}")
+
+
+def event_of(shared: Connection, kind: str) -> int:
+    (event_id,) = shared.execute("select max(id) from custody_event where kind = %s", [kind]).fetchone() or (0,)
+    return event_id
+
+
+CAME = {
+    "the later time came later": ("08:00", "11:00"),
+    "the later time came first": ("11:00", "08:00"),
+}
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["by its run", "by itself"])
+@pytest.mark.parametrize("times", CAME.values(), ids=CAME)
+def test_what_was_two_only_because_of_the_withdrawn_is_one_again(
+    *,
+    alone: bool,
+    times: tuple[str, str],
+    imports: Imports,
+    register: Register,
+    shared: Connection,
+    withdraw: Withdraw,
+):
+    for time in times:
+        imports(said("in custody", time))
+    who = register()
+    report = imports(said("released", "10:00"), now=NOON + HOUR)
+    assert [kind for kind, _, _ in happened(shared)] == ["listed", "released", "returned"]
+    call(shared, "machine", NOON + HOUR)
+    event = event_of(shared, "released") if alone else None
+    assert withdraw(report.run_id, event) == retractions.Extent(events=2, open=1, people=1)
+    assert happened(shared) == [("listed", times[1], set(times))]
+    assert told(shared) == [(who, "released", "superseded"), (who, "returned", "retracted"), (who, "corrected", "open")]
+    for time in times:
+        assert imports(said("in custody", time), now=NOON + 6 * HOUR).unchanged == 1
+    assert imports(said("released", "10:00"), now=NOON + 6 * HOUR).again == {"withdrawn": 1}
+    assert imports(said("released", "10:05"), now=NOON + 6 * HOUR).kinds == {"released": 1, "returned": 1}
+
+
+def test_who_heard_of_the_other_half_is_called_where_the_retraction_was_cut_short(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(said("in custody", "08:00"))
+    imports(said("in custody", "11:00"))
+    register()
+    report = imports(said("released", "10:00"), now=NOON + HOUR)
+    released, returned = event_of(shared, "released"), event_of(shared, "returned")
+    withdraw(report.run_id)
+    shared.execute("update custody_event set corrected_at = null")  # as if the second of its transactions had failed
+    assert retractions.of_event(shared, released) == retractions.of_run(shared, report.run_id) == [released, returned]
+    withdraw(report.run_id)
+    assert happened(shared) == [("listed", "11:00", {"08:00", "11:00"})]
+
+
+def test_what_is_two_because_of_something_else_too_stays_two_until_that_is_withdrawn(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw
+):
+    imports(said("in custody", "08:00"))
+    imports(said("in custody", "11:00"))
+    who = register()
+    first = imports(said("released", "10:00"), now=NOON + HOUR)
+    second = imports(said("escaped", "10:30"), now=NOON + 2 * HOUR)
+    withdraw(first.run_id)
+    assert [kind for kind, _, _ in happened(shared)] == ["listed", "escaped", "returned"]
+    assert [state for _, kind, state in told(shared) if kind == "returned"] == ["open"]
+    withdraw(second.run_id)
+    assert happened(shared) == [("listed", "11:00", {"08:00", "11:00"})]
+    assert (who, "returned", "retracted") in told(shared)
+
+
+def test_half_of_what_was_two_can_be_withdrawn_by_itself_and_what_stands_between_stays(
+    imports: Imports, shared: Connection, withdraw: Withdraw
+):
+    imports(said("in custody", "08:00"))
+    imports(said("in custody", "11:00"))
+    report = imports(said("released", "10:00"), now=NOON + HOUR)
+    withdraw(report.run_id, event_of(shared, "returned"))
+    assert [(kind, at) for kind, at, _ in happened(shared)] == [("listed", "08:00"), ("released", "10:00")]
+    assert imports(said("in custody", "11:00"), now=NOON + 6 * HOUR).again == {"withdrawn": 1}
+    withdraw(report.run_id)
+    assert happened(shared) == [("listed", "08:00", {"08:00"})]
+
+
+def test_half_of_what_does_not_stand_any_more_is_withdrawn_with_its_run(
+    imports: Imports, shared: Connection, withdraw: Withdraw
+):
+    imports(said("in custody", "07:00"))
+    whole = imports(said("released", "08:00"))
+    imports(said("released", "11:00"))
+    report = imports(said("in custody", "10:00"), now=NOON + HOUR)
+    assert [kind for kind, _, _ in happened(shared)] == ["listed", "released", "returned", "released"]
+    withdraw(whole.run_id)
+    withdraw(report.run_id)
+    assert happened(shared) == [("listed", "07:00", {"07:00"})]
+
+
+def test_of_three_two_are_one_again_since_the_later_of_their_times(
+    imports: Imports, shared: Connection, withdraw: Withdraw
+):
+    for time in ("07:00", "09:00", "11:00"):
+        imports(said("in custody", time))
+    first = imports(said("released", "08:00"), now=NOON + HOUR)
+    imports(said("escaped", "10:00"), now=NOON + HOUR)
+    withdraw(first.run_id)
+    assert [(kind, at) for kind, at, _ in happened(shared)] == [
+        ("listed", "09:00"),
+        ("escaped", "10:00"),
+        ("returned", "11:00"),
+    ]
+
+
+ORDERS = {"by one file": (0,), "by two, the older first": (0, 1), "by two, the newer first": (1, 0)}
+
+
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+def test_what_was_three_because_of_the_withdrawn_is_one_again(
+    order: tuple[int, ...], imports: Imports, shared: Connection, withdraw: Withdraw
+):
+    for time in ("07:00", "09:00", "11:00"):
+        imports(said("in custody", time))
+    out = [said("released", "08:00"), said("escaped", "10:00")]
+    runs = [imports(*rows, now=NOON + HOUR).run_id for rows in ([out] if len(order) == 1 else zip(out))]
+    assert [kind for kind, _, _ in happened(shared)] == ["listed", "released", "returned", "escaped", "returned"]
+    for place in order:
+        withdraw(runs[place])
+    assert happened(shared) == [("listed", "11:00", {"07:00", "09:00", "11:00"})]
 
 
 def test_twice_retracted_is_once(imports: Imports, register: Register, shared: Connection, withdraw: Withdraw):

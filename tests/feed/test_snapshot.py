@@ -7,7 +7,7 @@ import pytest
 from psycopg import Connection
 from psycopg_pool import ConnectionPool
 
-from db import custody, retractions
+from db import alerts, custody, retractions
 from feed.records import SNAPSHOT, Refused
 from feed.report import Report
 from feed.retraction import retract
@@ -302,3 +302,56 @@ def test_a_release_just_before_the_last_snapshot_that_had_somebody_explains_why_
     assert (status(shared), len(told(shared))) == ("released", 2)
     retract(db, retractions.of_run(shared, report.run_id), "it", settings=SETTINGS, who="clerk", why="no", now=NOON)
     assert status(shared) == "no longer listed"
+
+
+def test_a_release_that_explains_why_somebody_was_missing_holds_though_snapshots_have_them_again(
+    snapshot: Snapshot, register: Register, imports: Imports, shared: Connection
+):
+    for hour in (0, 1):
+        snapshot(hour, "100234", "100561", feed="boone/in")
+    register()
+    for hour in (2, 3):
+        snapshot(hour, "100561", str(hour), feed="boone/in")
+    release(imports, 4, "12:55")
+    for hour in (5, 6, 7):
+        report = snapshot(hour, "100234", "100561", str(hour), feed="boone/in")
+        assert (len(report.disagreeing), report.notifications, status(shared)) == (1, 0, "released")
+        alerts.settle(shared, now=NOON + hour * HOUR)
+    open_alerts = shared.execute("select count(*) from alert where key like 'override %' and over_at is null")
+    assert open_alerts.fetchone() == (1,)
+    assert release(imports, 8, "12:55").unchanged == 1
+    assert status(shared) == "released"
+    assert release(imports, 9, "19:30").kinds == {"released": 1}
+    assert [kind for kind, _, _ in told(shared)] == ["no_longer_listed", "released", "released"]
+
+
+def test_who_was_there_again_after_a_release_that_explained_an_absence_can_be_missing_anew(
+    snapshot: Snapshot, register: Register, imports: Imports, shared: Connection
+):
+    for hour in (0, 1):
+        snapshot(hour, "100234", "100561", feed="boone/in")
+    register()
+    for hour in (2, 3):
+        snapshot(hour, "100561", str(hour), feed="boone/in")
+    release(imports, 4, "12:55")
+    for hour in (5, 6):
+        snapshot(hour, "100234", "100561", str(hour), feed="boone/in")
+    for hour in (7, 8):
+        snapshot(hour, "100561", str(hour), feed="boone/in")
+    assert status(shared) == "no longer listed"
+    assert told(shared)[-1] == ("no_longer_listed", "open", 6)
+
+
+def test_who_was_let_go_and_missing_and_is_there_again_is_back_whatever_time_the_row_gives(
+    snapshot: Snapshot, register: Register, imports: Imports, shared: Connection
+):
+    for hour in (0, 1):
+        snapshot(hour, "100234", "100561", feed="boone/in")
+    register()
+    for hour in (2, 3):
+        snapshot(hour, "100561", str(hour), feed="boone/in")
+    release(imports, 4, "12:30")
+    for hour in (5, 6, 7):
+        snapshot(hour, "100234", at="2026-11-20 12:40", feed="boone/in")
+        assert status(shared) == "in custody"
+    assert told(shared)[2:] == [("returned", "open", 5), ("returned", "open", 0)]
