@@ -164,21 +164,14 @@ def arrived(conn: Connection, feed: str, *, after: datetime) -> Arrived:
     return found or Arrived(0, 0, 0, 0, 0)
 
 
-def counts(conn: Connection, feed: str) -> Counts:
-    """How many runs of the feed are held, and how many files were refused that nothing has made good."""
-    cursor = conn.cursor(row_factory=class_row(Counts))
-    query = sql.SQL(
-        """with mine as (select * from feed_run where {mine})
-           select count(*) filter (where outcome = 'held') as held,
-                  count(distinct sha256) filter (where outcome = 'refused'
-                      and (id > (select coalesce(max(id), 0) from mine where outcome <> 'refused')
-                           or started_at >= (select raised_at from alert where key = %(key)s and over_at is null))
-                      and not exists (select from mine as good where good.sha256 = m.sha256 and good.id > m.id
-                                        and good.outcome <> 'refused')) as refused
-           from mine m"""
-    )
-    wanted = {"feed": feed, "key": _REFUSED % feed}
-    return cursor.execute(query.format(mine=_runs_of(feed)), wanted).fetchone() or Counts(0, 0)
+def counts(conn: Connection, feed: str, last: Came | None) -> Counts:
+    """How many runs of the feed are held, and how many files were refused that nothing has made good.
+
+    ``last``: what came by the feed last.
+    """
+    query = sql.SQL("select count(*) from feed_run where {mine} and outcome = 'held'")
+    row = conn.execute(query.format(mine=_runs_of(feed)), {"feed": feed}).fetchone()
+    return Counts(row[0] if row else 0, _refused(conn, feed, after=last.id if last else 0, now=None))
 
 
 def tell_of_refused(conn: Connection, feed: str, file: str, where: str, *, now: datetime) -> None:
@@ -227,15 +220,18 @@ def tell_of_aside(
         alerts.over(conn, _ASIDE % feed, told_first=True, now=now)
 
 
-def _refused(conn: Connection, feed: str, *, now: datetime) -> int:
-    """How many files were refused since the alert of it was raised, or now, and have not come again as they were."""
+def _refused(conn: Connection, feed: str, *, after: int | None = None, now: datetime | None) -> int:
+    """How many files were refused since the alert of it was raised, or now, and have not come again as they were.
+
+    ``after``: and since that run.
+    """
     row = conn.execute(
         """select count(distinct sha256) from feed_run r
-           where feed = %(feed)s and outcome = 'refused' and started_at >= coalesce(
-                   (select raised_at from alert where key = %(key)s and over_at is null), %(now)s)
+           where feed = %(feed)s and outcome = 'refused' and (id > %(after)s or started_at >= coalesce(
+                   (select raised_at from alert where key = %(key)s and over_at is null), %(now)s))
              and not exists (select from feed_run good where good.feed = r.feed and good.sha256 = r.sha256
                                and good.id > r.id and good.outcome <> 'refused')""",
-        {"feed": feed, "key": _REFUSED % feed, "now": now},
+        {"feed": feed, "key": _REFUSED % feed, "after": after, "now": now},
     ).fetchone()
     return row[0] if row else 0
 
