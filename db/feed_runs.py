@@ -3,6 +3,7 @@
 A feed is AGENCY/NAME of the settings; AGENCY alone where an agency's files are imported by hand.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -71,6 +72,8 @@ _REFUSED, _ASIDE = "refused: %s", "put aside: %s"
 """The keys of what is raised of a feed's files that were refused, and of rows of them that were put aside."""
 MANY = 20  # runs of a feed, after which it is known what is usual
 LATELY = timedelta(hours=1)  # within which files that come one after the other count as one
+_TAKEN = re.compile(r"\d{8}T\d{6}\.\d{6}Z(?=-)")  # in the name of a file that lay aside: when it was taken
+_UNREAD = "unread %s"  # instead of the digest of a file that could not be read: when it was taken first
 
 
 def add(
@@ -82,6 +85,9 @@ def add(
     feed: str = "",
     now: datetime,
 ) -> int:
+    """Keep a run; return its id. Of a file that could not be read, and lay aside, it is known now what it holds."""
+    if was := [_UNREAD % taken for taken in _TAKEN.findall(file)]:
+        conn.execute("update feed_run set sha256 = %s where feed = %s and sha256 = any(%s)", [sha256, feed, was])
     row = conn.execute(
         """insert into feed_run (file, feed, sha256, started_at, outcome, rows, events, notifications)
            values (%s, %s, %s, %s, %s, 0, 0, 0) returning id""",
@@ -90,6 +96,12 @@ def add(
     if row is None:
         raise LookupError("the feed run was not kept")
     return row[0]
+
+
+def unread(file: str, *, now: datetime) -> str:
+    """What stands for the digest of a file that cannot be read: it is told from others by when it was taken first."""
+    taken = _TAKEN.findall(file)
+    return _UNREAD % (taken[-1] if taken else f"{now:%Y%m%dT%H%M%S.%fZ}")
 
 
 def count(
