@@ -5,7 +5,7 @@ from datetime import datetime
 
 from psycopg import Connection
 
-from db import custody, staff
+from db import custody, notifications, staff
 from db.custody import STAFF, Custody, Details, Offender
 from dialer import policy
 from feed.changes import set_apart
@@ -17,11 +17,11 @@ from movans.settings import Settings
 
 @dataclass(frozen=True)
 class Said:
-    """What came of it: the offender as known before, none where they were not, and how many are to be called."""
+    """What came of it: the offender as known before, none where they were not, and how many people are called."""
 
     before: Offender | None
     change: Change
-    notifications: int = 0
+    people: int = 0
 
 
 def say(
@@ -40,7 +40,6 @@ def say(
     offender = before or custody.add(
         conn, record.agency, record.number, record.person, record.custody, record.details_after(Details()), now=now
     )
-    made = 0
     if change.event:
         custody.amend(conn, change.event.id, record.custody, stated=record.custody.since, by_id=False)
     else:
@@ -58,9 +57,9 @@ def say(
             now=now,
         )
         if not quiet:
-            made = policy.notify(conn, event_id, late=change.late, settings=settings, now=now)
+            policy.notify(conn, event_id, late=change.late, settings=settings, now=now)
         if change.apart:
-            made += set_apart(
+            set_apart(
                 conn,
                 offender.id,
                 history,
@@ -72,13 +71,13 @@ def say(
                 quiet=quiet,
                 settings=settings,
                 now=now,
-            ).notifications
+            )
     latest = custody.history(conn, offender.id)[-1]
     state = Custody(latest.status, latest.facility, latest.effective_at)
     is_latest = record.custody.since >= latest.effective_at
     custody.update(conn, offender.id, offender.person, state, now=now if is_latest else offender.known_at)
     staff.record(conn, who, _act(record, change, quiet=quiet), now=now)
-    return Said(before, change, made)
+    return Said(before, change, notifications.people(conn, offender.id, now=now))
 
 
 def _act(record: CustodyRecord, change: Change, *, quiet: bool) -> str:

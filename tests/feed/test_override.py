@@ -123,7 +123,7 @@ def test_what_staff_say_between_two_times_of_an_event_shows_that_it_was_two(
     imports(row(at="2026-11-20 11:00"))  # taken for its correction
     register()
     said = say("released", "10:00")
-    assert (said.change.kind, said.change.late, said.notifications) == ("released", True, 2)
+    assert (said.change.kind, said.change.late, said.people) == ("released", True, 1)
     (offender_id,) = shared.execute("select id from offender").fetchone() or (0,)
     events = [(event.kind, event.effective_at, event.by_staff) for event in custody.history(shared, offender_id)]
     assert events == [
@@ -146,7 +146,7 @@ def test_quietly_nobody_is_called_of_either(
     imports(row(at="2026-11-20 08:00"))
     imports(row(at="2026-11-20 11:00"))
     register()
-    assert say("released", "10:00", quiet=True).notifications == 0
+    assert say("released", "10:00", quiet=True).people == 0
     assert shared.execute("select from notification").fetchall() == []
 
 
