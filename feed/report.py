@@ -1,7 +1,7 @@
 """What an import reports: what it changed, of whom, and what somebody must hear of it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from db.custody import Event, Person
@@ -74,6 +74,7 @@ class Report:
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # of each agency
     changed: list[Changed] = field(default_factory=list)  # all that changed but those
     quarantined: Sequence[Bad] = ()
+    ignored: Mapping[str, int] = field(default_factory=dict)  # rows that the settings have ignored, by their word
     strangers: int = 0  # court dates of people whom no jail has told us of
     replaced: list[Replaced] = field(default_factory=list)  # the first of them
     disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number

@@ -112,6 +112,9 @@ def summary(report: Report) -> str:
     rows = f"Run {report.run_id}, {'1 row' if report.rows == 1 else f'{report.rows} rows'}"
     strange = f", {report.strangers} of people whom no jail has told us of" if report.strangers else ""
     wrong = f"; {len(report.quarantined)} put aside" if report.quarantined else ""
+    if report.ignored:
+        words = ", ".join(f"{many} {word!r}" for word, many in sorted(report.ignored.items()))
+        wrong += f"; ignored are {words}"
     wrong += "".join(f"; {many} {what} before" for what, many in sorted(report.again.items()))
     wrong += f"; {report.passed_over} passed over" if report.passed_over else ""
     return (
