@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from db.custody import Event, Person
+from db.custody import MISSING, Event, Person
 from db.held import Changed
 from feed import planned
 from feed.compare import (
@@ -27,10 +27,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Disagreeing:
-    """A row that says something else than what holds: what staff said later, or a release where a snapshot has them."""
+    """A row that says something else than what holds: what staff said later, or a release where a snapshot has them.
+
+    Or somebody who is in no snapshot, and staff have said that they are in custody: then it is no row of a file.
+    """
 
     record: CustodyRecord
     holds: Event
+
+    @property
+    def is_missing(self) -> bool:
+        return self.record.custody.status == MISSING
 
 
 @dataclass(frozen=True)
