@@ -3,6 +3,7 @@
 A feed is AGENCY/NAME of the settings; AGENCY alone where an agency's files are imported by hand.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -72,6 +73,8 @@ _REFUSED, _ASIDE, _REPLACED = "refused: %s", "put aside: %s", "replaced: %s"
 that became somebody else by them."""
 MANY = 20  # runs of a feed, after which it is known what is usual
 LATELY = timedelta(hours=1)  # within which files that come one after the other count as one
+_TAKEN = re.compile(r"\d{8}T\d{6}\.\d{6}Z(?=-)")  # in the name of a file that lay aside: when it was taken
+_UNREAD = "unread %s"  # instead of the digest of a file that could not be read: when it was taken first
 
 
 def add(
@@ -83,6 +86,9 @@ def add(
     feed: str = "",
     now: datetime,
 ) -> int:
+    """Keep a run; return its id. Of a file that could not be read, and lay aside, it is known now what it holds."""
+    if was := [_UNREAD % taken for taken in _TAKEN.findall(file)]:
+        conn.execute("update feed_run set sha256 = %s where feed = %s and sha256 = any(%s)", [sha256, feed, was])
     row = conn.execute(
         """insert into feed_run (file, feed, sha256, started_at, outcome, rows, events, notifications)
            values (%s, %s, %s, %s, %s, 0, 0, 0) returning id""",
@@ -91,6 +97,12 @@ def add(
     if row is None:
         raise LookupError("the feed run was not kept")
     return row[0]
+
+
+def unread(file: str, *, now: datetime) -> str:
+    """What stands for the digest of a file that cannot be read: it is told from others by when it was taken first."""
+    taken = _TAKEN.findall(file)
+    return _UNREAD % (taken[-1] if taken else f"{now:%Y%m%dT%H%M%S.%fZ}")
 
 
 def count(
@@ -181,21 +193,14 @@ def outcome(conn: Connection, run_id: int) -> str:
     return row[0] if row else ""
 
 
-def counts(conn: Connection, feed: str) -> Counts:
-    """How many runs of the feed are held, and how many files were refused that nothing has made good."""
-    cursor = conn.cursor(row_factory=class_row(Counts))
-    query = sql.SQL(
-        """with mine as (select * from feed_run where {mine})
-           select count(*) filter (where outcome = 'held') as held,
-                  count(distinct sha256) filter (where outcome = 'refused'
-                      and (id > (select coalesce(max(id), 0) from mine where outcome <> 'refused')
-                           or started_at >= (select raised_at from alert where key = %(key)s and over_at is null))
-                      and not exists (select from mine as good where good.sha256 = m.sha256 and good.id > m.id
-                                        and good.outcome <> 'refused')) as refused
-           from mine m"""
-    )
-    wanted = {"feed": feed, "key": _REFUSED % feed}
-    return cursor.execute(query.format(mine=_runs_of(feed)), wanted).fetchone() or Counts(0, 0)
+def counts(conn: Connection, feed: str, last: Came | None) -> Counts:
+    """How many runs of the feed are held, and how many files were refused that nothing has made good.
+
+    ``last``: what came by the feed last.
+    """
+    query = sql.SQL("select count(*) from feed_run where {mine} and outcome = 'held'")
+    row = conn.execute(query.format(mine=_runs_of(feed)), {"feed": feed}).fetchone()
+    return Counts(row[0] if row else 0, _refused(conn, feed, after=last.id if last else 0, now=None))
 
 
 def tell_of_refused(conn: Connection, feed: str, file: str, where: str, *, now: datetime) -> None:
@@ -271,15 +276,18 @@ def _since_told(conn: Connection, feed: str, key: str) -> tuple[int, int]:
     return row or (0, 0)
 
 
-def _refused(conn: Connection, feed: str, *, now: datetime) -> int:
-    """How many files were refused since the alert of it was raised, or now, and have not come again as they were."""
+def _refused(conn: Connection, feed: str, *, after: int | None = None, now: datetime | None) -> int:
+    """How many files were refused since the alert of it was raised, or now, and have not come again as they were.
+
+    ``after``: and since that run.
+    """
     row = conn.execute(
         """select count(distinct sha256) from feed_run r
-           where feed = %(feed)s and outcome = 'refused' and started_at >= coalesce(
-                   (select raised_at from alert where key = %(key)s and over_at is null), %(now)s)
+           where feed = %(feed)s and outcome = 'refused' and (id > %(after)s or started_at >= coalesce(
+                   (select raised_at from alert where key = %(key)s and over_at is null), %(now)s))
              and not exists (select from feed_run good where good.feed = r.feed and good.sha256 = r.sha256
                                and good.id > r.id and good.outcome <> 'refused')""",
-        {"feed": feed, "key": _REFUSED % feed, "now": now},
+        {"feed": feed, "key": _REFUSED % feed, "after": after, "now": now},
     ).fetchone()
     return row[0] if row else 0
 

@@ -127,6 +127,16 @@ def make(
     return len(made)
 
 
+def people(conn: Connection, offender_id: int, *, now: datetime) -> int:
+    """How many registrants are to be told of what has just become known of an offender."""
+    row = conn.execute(
+        """select count(distinct registrant_id) from notification n join registration r on r.id = registration_id
+           where offender_id = %s and n.created_at = %s""",
+        [offender_id, now],
+    ).fetchone()
+    return row[0] if row else 0
+
+
 def waiting(conn: Connection, attempt_id: int) -> list[News]:
     """What waits for whoever is registered at the attempt's telephone, the most important first, then as it happened.
 

@@ -7,6 +7,8 @@ from datetime import datetime
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from db.custody import STAFF
+
 
 @dataclass(frozen=True)
 class Missing:
@@ -41,6 +43,26 @@ def missing(conn: Connection, feed: str, offender_ids: Iterable[int]) -> list[Mi
     ).fetchall()
     look_again(conn, [one.offender_id for one in found])
     return found
+
+
+def without(conn: Connection, feed: str, agency: str, *, before: datetime) -> dict[int, tuple[bool, bool]]:
+    """Of whom staff have said before then that they are in custody, and who is not in the feed's last snapshot.
+
+    Of each, whether another feed's last snapshot has them, and whether they ever stood in one of this feed.
+    """
+    rows = conn.execute(
+        """select o.id, exists (select from roster r where r.offender_id = o.id and r.feed <> %(feed)s
+                                and r.missing_since is null),
+                  exists (select from custody_event e join feed_run f on f.id = e.feed_run_id
+                          where e.offender_id = o.id and f.feed = %(feed)s)
+           from offender o where agency = %(agency)s and status = 'in custody' and o.id in (
+                select offender_id from custody_event where source = %(staff)s and recorded_at < %(before)s
+                  and status = 'in custody' and retracted_at is null)
+             and not exists (select from roster r where r.offender_id = o.id and r.feed = %(feed)s
+                               and r.missing_since is null)""",
+        {"feed": feed, "agency": agency, "before": before, "staff": STAFF},
+    )
+    return {offender_id: (elsewhere, ever) for offender_id, elsewhere, ever in rows}
 
 
 def present(conn: Connection, feed: str, digests: Mapping[int, bytes | None]) -> None:

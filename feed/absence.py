@@ -1,17 +1,20 @@
 """Who is missing in a snapshot."""
 
 from collections.abc import Collection
+from datetime import datetime
 
 from db import custody, feed_runs, rosters
+from db.custody import MISSING, Custody
 from feed.changes import apply_changes
 from feed.compare import (
     KINDS,
     Change,
     missing,
 )
-from feed.known import Run, known_of
+from feed.known import Known, Run, known_of
 from feed.records import CustodyRecord
-from feed.report import Report
+from feed.report import Disagreeing, Report
+from movans.feeds import custody_feeds
 
 CHUNK = 2000  # who is missing, so many together
 
@@ -51,6 +54,8 @@ def apply_missing(run: Run, absent: Collection[int], report: Report) -> None:
         for (agency, number), here in known.items():
             one = some[here.offender.id]
             denied_at = here.history[-1].denied_at if here.history else None
+            if _say_staff(here, since=one.since):
+                continue
             is_now, known_at = here.offender.custody, here.offender.known_at
             if news := missing(is_now, known_at, one.since, elsewhere=one.elsewhere, denied_at=denied_at):
                 record = CustodyRecord(0, agency, number, here.offender.person, news, "", {})
@@ -59,3 +64,33 @@ def apply_missing(run: Run, absent: Collection[int], report: Report) -> None:
                 report.agreeing.add(here.history[-1].id)
         report.add([line for lines in apply_changes(run, changed, known) for line in lines])
     rosters.leave(conn, feed, [one.offender_id for one in again if not one.elsewhere])
+    if run.only is None:
+        were_there = {one.offender_id for one in gone if one.since in (None, before.started_at)}
+        _note_staffs(run, report, were_there, before.started_at)
+
+
+def _say_staff(here: Known, *, since: datetime | None) -> bool:
+    """Whether staff have said, since then, that somebody is in custody, and that is what holds."""
+    latest = here.history[-1] if here.history else None
+    return bool(latest and since and latest.by_staff and latest.status == "in custody" and latest.recorded_at > since)
+
+
+def _note_staffs(run: Run, report: Report, were_there: Collection[int], before: datetime) -> None:
+    """Note whom neither this snapshot has nor the one ``before``, though staff had said that they are in custody.
+
+    That holds: no more is known than that. Who never stood in the feed may be where another feed of the agency tells
+    of them, where there is one. ``were_there``: who was in the one before.
+    """
+    agency, feed = run.rules.agency, run.rules.feed
+    found = rosters.without(run.conn, feed, agency, before=before)
+    is_only_feed = set(custody_feeds(run.settings, agency)) <= {feed}
+    for (_, number), here in known_of(run.conn, custody.get_all(run.conn, found.keys() - were_there)).items():
+        latest, (elsewhere, ever) = here.history[-1], found[here.offender.id]
+        if not (latest.by_staff and latest.recorded_at < before):
+            continue
+        if elsewhere:
+            report.agreeing.add(latest.id)
+        elif ever or is_only_feed:
+            gone = Custody(MISSING, latest.facility, latest.effective_at)
+            record = CustodyRecord(0, agency, number, here.offender.person, gone, "", {})
+            report.disagreeing[agency, number] = Disagreeing(record, latest)

@@ -1,6 +1,7 @@
 """Reads a file as a whole: every mistake is found before anything of it is believed."""
 
 import os
+from collections import Counter
 from dataclasses import replace
 from io import BufferedReader
 from itertools import chain
@@ -10,7 +11,7 @@ from urllib.parse import quote_from_bytes
 
 from feed.bookings import other_releases, together
 from feed.formats import FORMATS
-from feed.records import CHANGES, Bad, Checked, CourtRecord, CustodyRecord, File, Record, Refused, Rules
+from feed.records import CHANGES, Bad, Checked, CourtRecord, CustodyRecord, File, Ignored, Record, Refused, Rules
 
 MOST_MISTAKES = 1000  # sentences that are kept of a file that is refused
 MOST_ASIDE = 10_000  # rows that are put aside of one file, whatever share they are
@@ -53,15 +54,18 @@ class Seen:
     def __init__(self, name: str) -> None:
         self._name = name
         self._rows = self._repeated = self._other_bookings = self._unkept = 0
+        self._ignored = Counter[str]()
         self._records: dict[tuple[object, ...], Record] = {}
         self._identified: dict[tuple[str, str], Record] = {}
         self._bad: list[Bad] = []
         self._contradicted: dict[int, Bad] = {}  # rows that a later one contradicts: nobody knows which is right
 
-    def take(self, item: Record | Checked | Bad) -> None:
+    def take(self, item: Record | Checked | Ignored | Bad) -> None:
         self._rows += 1
         if isinstance(item, Bad):
             self._take_bad(item)
+        elif isinstance(item, Ignored):
+            self._ignored[item.word] += 1
         elif isinstance(item, Record):
             self._compare(item)
 
@@ -92,6 +96,7 @@ class Seen:
             held_on=[record for record in custody if record.row in held_on],
             quarantined=[aside[row] for row in sorted(aside)],
             rows=self._rows,
+            ignored=self._ignored,
         )
 
     def _mistakes(self, wrong: int, share: float) -> list[str]:

@@ -5,8 +5,9 @@ NIEM, which differ in namespaces, and a county's extensions are read alike.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import BinaryIO
 from xml.etree.ElementTree import Element, ParseError
 
@@ -15,16 +16,19 @@ from defusedxml.ElementTree import DefusedXMLParser, iterparse
 
 from feed.cells import LONGEST, Wrong, one_line
 from feed.custody import FIELDS as CUSTODY_FIELDS
-from feed.custody import STATUSES, custody_record
-from feed.records import Bad, CustodyRecord, Refused, Rules
+from feed.custody import STATUSES as CUSTODY_STATUSES
+from feed.custody import custody_record
+from feed.records import Bad, CustodyRecord, Ignored, Refused, Rules
 
 __all__ = ["FIELDS", "STATUSES", "read"]
 
 LONGEST_MESSAGE = 1 << 20  # bytes; real ones have some ten thousand
 DEEPEST = 100  # elements within each other; real ones have ten
 MEANS = {"BookingReport": "in custody", "CustodyReleaseReport": "released", "CustodyStatusChangeReport": ""}
+IGNORED, TRANSFERRED = "ignored", "transferred"
+STATUSES: tuple[str, ...] = (*CUSTODY_STATUSES, TRANSFERRED, IGNORED)
 FIELDS: frozenset[str] = frozenset(
-    name for field in CUSTODY_FIELDS for name in (field, *(f"{kind}/{field}" for kind in MEANS))
+    name for field in (*CUSTODY_FIELDS, "moved_to") for name in (field, *(f"{kind}/{field}" for kind in MEANS))
 )
 _SUBJECT = "Person/"  # a path that begins so is looked up in the person whom the message is about
 _PATHS = {
@@ -43,6 +47,7 @@ _PATHS = {
     "BookingReport/changed_at": "Booking/ActivityDate/DateTime",
     "CustodyReleaseReport/status": "Release/ActivityReasonText",
     "CustodyReleaseReport/changed_at": "Release/ActivityDate/DateTime",
+    "CustodyReleaseReport/moved_to": "Release/ReleaseToLocation/LocationName",
     "CustodyStatusChangeReport/status": "Detention/SupervisionCustodyStatus/StatusDescriptionText",
     "CustodyStatusChangeReport/changed_at": "DocumentCreationDate/DateTime",
 }
@@ -52,7 +57,7 @@ _DAYS = ("date_of_birth", "release_date")
 _DAY_OF = re.compile(r"(\d{4}-\d\d-\d\d)(T.*|Z|[+-]\d\d:\d\d)")  # as xs:dateTime and xs:date may have it
 
 
-def read(name: str, source: BinaryIO, rules: Rules) -> Iterator[CustodyRecord | Bad]:
+def read(name: str, source: BinaryIO, rules: Rules) -> Iterator[CustodyRecord | Ignored | Bad]:
     """Read message by message. Raises Refused where it is not XML, or not the XML of such messages."""
     rules = replace(rules, columns=_PATHS | dict(rules.columns))
     number = 0
@@ -60,15 +65,26 @@ def read(name: str, source: BinaryIO, rules: Rules) -> Iterator[CustodyRecord | 
         message = _Message(report, rules)
         fields = message.fields()
         try:
-            message.check_single()
-            record = custody_record(number, fields, message.rules, message.called)
-            if message.kind == "CustodyReleaseReport" and record.custody.status == "in custody":
-                raise Wrong([f"{message.called('status')} {fields['status']!r} means in custody, in a release report"])
-            yield record
+            yield _meant(number, message, fields)
         except Wrong as wrong:
             yield Bad.because(f"{name}, message {number}", number, wrong.mistakes, fields)
     if not number:
         raise Refused([f"{name}: holds none of {', '.join(MEANS)}; is it another system's message?"])
+
+
+def _meant(number: int, message: "_Message", fields: dict[str, str]) -> CustodyRecord | Ignored:
+    """What a message says, given what stands in its fields. Raises Wrong with every mistake of it."""
+    message.check_single()
+    word = fields.get("status", "")
+    status = message.status(word)
+    if status == IGNORED:
+        return Ignored(number, word)
+    if status == TRANSFERRED:
+        status, fields = "in custody", fields | {"facility": message.moved_to(word)}
+    if not status:
+        return custody_record(number, fields, message.rules, message.called)
+    rules = replace(message.rules, statuses={status: status})
+    return custody_record(number, fields | {"status": status}, rules, message.called)
 
 
 class _Source:
@@ -126,11 +142,12 @@ def _local(tag: str) -> str:
     return tag.rpartition("}")[2]
 
 
-def _below(element: Element, path: str) -> list[Element]:
-    """The elements at a path of local names, as Booking/BookingSubject."""
+def _below(element: Element, path: str, by_id: Mapping[str, Element] = MappingProxyType({})) -> list[Element]:
+    """The elements at a path of local names, as Booking/BookingSubject; some on the way may refer to others by id."""
     found = [element]
     for name in path.split("/"):
-        found = [child for parent in found for child in parent if _local(child.tag) == name]
+        whole = (by_id.get(_attribute(parent, "ref", "uri"), parent) for parent in found)
+        found = [child for parent in whole for child in parent if _local(child.tag) == name]
     return found
 
 
@@ -143,9 +160,9 @@ class _Message:
 
     def __init__(self, report: Element, rules: Rules) -> None:
         self.kind = _local(report.tag)
-        meaning = MEANS[self.kind]
-        self.rules = replace(rules, statuses=dict(rules.statuses) | ({meaning: meaning} if meaning else {}))
-        self._words = rules.meanings
+        always = dict(rules.always)
+        self._always_to = always.pop("moved_to", "")
+        self._words, self.rules = rules.meanings, replace(rules, always=always)
         self._paths = {field: str(path) for field, path in rules.columns_of(self.kind).items()}
         self._report, self._custody = report, _below(report, "Custody")
         self._by_id = {name: element for element in report.iter() if (name := _attribute(element, "id"))}
@@ -166,15 +183,33 @@ class _Message:
 
     def fields(self) -> dict[str, str]:
         """The texts by our names; those of optional parts that are not there are left out, and so not changed."""
-        found = {field: texts for field in self._paths if (texts := self._texts(field))}
+        found = {field: texts for field in self._paths if field != "moved_to" and (texts := self._texts(field))}
         if "aliases" not in self._paths and (aliases := self._aliases()):
             found["aliases"] = aliases
         fields = {field: "; ".join(texts) if field in _SEVERAL else texts[0] for field, texts in found.items()}
         if "court_at" not in fields:
             fields.pop("court_place", None)
-        if MEANS[self.kind] and fields.get("status", "").lower() not in self._words:
-            fields["status"] = MEANS[self.kind]
         return fields
+
+    def status(self, word: str) -> str:
+        """What its word for it means in the settings; empty where it means nothing, and so is a mistake.
+
+        Whatever the reason of a release, it is one, unless the settings say otherwise.
+        """
+        usual = MEANS[self.kind]
+        return self._words.get(word.lower(), usual if self.kind == "CustodyReleaseReport" else "") if word else usual
+
+    def moved_to(self, word: str) -> str:
+        """Where somebody is transferred to, as the word for the status has it. Raises Wrong where that is not known."""
+        places = set(self._texts("moved_to")) if "moved_to" in self._paths else set[str]()
+        if len(places) > 1:
+            texts = " and ".join(sorted(places))[:LONGEST]
+            raise Wrong([f"{self.called('moved_to')} says {texts!r}; send a message for each"])
+        if not (place := next(iter(places), self._always_to)):
+            why = f"{self.called('status')} {word!r} means {TRANSFERRED}, and where to must be known"
+            says = "let the feed's columns say where it stands, or always what it is"
+            raise Wrong([f"{self.called('moved_to')} is missing: {why}; {says}"])
+        return place
 
     def _texts(self, field: str) -> list[str]:
         path = self._paths[field]
@@ -189,9 +224,9 @@ class _Message:
 
     def _elements(self, path: str) -> list[Element]:
         if path.startswith(_SUBJECT):
-            return [] if self._subject is None else _below(self._subject, path.removeprefix(_SUBJECT))
-        found = [element for custody in self._custody for element in _below(custody, path)]
-        return found or _below(self._report, path)
+            return [] if self._subject is None else _below(self._subject, path.removeprefix(_SUBJECT), self._by_id)
+        found = [element for custody in self._custody for element in _below(custody, path, self._by_id)]
+        return found or _below(self._report, path, self._by_id)
 
     def _whom(self) -> Element | None:
         """The person whom it is about, by reference or in place; else the only one there is."""

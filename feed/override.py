@@ -5,7 +5,7 @@ from datetime import datetime
 
 from psycopg import Connection
 
-from db import custody, staff
+from db import custody, notifications, staff
 from db.custody import STAFF, Custody, Details, Offender
 from feed.changes import set_apart
 from feed.compare import Change, compare, own_key
@@ -17,11 +17,11 @@ from movans.settings import Settings
 
 @dataclass(frozen=True)
 class Said:
-    """What came of it: the offender as known before, none where they were not, and how many are to be called."""
+    """What came of it: the offender as known before, none where they were not, and how many people are called."""
 
     before: Offender | None
     change: Change
-    notifications: int = 0
+    people: int = 0
 
 
 def say(
@@ -40,7 +40,7 @@ def say(
     offender = before or custody.add(
         conn, record.agency, record.number, record.person, record.custody, record.details_after(Details()), now=now
     )
-    made, teller = 0, Teller(None, settings, now, who=who, quiet=quiet)
+    teller = Teller(None, settings, now, who=who, quiet=quiet)
     if change.event:
         custody.amend(conn, change.event.id, record.custody, stated=record.custody.since, by_id=False)
     else:
@@ -48,16 +48,15 @@ def say(
         withdrawn = custody.withdrawn(conn, [offender.id]).get(offender.id, [])
         happened = teller.happened(offender.id, change.kind, record.custody, STAFF, own_key(made_up, withdrawn))
         (event_id,) = custody.record_all(conn, [happened], now=now)
-        made = teller.notify(conn, event_id, late=change.late)
+        teller.notify(conn, event_id, late=change.late)
         if change.apart:
-            here = Known(offender, history, withdrawn)
-            made += set_apart(conn, teller, here, record, change.apart).notifications
+            set_apart(conn, teller, Known(offender, history, withdrawn), record, change.apart)
     latest = custody.history(conn, offender.id)[-1]
     state = Custody(latest.status, latest.facility, latest.effective_at)
     is_latest = record.custody.since >= latest.effective_at
     custody.update(conn, offender.id, offender.person, state, now=now if is_latest else offender.known_at)
     staff.record(conn, who, _act(record, change, quiet=quiet), now=now)
-    return Said(before, change, made)
+    return Said(before, change, notifications.people(conn, offender.id, now=now))
 
 
 def _act(record: CustodyRecord, change: Change, *, quiet: bool) -> str:

@@ -142,6 +142,14 @@ class Checked:
     row: int
 
 
+@dataclass(frozen=True)
+class Ignored:
+    """A row of which the settings say by its word for a status that it is no news of anybody."""
+
+    row: int
+    word: str
+
+
 class Refused(Exception):
     """The file cannot be believed. ``mistakes`` has a sentence for each, naming file and row."""
 
@@ -198,7 +206,7 @@ class Reader(Protocol):
     FIELDS: frozenset[str]
     STATUSES: tuple[str, ...]
 
-    def read(self, name: str, source: BinaryIO, rules: Rules) -> Iterator[Record | Checked | Bad]:
+    def read(self, name: str, source: BinaryIO, rules: Rules) -> Iterator[Record | Checked | Ignored | Bad]:
         """Read row by row, holding no more than one. Raises Refused where the rest cannot be read either."""
         ...
 
@@ -208,7 +216,7 @@ class File:
     """What was read of a file and holds no mistake. ``repeated`` rows said what another row had said.
 
     ``other_bookings``: rows of which nothing is left but details, as they are of another booking of the same person.
-    ``held_on``: of these, releases of who is held on another booking.
+    ``held_on``: of these, releases of who is held on another booking. ``ignored``: how many rows by their word.
 
     ``quarantined`` rows had mistakes and were put aside, so few that the rest may be believed. ``rows`` counts all.
     """
@@ -220,3 +228,4 @@ class File:
     rows: int
     other_bookings: int = 0
     held_on: Collection[CustodyRecord] = ()
+    ignored: Mapping[str, int] = field(default_factory=dict)

@@ -1,10 +1,10 @@
 """What an import reports: what it changed, of whom, and what somebody must hear of it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from db.custody import Event, Person
+from db.custody import MISSING, Event, Person
 from db.held import Changed
 from feed import planned
 from feed.compare import (
@@ -27,10 +27,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Disagreeing:
-    """A row that says something else than what holds: what staff said later, or a release where a snapshot has them."""
+    """A row that says something else than what holds: what staff said later, or a release where a snapshot has them.
+
+    Or somebody who is in no snapshot, and staff have said that they are in custody: then it is no row of a file.
+    """
 
     record: CustodyRecord
     holds: Event
+
+    @property
+    def is_missing(self) -> bool:
+        return self.record.custody.status == MISSING
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,7 @@ class Report:
     counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))  # of each agency
     changed: list[Changed] = field(default_factory=list)  # all that changed but those
     quarantined: Sequence[Bad] = ()
+    ignored: Mapping[str, int] = field(default_factory=dict)  # rows that the settings have ignored, by their word
     strangers: int = 0  # court dates of people whom no jail has told us of
     replaced: list[Replaced] = field(default_factory=list)  # the first of them
     disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number

@@ -88,7 +88,7 @@ def _chunks(
 
 def note_rows(report: Report, file: File) -> None:
     report.rows, report.repeated, report.other_bookings = file.rows, file.repeated, file.other_bookings
-    report.quarantined, report.held_on = file.quarantined, file.held_on
+    report.quarantined, report.held_on, report.ignored = file.quarantined, file.held_on, file.ignored
 
 
 def apply(

@@ -39,9 +39,14 @@ def tell_of_disagreement(run: Run, report: Report) -> None:
         if not (holds.by_staff or holds.denied_at):
             continue
         said = "staff have said" if holds.by_staff else "before it was said"
-        says = (
-            f"{agency} {number} is {told.status!r} since {local(told.since, zone)}, as {run.rules.feed or 'a file'}"
-            f" says; but {said} {holds.status!r} since {local(holds.effective_at, zone)}, which is later and"
-            f" holds. Find out what is true: movans custody show {agency} {number}"
-        )
+        if one.is_missing:
+            says = f"{agency} {number} is not in the last two snapshots of {feed}; but staff have said {holds.status!r}"
+            says += f" since {local(holds.effective_at, zone)}, which holds."
+        else:
+            says = (
+                f"{agency} {number} is {told.status!r} since {local(told.since, zone)}, as {run.rules.feed or 'a file'}"
+                f" says; but {said} {holds.status!r} since {local(holds.effective_at, zone)}, which is later and"
+                " holds."
+            )
+        says += f" Find out what is true: movans custody show {agency} {number}"
         alerts.add_once(run.conn, alerts.DISAGREES % (holds.id, feed), says, now=run.now)

@@ -157,7 +157,7 @@ def _say(house: House, record: CustodyRecord, known: Offender | None, *, quiet: 
             click.confirm(_question(record, known, would, house, quiet=quiet), abort=True)
         with db.connection() as conn:
             done = say()
-    out.print(f"Done. {_calls(done.notifications)}", markup=False)
+    out.print(f"Done. {_calls(done.people)}", markup=False)
 
 
 def _warn_of_facility(conn: Connection, house: House, record: CustodyRecord) -> None:
@@ -189,7 +189,7 @@ def _question(record: CustodyRecord, known: Offender | None, would: Said, house:
         lines.append("  This corrects what is known, and is no news: nobody is called.")
     elif quiet:
         lines.append("  Nobody is called (--quiet).")
-    return "\n".join([*lines, f"{_calls(would.notifications)} Is that right?"])
+    return "\n".join([*lines, f"{_calls(would.people)} Is that right?"])
 
 
 def _calls(many: int) -> str:

@@ -85,7 +85,7 @@ def status(conn: Connection, settings: Settings, *, now: datetime) -> list[Seen]
     for feed in expected(settings):
         came = feed_runs.came(conn, feed.name)
         age = now - came.fresh_at(feed.same_for) if came else None
-        seen.append(Seen(feed, came, feed_runs.counts(conn, feed.name), age))
+        seen.append(Seen(feed, came, feed_runs.counts(conn, feed.name, came), age))
     return seen
 
 

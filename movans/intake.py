@@ -199,8 +199,10 @@ class Intake:
 
     def _keep_refused(self, drop: Drop, file: Path, now: datetime) -> None:
         """Keep as refused what no import has kept."""
+        name = printable(file.name)
+        sha256 = _sha256(file) or feed_runs.unread(name, now=now)
         with self.db.connection() as conn:
-            feed_runs.add(conn, printable(file.name), _sha256(file), "refused", feed=drop.feed, now=now)
+            feed_runs.add(conn, name, sha256, "refused", feed=drop.feed, now=now)
             self._tell_of_refused(conn, drop, file, now)
 
     def _tell_of_refused(self, conn: Connection, drop: Drop, file: Path, now: datetime) -> None:

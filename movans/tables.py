@@ -92,17 +92,18 @@ def disagreements(report: Report, zone: ZoneInfo) -> list[str]:
         " booking in the same file holds them, so they count as in custody, and nobody is called"
         for one in report.held_on
     ]
-    found += [
-        f"row {one.record.row}: {one.record.agency} {one.record.number} is {one.record.custody.status!r} since"
-        f" {moment(one.record.custody.since, zone)}, as the file says; but {_who_said(one)} {one.holds.status!r} since"
-        f" {moment(one.holds.effective_at, zone)}, which is later and holds: movans custody show"
-        for one in report.disagreeing.values()
-    ]
+    found += [_disagrees(one, zone) for one in report.disagreeing.values()]
     return found[:ROWS] + ([f"and {len(found) - ROWS} more of which something else holds"] if len(found) > ROWS else [])
 
 
-def _who_said(one: Disagreeing) -> str:
-    return "staff have said" if one.holds.by_staff else "a feed has said"
+def _disagrees(one: Disagreeing, zone: ZoneInfo) -> str:
+    whose, told = f"{one.record.agency} {one.record.number}", one.record.custody
+    who_said = "staff have said" if one.holds.by_staff else "a feed has said"
+    holds = f"but {who_said} {one.holds.status!r} since {moment(one.holds.effective_at, zone)}, which"
+    if one.is_missing:
+        return f"{whose} is not in the last two snapshots; {holds} holds: movans custody show"
+    says = f"is {told.status!r} since {moment(told.since, zone)}, as the file says"
+    return f"row {one.record.row}: {whose} {says}; {holds} is later and holds: movans custody show"
 
 
 def summary(report: Report) -> str:
@@ -112,6 +113,9 @@ def summary(report: Report) -> str:
     rows = f"Run {report.run_id}, {'1 row' if report.rows == 1 else f'{report.rows} rows'}"
     strange = f", {report.strangers} of people whom no jail has told us of" if report.strangers else ""
     wrong = f"; {len(report.quarantined)} put aside" if report.quarantined else ""
+    if report.ignored:
+        words = ", ".join(f"{many} {word!r}" for word, many in sorted(report.ignored.items()))
+        wrong += f"; ignored are {words}"
     wrong += "".join(f"; {many} {what} before" for what, many in sorted(report.again.items()))
     wrong += f"; {report.passed_over} passed over" if report.passed_over else ""
     return (

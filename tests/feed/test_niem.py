@@ -3,14 +3,18 @@
 import io
 import re
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from psycopg_pool import ConnectionPool
 
 from db.custody import Custody, Person
 from feed.checking import read
 from feed.records import CustodyRecord, File, Refused
-from tests.feed.conftest import NIEM, SAMPLES, declared
+from feed.run import run
+from movans.tables import summary
+from tests.feed.conftest import NIEM, SAMPLES, WITH_FEEDS, declared
 
 SAMPLE = (SAMPLES / "niem.xml").read_text(encoding="utf-8")
 NS = re.findall(r'xmlns:\w+="[^"]+"', SAMPLE)
@@ -140,7 +144,74 @@ def test_a_facility_can_be_what_it_always_is():
 def test_a_reason_that_the_settings_know_says_how_somebody_left():
     assert one(RELEASE, statuses={"Bond posted": "released"}).custody.status == "released"
     assert one(RELEASE.replace("Bond posted", "Died"), statuses={"DIED": "deceased"}).custody.status == "deceased"
-    assert "means in custody, in a release report" in mistakes(RELEASE.replace("Bond posted", "In Jail"))[0]
+
+
+def test_a_reason_can_be_no_release_and_whoever_stays_is_in_custody():
+    kept = one(RELEASE, statuses={"bond posted": "in custody"})
+    assert kept.custody == Custody("in custody", "Boone County Jail", datetime(2026, 11, 20, 15, 40, tzinfo=UTC))
+    assert one(RELEASE, statuses={}).custody.status == "released", "a reason that nobody has listed is a release"
+
+
+PLACE = "Release/ReleaseToLocation/LocationName (moved_to)"
+
+
+@pytest.mark.parametrize("place", ["in place", "by reference", "always", "elsewhere"])
+def test_who_is_transferred_is_in_custody_where_the_message_or_the_settings_say(place: str):
+    to, how = "<nc:LocationName>DOC</nc:LocationName>", {"statuses": {"Bond posted": "transferred"}}
+    how["facilities"] = {"DOC": "Missouri Department of Corrections"}
+    text = RELEASE
+    if place == "in place":
+        text = text.replace("<nc:ReleasePerson", f"<nc:ReleaseToLocation>{to}</nc:ReleaseToLocation><nc:ReleasePerson")
+    elif place == "by reference":
+        text = text.replace("<nc:ReleasePerson", '<nc:ReleaseToLocation s:ref="L1"/><nc:ReleasePerson')
+        text = text.replace("</x:Custody>", f'<nc:Location s:id="L1">{to}</nc:Location></x:Custody>')
+    elif place == "always":
+        how["always"] = {"moved_to": "DOC"}
+    else:
+        text = text.replace("<nc:ReleasePerson", "<x:Next>DOC</x:Next><nc:ReleasePerson")
+        how["columns"] = {"CustodyReleaseReport/moved_to": "Release/Next"}
+    to_prison = one(text, **how).custody
+    assert (to_prison.status, to_prison.facility) == ("in custody", "Missouri Department of Corrections")
+    how["statuses"] = {}
+    assert one(text, **how).custody.status == "released"
+
+
+def test_a_transfer_to_nowhere_is_a_mistake_that_says_what_to_do():
+    (mistake,) = mistakes(RELEASE, statuses={"Bond posted": "transferred"})
+    assert mistake == (
+        f"jail.xml, message 1: {PLACE} is missing: Release/ActivityReasonText (status) 'Bond posted' means transferred,"
+        " and where to must be known; let the feed's columns say where it stands, or always what it is"
+    )
+    to = "<nc:ReleaseToLocation><nc:LocationName>{}</nc:LocationName></nc:ReleaseToLocation>"
+    two = RELEASE.replace("<nc:ReleasePerson", f"{to.format('A')}{to.format('B')}<nc:ReleasePerson")
+    assert f"{PLACE} says 'A and B'; send" in mistakes(two, statuses={"Bond posted": "transferred"})[0]
+
+
+def test_a_word_that_the_settings_ignore_is_counted_and_no_news(db: ConnectionPool, tmp_path: Path):
+    jail = tmp_path / "jail.xml"
+    jail.write_text(SAMPLE, encoding="utf-8")
+    how = declared(**NIEM | {"statuses": NIEM["statuses"] | {"bond posted": "ignored", "WREL": "ignored"}})
+    report = run(db, jail, how, settings=WITH_FEEDS)
+    assert (report.rows, dict(report.kinds), dict(report.ignored)) == (3, {"listed": 1}, {"Bond posted": 1, "WREL": 1})
+    assert "; ignored are 1 'Bond posted', 1 'WREL'. 0 to be called." in summary(report)
+
+
+def test_a_transfer_is_told_as_one_and_nobody_hears_of_a_release(db: ConnectionPool, tmp_path: Path):
+    jail = tmp_path / "jail.xml"
+    jail.write_text(SAMPLE.replace("WREL", "In Jail"), encoding="utf-8")
+    words = NIEM["statuses"] | {"Bond posted": "transferred"}
+    how = declared(**NIEM | {"statuses": words, "always": {"moved_to": "Missouri Department of Corrections"}})
+    report = run(db, jail, how, settings=WITH_FEEDS)
+    assert report.kinds == {"listed": 1, "amended": 1, "transferred": 1}
+
+
+def test_a_booking_whose_word_nobody_has_listed_is_a_mistake_and_one_without_is_in_custody():
+    (mistake,) = mistakes(BOOKING.replace("In Jail", "Escaped"))
+    path = "Booking/BookingSubject/SubjectLocationStatus/StatusDescriptionText"
+    says = "'Escaped' must be one of In Jail, WREL, or be added to the feed's statuses"
+    assert mistake == f"jail.xml, message 1: {path} (status) {says}"
+    assert "(status) 'In Jail' means nothing yet; add it to the feed's statuses" in mistakes(BOOKING, statuses={})[0]
+    assert one(without(BOOKING, "SubjectLocationStatus")).custody.status == "in custody"
 
 
 def test_a_status_change_means_nothing_without_words_in_the_settings():

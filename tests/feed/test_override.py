@@ -2,19 +2,23 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from psycopg import Connection
+from psycopg_pool import ConnectionPool
 
 from db import alerts, custody
-from db.custody import Custody
+from db.custody import Custody, Person
 from feed import override
 from feed.override import Said
 from feed.records import SNAPSHOT, CustodyRecord
 from feed.report import Report
-from tests.conftest import NOON, SETTINGS
-from tests.feed.conftest import declared, row
+from feed.run import run
+from movans.tables import disagreements
+from tests.conftest import NOON, SETTINGS, settings_for
+from tests.feed.conftest import HEADER, declared, row
 
 Imports = Callable[..., Report]
 Say = Callable[..., Said]
@@ -31,11 +35,12 @@ def at(time: str) -> datetime:
 def say(shared: Connection) -> Say:
     """Staff say so of the one offender."""
 
-    def by(status: str, time: str, *, now: datetime = NOON, quiet: bool = False) -> Said:
+    def by(
+        status: str, time: str, *, facility: str = "Boone County Jail", now: datetime = NOON, quiet: bool = False
+    ) -> Said:
         known = custody.find(shared, "boone", "100234")
-        assert known
-        told = Custody(status, "Boone County Jail", at(time))
-        record = CustodyRecord(1, "boone", "100234", known.person, told, "", {})
+        person = known.person if known else Person("JOHN", "", "SMITH", None)
+        record = CustodyRecord(1, "boone", "100234", person, Custody(status, facility, at(time)), "", {})
         with shared.transaction():
             return override.say(shared, record, who="clerk", quiet=quiet, settings=SETTINGS, now=now)
 
@@ -123,7 +128,7 @@ def test_what_staff_say_between_two_times_of_an_event_shows_that_it_was_two(
     imports(row(at="2026-11-20 11:00"))  # taken for its correction
     register()
     said = say("released", "10:00")
-    assert (said.change.kind, said.change.late, said.notifications) == ("released", True, 2)
+    assert (said.change.kind, said.change.late, said.people) == ("released", True, 1)
     (offender_id,) = shared.execute("select id from offender").fetchone() or (0,)
     events = [(event.kind, event.effective_at, event.by_staff) for event in custody.history(shared, offender_id)]
     assert events == [
@@ -146,7 +151,7 @@ def test_quietly_nobody_is_called_of_either(
     imports(row(at="2026-11-20 08:00"))
     imports(row(at="2026-11-20 11:00"))
     register()
-    assert say("released", "10:00", quiet=True).notifications == 0
+    assert say("released", "10:00", quiet=True).people == 0
     assert shared.execute("select from notification").fetchall() == []
 
 
@@ -225,3 +230,89 @@ def offender(shared: Connection) -> int:
     known = custody.find(shared, "boone", "100234")
     assert known
     return known.id
+
+
+def others(hour: int) -> list[str]:
+    """Of everybody else, each hour one more."""
+    return [row(number=str(200 + number)) for number in range(hour + 1)]
+
+
+def test_the_second_snapshot_without_whom_staff_have_in_custody_is_an_alert_and_staffs_word_holds(
+    comes: Callable[..., Report], say: Say, shared: Connection
+):
+    comes(0, STILL_IN, *others(0))
+    for hour in (1, 2):
+        comes(hour, *others(hour))
+    say("in custody", "15:00", now=NOON + 3 * HOUR)
+    assert comes(4, *others(4)).disagreeing == {}
+    comes(4, *others(4))
+    assert raised(shared) == [], "the same bytes are the same snapshot"
+    for hour in (5, 6):
+        report = comes(hour, *others(hour))
+        (line,) = disagreements(report, SETTINGS.service.zone)
+        assert line == (
+            "boone 100234 is not in the last two snapshots; but staff have said 'in custody' since Fri Nov 20 15:00"
+            " CST, which holds: movans custody show"
+        )
+        assert report.kinds["no_longer_listed"] == 0
+    ((says, is_open),) = raised(shared)
+    assert is_open
+    assert says == (
+        "boone 100234 is not in the last two snapshots of boone/jail; but staff have said 'in custody' since 2026-11-20"
+        " 15:00:00-06:00, which holds. Find out what is true: movans custody show boone 100234"
+    )
+    found = custody.find(shared, "boone", "100234")
+    assert found
+    assert (found.status, found.since) == ("in custody", at("15:00"))
+
+
+@pytest.mark.parametrize("ends", ["a snapshot", "another row", "staff"])
+def test_it_is_over_where_they_are_in_a_snapshot_again_or_staff_say_otherwise(
+    ends: str, comes: Callable[..., Report], say: Say, shared: Connection
+):
+    say("in custody", "12:00")
+    for hour in (1, 2):
+        comes(hour, *others(hour))
+    assert [is_open for _, is_open in raised(shared)] == [True]
+    if ends == "staff":
+        say("released", "14:30", now=NOON + 3 * HOUR)
+        comes(3, *others(3))
+    else:
+        comes(3, row(at="2026-11-20 12:00" if ends == "a snapshot" else "2026-11-20 14:00"), *others(3))
+    assert [is_open for _, is_open in raised(shared)] == [False]
+
+
+@pytest.mark.parametrize("since", ["11:00", "12:30"])
+def test_whom_staff_have_moved_since_the_last_snapshot_that_had_them_is_not_no_longer_listed(
+    since: str, comes: Callable[..., Report], say: Say, shared: Connection
+):
+    comes(0, STILL_IN, *others(0))
+    say("in custody", since, facility="Cole County Jail", now=NOON + HOUR)
+    reports = [comes(hour, *others(hour)) for hour in (2, 3)]
+    assert [report.kinds["no_longer_listed"] for report in reports] == [0, 0]
+    assert [is_open for _, is_open in raised(shared)] == [True]
+
+
+def test_a_feed_beside_others_says_nothing_of_who_never_stood_in_it(db: ConnectionPool, say: Say, tmp_path: Path):
+    say("in custody", "12:00")
+    how = {"format": SNAPSHOT, "interval": 900}
+    for feeds, many in (({"jail": how, "annex": how}, 0), ({"jail": how}, 1)):
+        boone = {"name": "Boone", "interval": 900, "feeds": feeds}
+        chosen = settings_for(tmp_path, agencies={"boone": boone})
+        for hour in (1, 2):
+            snapshot = tmp_path / "jail.csv"
+            snapshot.write_text(HEADER + "".join(others(10 * many + hour)), encoding="utf-8")
+            report = run(db, snapshot, declared(format=SNAPSHOT, now=NOON + (hour + many) * HOUR), settings=chosen)
+        assert len(report.disagreeing) == many
+
+
+def test_whom_another_feeds_last_snapshot_has_is_held_there(
+    comes: Callable[..., Report], imports: Imports, say: Say, shared: Connection
+):
+    say("in custody", "12:00")
+    for hour in (1, 2):
+        comes(hour, *others(hour))
+    assert [is_open for _, is_open in raised(shared)] == [True]
+    imports(row(at="2026-11-20 12:00"), feed=declared(feed="boone/annex", format=SNAPSHOT, now=NOON + 3 * HOUR))
+    comes(4, *others(4))
+    assert [is_open for _, is_open in raised(shared)] == [False]

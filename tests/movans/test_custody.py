@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from db import registrants
 from tests import people
 from tests.conftest import KEYS
 from tests.feed.conftest import HEADER, row
@@ -139,6 +140,20 @@ def test_what_was_between_two_times_of_what_is_known_comes_late(
     jail(row(at="2026-11-04 09:00"))
     assert "This was before what is known, which stays" in released(movans, "2026-11-10 09:00")
     assert (state(shared)[0], state(shared)[2]) == ("in custody", datetime(2026, 11, 19, 4, 0, tzinfo=UTC))
+
+
+@pytest.mark.usefixtures("registered")
+def test_who_is_told_of_two_events_or_has_two_telephones_is_one_person(
+    movans: Movans, shared: psycopg.Connection, jail: Callable[..., str]
+):
+    jail(row(at="2026-11-18 22:00"))
+    jail(row(at="2026-11-04 09:00"))
+    (registrant_id,) = shared.execute("select min(id) from registrant").fetchone() or (0,)
+    at = datetime.now(UTC)
+    assert registrants.add_telephone(shared, KEYS, registrant_id, number="5735550144", pin="2580", prove_at=at, now=at)
+    said = released(movans, "2026-11-10 09:00")
+    assert ("2 people are called. Is that right?" in said, "Done. 2 people are called." in said) == (True, True)
+    assert made(shared) == 4
 
 
 @pytest.mark.usefixtures("smith")

@@ -4,9 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
-from movans.feeds import rules
+from db import feed_runs
+from movans.feeds import rules, status
 from movans.settings import Settings, WrongSettings
 from tests.conftest import NOON, settings_for
 
@@ -49,3 +51,18 @@ def test_a_feed_that_is_not_declared_is_named_with_those_that_are(tmp_path: Path
         WrongSettings, match="no feed boone/jail is declared in the settings, under agencies; there is no"
     ):
         rules(settings(tmp_path), "boone/jail", NOON)
+
+
+def test_thousands_of_refused_files_are_counted_within_a_moment(conn: psycopg.Connection, tmp_path: Path):
+    conn.execute(
+        """insert into feed_run (file, feed, sha256, started_at, outcome, rows, events, notifications)
+           select 'jail.csv', 'boone/jail', case when number <= 23000 then number else number - 3000 end,
+                  %s + number * interval '1 second',
+                  case when number between 20001 and 23000 then 'refused' else 'applied' end, 0, 0, 0
+           from generate_series(1, 23100) as number""",
+        [NOON],
+    )
+    feed_runs.tell_of_refused(conn, "boone/jail", "jail.csv", "refused", now=NOON)
+    conn.execute("set local statement_timeout = '2s'")  # to compare each with each takes many
+    jail = next(one for one in status(conn, settings(tmp_path, jail=JAIL), now=NOON) if one.feed.name == "boone/jail")
+    assert jail.counts.refused == 2900, "a hundred have come again as they were"

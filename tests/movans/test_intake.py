@@ -358,17 +358,67 @@ def test_rows_that_are_put_aside_stand_in_the_report_of_a_held_file_too(
     assert shared.execute("select from feed_row_aside").fetchall() == []
 
 
-def test_a_file_that_cannot_be_opened_is_told_as_refused(
-    intake: Intake, shared: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def deny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file can be read, until that is undone; whoever runs the tests may be allowed to read everything."""
+
     def denied(path: Path) -> None:
         raise Refused([f"{path}: cannot be read (Permission denied); check its name and its rights"])
 
-    monkeypatch.setattr("feed.run.opened", denied)  # whoever runs the tests may be allowed to read everything
-    put(tmp_path, HEADER + row("in custody"))
-    works_off(intake, tmp_path)
+    monkeypatch.setattr("feed.run.opened", denied)
+    monkeypatch.setattr("movans.intake._sha256", lambda _file: "")
+
+
+def test_files_that_cannot_be_opened_are_told_as_refused_until_each_is_moved_back_and_right(
+    intake: Intake, shared: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    deny(monkeypatch)
+    for number in (1, 2):
+        put(tmp_path, HEADER + row("in custody", number))
+        works_off(intake, tmp_path)
     assert "cannot be read (Permission denied)" in report(aside(tmp_path, "refused")[0])
     assert [one.key for one in alerts.still(shared)] == ["refused: boone/jail"]
+    assert refused(shared, intake.settings) == 2
+    assert [says.partition(",")[0] for says in told(shared)] == ["2 files of the feed boone/jail were refused"]
+    first, second = aside(tmp_path, "refused")
+    first.rename(tmp_path / "drop" / first.name)
+    works_off(intake, tmp_path)
+    assert refused(shared, intake.settings) == 2, "it is the same file, and still cannot be read"
+    monkeypatch.undo()
+    put(tmp_path, HEADER + row("in custody", 3))
+    works_off(intake, tmp_path)
+    assert refused(shared, intake.settings) == 2, "it is another file of the same name"
+    for left, file in ((1, aside(tmp_path, "refused")[-1]), (0, second)):
+        file.rename(tmp_path / "drop" / file.name)
+        works_off(intake, tmp_path)
+        assert (len(alerts.still(shared)), refused(shared, intake.settings)) == (left, left)
+
+
+def test_a_file_that_could_not_be_opened_is_wrong_once_where_it_is_moved_back_and_wrong(
+    intake: Intake, shared: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    deny(monkeypatch)
+    put(tmp_path, HEADER + row("free"))
+    works_off(intake, tmp_path)
+    monkeypatch.undo()
+    (file,) = aside(tmp_path, "refused")
+    file.rename(tmp_path / "drop" / file.name)
+    works_off(intake, tmp_path)
+    assert refused(shared, intake.settings) == 1
+
+
+def test_a_right_snapshot_takes_the_place_of_one_that_could_not_be_opened(
+    db: ConnectionPool, shared: psycopg.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    settings = of_snapshots(tmp_path)
+    intake = Intake(db, settings, drops(settings), Clock())
+    deny(monkeypatch)
+    put(tmp_path, HEADER + row("in custody"))
+    works_off(intake, tmp_path)
+    assert told(shared)
+    monkeypatch.undo()
+    put(tmp_path, HEADER + row("in custody", 2))
+    works_off(intake, tmp_path)
+    assert (alerts.still(shared), refused(shared, settings)) == ([], 0)
 
 
 @pytest.mark.parametrize("kind", ["changes", "snapshot"])
