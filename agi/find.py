@@ -238,13 +238,13 @@ def custody_sentences(call: Call, service: Service, offender: Offender) -> Itera
         yield "old_news", {}
     if known.being_checked:
         yield "being_checked", {}
-    release, court = offender.release_date, offender.court_at
+    release, court = offender.release_date, known.court
     if offender.status == "in custody" and release and release >= service.today():
         yield "release_planned", {"name": name(call, offender), "day": service.say_day(release, call.language)}
-    if offender.status != "deceased" and court and court > service.clock():
-        when = service.say_when(court, call.language)
-        if offender.court_place:
-            yield "court_at_place", {"when": when, "place": offender.court_place}
+    if offender.status != "deceased" and court:
+        when = service.say_when(court.at, call.language)
+        if court.place:
+            yield "court_at_place", {"when": when, "place": court.place}
         else:
             yield "court_at", {"when": when}
     yield "as_of", {"when": service.say_when(known.at, call.language)}

@@ -1,4 +1,4 @@
-"""As of when what is known of an offender holds, and whether there should be, or is, something newer."""
+"""What is asked of an offender when it is told: as of when it holds, what is newer, and which court date comes next."""
 
 import logging
 from dataclasses import dataclass
@@ -7,7 +7,8 @@ from datetime import datetime
 from psycopg import Connection
 
 from agi.service import Service
-from db import feed_runs, held
+from db import court_events, feed_runs, held
+from db.court_events import CourtDate
 from db.custody import Offender
 from db.pool import Unreachable
 from movans import feeds
@@ -18,19 +19,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Known:
-    """How far what is known of an offender can be relied on."""
+    """How far what is known of an offender can be relied on, and what changes by itself as time goes by."""
 
     at: datetime  # when it was told
     old: bool  # something newer should have been told long ago
     being_checked: bool  # news of the facility is held until a person has looked at it
+    court: CourtDate | None = None  # the one that comes next
 
 
 def known(service: Service, offender: Offender) -> Known:
-    """With the database away, what was found can be told all the same, as older than it should be."""
+    """With the database away, what was found can be told all the same, as older than it should be; no court date is."""
     try:
         with service.db.connection() as conn:
             at, old = as_of(conn, service, offender)
-            return Known(at, old, held.is_being_checked(conn, offender.agency, offender.facility))
+            being_checked = held.is_being_checked(conn, offender.agency, offender.facility)
+            return Known(at, old, being_checked, court_events.next_of(conn, offender.id, now=service.clock()))
     except Unreachable as error:
         log.warning("whether there is newer news is not known: %s", type(error).__name__)
         return Known(offender.known_at, old=True, being_checked=False)

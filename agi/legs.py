@@ -31,7 +31,7 @@ def dial(channel: AsteriskChannel, service: Service, attempt_id: int) -> None:
         )
         if begun is None:
             return
-        news = notifications.waiting(conn, attempt_id)
+        news = notifications.waiting(conn, attempt_id, now=service.clock())
     service.sounds.prepare(utterances(service, news, service.catalogue(begun.language)))
     where = f"PJSIP/{begun.number}@trunk-{begun.trunk}" if begun.trunk else "PJSIP/testphone"
     if begun.trunk == canary.TRUNK:

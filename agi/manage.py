@@ -49,7 +49,7 @@ def hear_news(call: Call, service: Service, visit: Visit) -> None:
     It is confirmed a part at a time where it is much: a call that is over before all was told is not in vain.
     """
     with service.db.connection() as conn:
-        waiting = notifications.open_for(conn, who(visit))
+        waiting = notifications.open_for(conn, who(visit), now=service.clock())
     if not waiting:
         call.say("no_news")
         return

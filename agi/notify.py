@@ -42,7 +42,7 @@ def notify(call: Call, service: Service, attempt_id: int) -> None:
             return  # this call comes too late: another may be on its way, and this one says and confirms nothing
         telephone = answered.telephone
         candidates = registrants.candidates(conn, [telephone])
-        news = notifications.waiting(conn, attempt_id)
+        news = notifications.waiting(conn, attempt_id, now=service.clock())
         to_prove, unproven = proofs.waiting(conn, telephone)
     call.speak(service.catalogue(answered.language))
     if not news and not to_prove:

@@ -32,6 +32,14 @@ class CourtEvent:
 
 
 @dataclass(frozen=True)
+class CourtDate:
+    """A court date that is to come. The place is empty where it is not known."""
+
+    at: datetime
+    place: str
+
+
+@dataclass(frozen=True)
 class Said:
     """What a court said of a date."""
 
@@ -57,12 +65,13 @@ def known(conn: Connection, agency: str, source_keys: Iterable[str]) -> dict[str
 
 
 def withdrawn(conn: Connection, agency: str, source_keys: Iterable[str]) -> dict[str, Said]:
-    """Of the court dates of these ids: what the court said last, where a person has withdrawn that."""
+    """Of the court dates of these ids: what the court said last, where that is withdrawn and does not hold."""
     rows = conn.execute(
         """select source_key, last.planned_at, last.place, last.state, last.changed_at
            from court_event e cross join lateral (
                select * from court_said where court_event_id = e.id order by id desc limit 1) last
-           where agency = %s and source_key = any(%s) and last.retracted_at is not null""",
+           where agency = %s and source_key = any(%s) and last.retracted_at is not null
+             and (last.state, last.planned_at, last.place) is distinct from (e.state, e.planned_at, e.place)""",
         [agency, list(source_keys)],
     )
     return {key: Said(*said) for key, *said in rows}
@@ -95,24 +104,22 @@ def lock(conn: Connection, offender_ids: Iterable[int]) -> dict[int, Offender]:
     return {offender.id: offender for offender in found}
 
 
-def speak_of_next(conn: Connection, offender_ids: Iterable[int], *, feed_run_id: int, now: datetime) -> None:
-    """Let callers hear of these offenders the court date that comes next, if there is one.
+def next_of(conn: Connection, offender_id: int, *, now: datetime) -> CourtDate | None:
+    """The court date of an offender that comes next after now, as whoever asks hears it."""
+    cursor = conn.cursor(row_factory=class_row(CourtDate))
+    return cursor.execute(
+        """select next.planned_at as at, next.place from offender o, next_court_date(o, %s) next where o.id = %s""",
+        [now, offender_id],
+    ).fetchone()
 
-    What a jail's file had given instead is kept, for the case that the run is withdrawn.
+
+def keep(
+    conn: Connection, agency: str, event: CourtEvent, *, news: bool = True, feed_run_id: int, now: datetime
+) -> None:
+    """Keep what holds of a court date from now on, and whose it is; and that the run said so.
+
+    Not the latter where it was the same as before and no ``news`` to anybody.
     """
-    theirs = list(offender_ids)
-    conn.execute(
-        """insert into court_spoken_before
-           select %(run)s, id, court_at, court_place from offender o
-           where id = any(%(theirs)s) and court_at is not null and not is_of_calendar(o)
-           on conflict do nothing""",
-        {"theirs": theirs, "run": feed_run_id},
-    )
-    _speak(conn, theirs, now=now)
-
-
-def keep(conn: Connection, agency: str, event: CourtEvent, *, feed_run_id: int, now: datetime) -> None:
-    """Keep what holds of a court date from now on, and whose it is; and that the run said so, where it is new."""
     conn.execute(
         """with kept as (
                insert into court_event as e (agency, source_key, case_number, planned_at, place, state,
@@ -127,7 +134,7 @@ def keep(conn: Connection, agency: str, event: CourtEvent, *, feed_run_id: int, 
                insert into court_said (court_event_id, feed_run_id, case_number, planned_at, place, state, changed_at,
                                        known_at)
                select id, feed_run_id, case_number, planned_at, place, state, changed_at, known_at from kept
-               where not exists (
+               where %(news)s or not exists (
                    select from (select * from court_said where court_event_id = kept.id order by id desc limit 1) last
                    where last.retracted_at is null
                      and (last.case_number, last.planned_at, last.place, last.state, last.changed_at)
@@ -139,7 +146,7 @@ def keep(conn: Connection, agency: str, event: CourtEvent, *, feed_run_id: int, 
                set feed_run_id = excluded.feed_run_id, retracted_at = null where theirs.retracted_at is not null""",
         {"agency": agency, "key": event.source_key, "case": event.case_number, "at": event.planned_at,
          "place": event.place, "state": event.state, "changed": event.changed_at, "run": feed_run_id, "now": now,
-         "offenders": list(event.offender_ids)},
+         "offenders": list(event.offender_ids), "news": news},
     )  # fmt: skip
 
 
@@ -158,26 +165,51 @@ def said_by(conn: Connection, feed_run_id: int) -> int:
 def withdraw(conn: Connection, feed_run_id: int, event_ids: Collection[int] | None = None, *, now: datetime) -> None:
     """What the run said of court dates, it never said: what was said before holds, or what was said since.
 
-    So it is with whose they are, and with what callers hear of these. A date that a jail's file has given since stays.
+    So it is with whose they are. What was said since stands where it is something else, or news came of it; what only
+    says the same again is withdrawn with it.
 
     ``event_ids``: only so far as these events of it have told it. A date that was set, and that others have, too, stays
-    theirs; only those of whom the events are have it no more.
+    theirs; only those of whom the events are have it no more, whatever was said of it since.
     """
     dates, whose = _of_run(conn, feed_run_id) if event_ids is None else _of_events(conn, feed_run_id, event_ids)
     what = {"run": feed_run_id, "dates": dates, "of": [date for date, _ in whose], "who": [who for _, who in whose]}
-    what["now"] = now
-    concerned = [
-        offender_id
-        for (offender_id,) in conn.execute(
-            """select id from offender where id in (
-                   select offender_id from court_event_of where court_event_id = any(%(dates)s || %(of)s::bigint[]))
-               order by id for update""",
-            what,
-        )
-    ]
+    what |= {"now": now, "whole": event_ids is None}
     conn.execute(
-        """update court_said set retracted_at = %(now)s
-           where feed_run_id = %(run)s and court_event_id = any(%(dates)s) and retracted_at is null""",
+        """select from offender where id in (
+               select offender_id from court_event_of where court_event_id = any(%(dates)s || %(of)s::bigint[]))
+           order by id for update""",
+        what,
+    )
+    conn.execute(
+        """update court_event_of o set feed_run_id = coalesce(since.feed_run_id, o.feed_run_id),
+               retracted_at = case when since.feed_run_id is null then %(now)s end
+           from unnest(%(of)s::bigint[], %(who)s::bigint[]) as its (court_event_id, offender_id)
+           left join lateral (
+               select * from court_said where court_event_id = its.court_event_id and feed_run_id <= %(run)s
+               order by id desc limit 1) told on true
+           left join lateral (
+               select feed_run_id from court_said s
+               where s.court_event_id = its.court_event_id and s.retracted_at is null and s.feed_run_id > %(run)s
+                 and (%(whole)s or s.court_event_id = any(%(dates)s))
+                 and ((s.state, s.planned_at, s.place) is distinct from (told.state, told.planned_at, told.place)
+                      or exists (select from court_told
+                                 where court_said_id = s.id and offender_id = its.offender_id))
+               order by s.id limit 1) since on true
+           where (o.court_event_id, o.offender_id) = (its.court_event_id, its.offender_id)""",
+        what,
+    )
+    conn.execute(
+        """with told as (
+               select distinct on (court_event_id) * from court_said
+               where feed_run_id = %(run)s and court_event_id = any(%(dates)s) order by court_event_id, id desc)
+           update court_said said set retracted_at = %(now)s
+           from told left join lateral (
+               select min(s.id) as id from court_said s
+               where s.court_event_id = told.court_event_id and s.id > told.id and s.retracted_at is null
+                 and ((s.state, s.planned_at, s.place) is distinct from (told.state, told.planned_at, told.place)
+                      or exists (select from court_told where court_said_id = s.id))) since on true
+           where said.court_event_id = told.court_event_id and said.retracted_at is null
+             and (said.feed_run_id = %(run)s or (said.id > told.id and (said.id < since.id) is not false))""",
         what,
     )
     conn.execute(
@@ -190,28 +222,6 @@ def withdraw(conn: Connection, feed_run_id: int, event_ids: Collection[int] | No
                               order by court_said.id desc limit 1) said on true
            where e.id = its.id""",
         what,
-    )
-    conn.execute(
-        """update court_event_of o set feed_run_id = coalesce(since.feed_run_id, o.feed_run_id),
-               retracted_at = case when since.feed_run_id is null then %(now)s end
-           from unnest(%(of)s::bigint[], %(who)s::bigint[]) as its (court_event_id, offender_id)
-           left join lateral (
-               select feed_run_id from court_said
-               where court_event_id = its.court_event_id and retracted_at is null and feed_run_id > %(run)s
-               order by id limit 1) since on true
-           where (o.court_event_id, o.offender_id) = (its.court_event_id, its.offender_id)""",
-        what,
-    )
-    theirs = conn.execute(
-        "select id from offender o where id = any(%s) and (court_at is null or is_of_calendar(o))", [concerned]
-    )
-    silent = [offender_id for (offender_id,) in theirs]
-    _speak(conn, silent, now=now)
-    conn.execute(
-        """update offender o set court_at = was.court_at, court_place = was.court_place from court_spoken_before was
-           where o.id = any(%(silent)s) and o.court_at is null and was.offender_id = o.id
-             and was.feed_run_id = %(run)s and was.court_at > %(now)s""",
-        what | {"silent": silent},
     )
 
 
@@ -236,8 +246,8 @@ def _of_events(conn: Connection, feed_run_id: int, event_ids: Collection[int]) -
                from custody_event e join court_event c
                     on c.agency = e.source and c.source_key = split_part(e.source_key, e'\t', 2)
                where e.id = any(%s) and e.feed_run_id = %s and starts_with(kind, 'court_'))
-           select told.id, told.offender_id, l.feed_run_id, exists (
-                      select from told other where other.id = told.id and kind <> 'court_scheduled')
+           select told.id, told.offender_id, l.feed_run_id, not exists (
+                      select from told other where other.id = told.id and kind = 'court_scheduled')
                   or not exists (
                       select from court_event_of o where o.court_event_id = told.id and o.retracted_at is null
                         and o.offender_id not in (select offender_id from told other where other.id = told.id))
@@ -247,15 +257,3 @@ def _of_events(conn: Connection, feed_run_id: int, event_ids: Collection[int]) -
     ).fetchall()
     dates = {date for date, _, _, never_said in told if never_said}
     return list(dates), [(date, who) for date, who, by, _ in told if by == feed_run_id or date not in dates]
-
-
-def _speak(conn: Connection, offender_ids: list[int], *, now: datetime) -> None:
-    conn.execute(
-        """update offender o set court_at = next.planned_at, court_place = coalesce(next.place, '')
-           from unnest(%s::bigint[]) as of (id) left join lateral (
-               select planned_at, place from court_event_of l join court_event e on e.id = court_event_id
-               where offender_id = of.id and l.retracted_at is null and state = 'scheduled' and planned_at > %s
-               order by planned_at limit 1) next on true
-           where o.id = of.id""",
-        [offender_ids, now],
-    )

@@ -130,16 +130,6 @@ def court_said(conn: Connection, *, before: datetime, most: int) -> int:
     ).rowcount
 
 
-def court_spoken_before(conn: Connection, *, before: datetime, most: int) -> int:
-    """Court dates of jails' files that were over then: callers would not hear them again."""
-    return conn.execute(
-        """delete from court_spoken_before where (feed_run_id, offender_id) in (
-               select feed_run_id, offender_id from court_spoken_before where court_at < %s
-               order by feed_run_id, offender_id limit %s)""",
-        [before, most],
-    ).rowcount
-
-
 def alerts(conn: Connection, *, before: datetime, most: int) -> int:
     """Alerts that are over since then."""
     return conn.execute(

@@ -10,6 +10,8 @@ from psycopg.rows import class_row
 from db import alerts
 from db.custody import PLANS, Custody
 
+CORRECTIONS = ("corrected", "corrected_court")  # of what was told of custody, or of a court date
+
 
 @dataclass(frozen=True)
 class News:
@@ -77,6 +79,7 @@ def make(
     What is open of the same registrations and about the same, custody or court, is superseded, unless the event came
     late and the others are the newer news. But what is only planned supersedes no more than what was planned for the
     same time: it says nothing of where somebody is, or of another court date. A day of release supersedes any other.
+    A correction supersedes any other that is about the same, even where it came late: what is right now is said once.
     What supersedes is called no later than what it supersedes would have been, and by the policy of the more urgent of
     the two: news that is held is joined, and nobody who waits for a call waits longer because there is more to tell.
     Nobody is called of an event whose kind is untold.
@@ -98,7 +101,7 @@ def make(
             {"event": event_id, "registrations": registrations, "now": now, **vars(plan)},
         )
     ]
-    if made and not late:
+    if made:
         conn.execute(
             """with superseded as (
                    update notification n set state = 'superseded', ended_at = %(now)s, next_call_at = null
@@ -107,8 +110,9 @@ def make(
                         custody_event newer join event_kind by using (kind)
                    where was.id = n.id and n.state = 'open' and n.registration_id = any(%(made)s)
                      and n.event_id = e.id and newer.id = %(event)s and e.id <> newer.id and k.about = by.about
-                     and (newer.planned_at is null or e.planned_at = newer.planned_at
-                          or (newer.kind = any(%(plans)s) and e.kind = any(%(plans)s)))
+                     and (newer.kind = e.kind and e.kind = any(%(corrections)s) or not %(late)s and (
+                          newer.planned_at is null or e.planned_at = newer.planned_at
+                          or (newer.kind = any(%(plans)s) and e.kind = any(%(plans)s))))
                    returning n.registration_id, was.next_call_at, n.called_as, n.priority, n.staff_at),
                before as (
                    select registration_id, min(next_call_at) as next_call_at, min(staff_at) as staff_at,
@@ -122,7 +126,14 @@ def make(
                    next_call_at = least(n.next_call_at, before.next_call_at),
                    staff_at = least(n.staff_at, before.staff_at)
                from before where n.event_id = %(event)s and n.registration_id = before.registration_id""",
-            {"now": now, "made": made, "event": event_id, "plans": list(PLANS)},
+            {
+                "now": now,
+                "made": made,
+                "event": event_id,
+                "plans": list(PLANS),
+                "corrections": list(CORRECTIONS),
+                "late": late,
+            },
         )
     return len(made)
 
@@ -137,7 +148,7 @@ def people(conn: Connection, offender_id: int, *, now: datetime) -> int:
     return row[0] if row else 0
 
 
-def waiting(conn: Connection, attempt_id: int) -> list[News]:
+def waiting(conn: Connection, attempt_id: int, *, now: datetime) -> list[News]:
     """What waits for whoever is registered at the attempt's telephone, the most important first, then as it happened.
 
     An event is told once, however many registrants share the telephone, so that it does not tell how many there are.
@@ -169,10 +180,11 @@ def waiting(conn: Connection, attempt_id: int) -> list[News]:
             News(*row, registrant_ids=tuple(registrant_ids), openly=openly, reported=reported)
             for *row, registrant_ids, openly, reported in rows
         ],
+        now=now,
     )
 
 
-def open_for(conn: Connection, registrant_id: int) -> list[News]:
+def open_for(conn: Connection, registrant_id: int, *, now: datetime) -> list[News]:
     """What waits to be told to a registrant, the most important first, then as it happened."""
     rows = conn.execute(
         """select e.id, kind, first_name, last_name, e.facility, effective_at, e.status, planned_at, place, reported
@@ -182,32 +194,35 @@ def open_for(conn: Connection, registrant_id: int) -> list[News]:
            order by n.priority, effective_at, e.id""",
         [registrant_id],
     )
-    return _in_full(conn, [News(*row, registrant_ids=(registrant_id,), reported=reported) for *row, reported in rows])
+    news = [News(*row, registrant_ids=(registrant_id,), reported=reported) for *row, reported in rows]
+    return _in_full(conn, news, now=now)
 
 
-def _in_full(conn: Connection, news: list[News]) -> list[News]:
+def _in_full(conn: Connection, news: list[News], *, now: datetime) -> list[News]:
     """The same with what each leaves out: what it superseded unheard, and what holds now where it came late.
 
-    What corrects a court date has the next one, as callers hear it.
+    What corrects a court date has the one that comes next after now.
     """
     by_event = {item.event_id: item for item in news}
-    for event_id, came_late, may_supersede, of_court, court_at, court_place, *now in conn.execute(
-        """select e.id, about = 'custody' and planned_at is null and effective_at < since,
+    for event_id, came_late, may_supersede, of_court, court_at, court_place, *present in conn.execute(
+        """select e.id, about = 'custody' and e.planned_at is null and effective_at < since,
                   exists (select from registration r join notification n on n.registration_id = r.id
                           where r.offender_id = o.id and registrant_id = any(%(registrants)s)
                             and n.state = 'superseded'),
-                  kind = 'corrected_court', court_at, court_place, o.status, o.facility, since
+                  kind = 'corrected_court', next.planned_at, coalesce(next.place, ''), o.status, o.facility, since
            from custody_event e join event_kind using (kind) join offender o on o.id = offender_id
+           left join lateral next_court_date(o, %(now)s) next on kind = 'corrected_court'
            where e.id = any(%(events)s)""",
         {
             "events": list(by_event),
             "registrants": [registrant_id for item in news for registrant_id in item.registrant_ids],
+            "now": now,
         },
     ).fetchall():
         by_event[event_id] = replace(
             by_event[event_id],
             earlier=_superseded(conn, by_event[event_id]) if may_supersede else (),
-            present=Custody(*now) if came_late else None,
+            present=Custody(*present) if came_late else None,
         )
         if of_court:
             by_event[event_id] = replace(by_event[event_id], planned_at=court_at, place=court_place)
@@ -217,7 +232,7 @@ def _in_full(conn: Connection, news: list[News]) -> list[News]:
 def _superseded(conn: Connection, item: News) -> tuple[News, ...]:
     """What it superseded unheard; of what was planned of somebody, what is not done with, as they are in custody.
 
-    Of days of release, it is the one that holds.
+    Of days of release, it is the one that holds; of corrections, the latest that was made.
     """
     return tuple(
         News(*row, reported=reported)
@@ -234,6 +249,10 @@ def _superseded(conn: Connection, item: News) -> tuple[News, ...]:
                    join registration r on r.id = n.registration_id and registrant_id = any(%(registrants)s)
                    join notification before on before.registration_id = r.id and before.state = 'superseded'
                    where n.event_id = %(event)s and n.state = 'open'
+                     and not exists (select from notification later join custody_event l on l.id = later.event_id
+                                     join custody_event e on e.id = before.event_id
+                                     where later.registration_id = r.id and later.id > before.id
+                                       and l.kind = e.kind and e.kind = any(%(corrections)s))
                      and n.id = (select o.id from notification o join custody_event e on e.id = o.event_id
                                  where o.registration_id = r.id and o.state = 'open' and planned_at is null
                                    and o.created_at >= before.ended_at order by o.created_at, o.id limit 1)
@@ -241,7 +260,12 @@ def _superseded(conn: Connection, item: News) -> tuple[News, ...]:
                                      where told.registration_id = r.id and planned_at is null
                                        and told.state in ('confirmed', 'closed') and told.ended_at >= before.ended_at))
                order by effective_at, e.id""",
-            {"event": item.event_id, "registrants": list(item.registrant_ids), "plans": list(PLANS)},
+            {
+                "event": item.event_id,
+                "registrants": list(item.registrant_ids),
+                "plans": list(PLANS),
+                "corrections": list(CORRECTIONS),
+            },
         )
     )
 
@@ -272,6 +296,16 @@ def carry(conn: Connection, attempt_ids: Iterable[int]) -> None:
            on conflict do nothing""",
         [list(attempt_ids)],
     )
+
+
+def waiting_for(conn: Connection, offender_id: int, kind: str) -> list[int]:
+    """The registrations for whom an event of this kind and offender is open."""
+    rows = conn.execute(
+        """select registration_id from notification n join custody_event e on e.id = n.event_id
+           where n.state = 'open' and offender_id = %s and kind = %s order by 1""",
+        [offender_id, kind],
+    )
+    return [registration_id for (registration_id,) in rows]
 
 
 def confirm(conn: Connection, registrant_id: int, event_ids: Iterable[int], *, now: datetime) -> int:

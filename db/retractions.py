@@ -38,7 +38,8 @@ def of_event(conn: Connection, event_id: int) -> list[int]:
     """The event, where it can be withdrawn as one of a run can.
 
     Of a court date, with it what else its run told of that date: to the same offender, where the event is that it was
-    set; else to anybody, as it cannot be moved or cancelled for one alone.
+    set; else to anybody, as it cannot be moved or cancelled for one alone. Where it was set and others have it, too, it
+    was told of the wrong person: then with it what was told of that date and offender since.
     """
     rows = conn.execute(
         """select o.id from custody_event e join custody_event o on o.id = e.id
@@ -46,6 +47,13 @@ def of_event(conn: Connection, event_id: int) -> list[int]:
                    and (o.feed_run_id, o.source, split_part(o.source_key, e'\t', 2))
                        = (e.feed_run_id, e.source, split_part(e.source_key, e'\t', 2))
                    and (o.offender_id = e.offender_id or e.kind <> 'court_scheduled'))
+               or (e.kind = 'court_scheduled' and starts_with(o.kind, 'court_') and o.id > e.id
+                   and (o.offender_id, o.source, split_part(o.source_key, e'\t', 2))
+                       = (e.offender_id, e.source, split_part(e.source_key, e'\t', 2))
+                   and exists (
+                       select from court_event c join court_event_of l on l.court_event_id = c.id
+                       where (c.agency, c.source_key) = (e.source, split_part(e.source_key, e'\t', 2))
+                         and l.offender_id <> e.offender_id and l.retracted_at is null))
            where e.id = %s and e.kind not in ('listed', 'corrected', 'corrected_court')
              and e.corrected_at is null and o.corrected_at is null order by o.id""",
         [event_id],

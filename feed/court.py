@@ -34,8 +34,10 @@ def is_older(told: CourtRecord, known: CourtEvent | None) -> bool:
 
 
 def says_again(told: CourtRecord, withdrawn: Said | None) -> bool:
-    """Whether a record says what the court said last, and a person has withdrawn."""
-    if withdrawn is None or told.says != withdrawn.state or told.changed_at not in (None, withdrawn.changed_at):
+    """Whether a record says what the court said last, and a person has withdrawn; and not that it became so later."""
+    if withdrawn is None or told.says != withdrawn.state:
+        return False
+    if told.changed_at and (withdrawn.changed_at is None or told.changed_at > withdrawn.changed_at):
         return False
     return told.planned_at is None or (told.planned_at, told.place) == (withdrawn.planned_at, withdrawn.place)
 
@@ -97,8 +99,6 @@ def apply(
     """Keep what the records say, in the order of their times, and an event for each offender for whom it is news.
 
     Where ``only`` some kinds of events are let through, other records and those without news are passed over.
-
-    Callers hear of the date that comes next, until a jail's file says another one.
     """
     applied = Applied()
     for agency in sorted({record.agency for record in records}):
@@ -129,10 +129,8 @@ def apply(
                 applied.news.append(_keep_news(conn, run_id, kind, record, knows[who], offenders[who], now=now))
             applied.unchanged += not kinds
             applied.strangers += holds.state == "scheduled" and holds.planned_at > now and not holds.offender_ids
-            court_events.keep(conn, agency, holds, feed_run_id=run_id, now=now)
+            court_events.keep(conn, agency, holds, news=bool(kinds), feed_run_id=run_id, now=now)
             known[record.event_id] = holds
-        theirs = {who for event in known.values() for who in event.offender_ids}
-        court_events.speak_of_next(conn, theirs, feed_run_id=run_id, now=now)
     return applied
 
 

@@ -87,10 +87,12 @@ def _correct(
     """Tell these what holds: a critical event, of which nobody else hears.
 
     Of a court date that is the next one, as it is known when they are told. It takes the place of no other news of a
-    court date, which may be of another one.
+    court date, which may be of another one. Who waits for an earlier correction is told this one instead, so that all
+    at one telephone hear it once.
     """
     offender = custody.get(conn, offender_id)
     kind = KINDS[about]
+    registrations = sorted({*registrations, *notifications.waiting_for(conn, offender_id, kind)})
     event_id = custody.record(
         conn,
         offender_id,

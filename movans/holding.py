@@ -152,7 +152,8 @@ def _reject(house: House, run_id: int, because: str, *, yes: bool) -> None:
 def retract(context: click.Context, number: int, why: str, *, event: bool, yes: bool) -> None:
     """Withdraw what a RUN told: those whose telephone was answered for it are called with a correction.
 
-    Of an EVENT about a court date, what else its run told of that date is withdrawn with it.
+    Of an EVENT about a court date, what else its run told of that date is withdrawn with it, and what later runs only
+    said again.
     """
     house = House.at(context.obj)
     because = in_words("why", why, SUCH_AS)

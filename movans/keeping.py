@@ -36,7 +36,6 @@ def kinds(keep: Keep) -> dict[str, tuple[Remove, int]]:
         "rows put aside": (keeping.rows_aside, keep.rows_aside),
         "files of runs that were held": (keeping.held_runs, keep.files),
         "sayings of courts about dates that are over": (keeping.court_said, keep.files),
-        "court dates of jails that a calendar had replaced": (keeping.court_spoken_before, keep.files),
         "alerts": (keeping.alerts, keep.alerts),
     }
 

@@ -82,7 +82,7 @@ def test_transfers_that_are_held_are_joined_into_one_call_when_the_first_ones_ti
     assert planned(shared) == [("transferred", 2, early + 8 * HOUR)]
     assert dial(shared, early + 8 * HOUR - timedelta(seconds=1)) == []
     (attempt,) = dial(shared, early + 8 * HOUR)
-    assert [news.event_id for news in notifications.waiting(shared, attempt)] == [latest]
+    assert [news.event_id for news in notifications.waiting(shared, attempt, now=early + 8 * HOUR)] == [latest]
 
 
 def test_a_transfer_after_the_hold_is_held_by_itself(shared: psycopg.Connection, register: Register, happens: Happens):
@@ -128,7 +128,7 @@ def test_what_is_held_comes_along_with_a_call_about_something_else_and_its_own_f
     happens("released")
     happens("transferred", late=True, settings=with_kinds(HELD))
     (attempt,) = dial(shared, NOON)
-    assert len(notifications.waiting(shared, attempt)) == 2
+    assert len(notifications.waiting(shared, attempt, now=NOON)) == 2
     finish(shared, attempt, "no answer", "", settings=SETTINGS, now=NOON)
     assert planned(shared) == [("released", 1, NOON + HOUR / 2), ("transferred", 2, NOON + 8 * HOUR)]
 

@@ -102,10 +102,10 @@ def imports(db: ConnectionPool, tmp_path: Path) -> Callable[..., Report]:
 def register(shared: Connection) -> Callable[..., int]:  # noqa: F811
     """Register a telephone for an offender that is known by now."""
 
-    def add(number: str = "100234", telephone: str = "5735550142") -> int:
+    def add(number: str = "100234", telephone: str = "5735550142", **choices: Any) -> int:
         found = shared.execute("select id from offender where number = %s", [number]).fetchone()
         assert found
-        people.register(shared, KEYS, number=telephone, offender_id=found[0], now=NOON)
+        people.register(shared, KEYS, number=telephone, offender_id=found[0], now=NOON, **choices)
         row = shared.execute("select max(id) from registration").fetchone()
         assert row
         return row[0]

@@ -28,6 +28,7 @@ from tests.feed.test_retraction import HOUR, call
 from tests.flow.conftest import Silence
 from tests.flow.telephone import OneConnection
 
+DAY = timedelta(days=1)
 SOON, LATER, PAST = NOON + timedelta(days=14), NOON + timedelta(days=21), NOON - timedelta(days=7)
 
 
@@ -153,8 +154,8 @@ def imports(db: ConnectionPool, tmp_path: Path) -> Imports:
 
 @pytest.fixture
 def wants_court(register: Callable[..., int], shared: Connection) -> Callable[..., int]:
-    def add(number: str = "100234", telephone: str = "5735550142") -> int:
-        registration = register(number, telephone)
+    def add(number: str = "100234", telephone: str = "5735550142", pin: str = "2580") -> int:
+        registration = register(number, telephone, pin=pin)
         shared.execute("update registration set court = true where id = %s", [registration])
         return registration
 
@@ -247,19 +248,53 @@ def test_a_court_date_does_not_change_what_is_known_of_custody(holds: Holds, imp
 
 
 def test_callers_hear_of_the_date_that_comes_next(holds: Holds, imports: Imports, shared: Connection):
-    offender_id = holds()
+    holds()
     second = SET.replace("E1", "E2").replace("2026-12-04", "2027-01-15").replace("Division 3", "Annex")
 
-    def spoken() -> tuple[str, str]:
-        found = custody.get(shared, offender_id)
-        return (f"{found.court_at:%m-%d}" if found.court_at else "", found.court_place)
-
     imports(CASE, SET, second)
-    assert spoken() == ("12-04", "Division 3")
+    assert spoken(shared) == DIVISION
     imports(CASE, OFF)
-    assert spoken() == ("01-15", "Annex")
+    assert spoken(shared) == ("01-15", "Annex")
     imports(CASE, second.replace("scheduled", "cancelled"))
-    assert spoken() == ("", "")
+    assert spoken(shared) == NONE
+
+
+def test_callers_hear_of_the_next_date_once_one_has_passed_without_another_import(
+    holds: Holds, imports: Imports, shared: Connection
+):
+    holds()
+    imports(CASE, SET, SET.replace("E1", "E2").replace("12-04", "12-11"))
+    assert [spoken(shared, now=NOON + days * DAY) for days in (13, 14, 21)] == [DIVISION, ("12-11", "Division 3"), NONE]
+
+
+def test_callers_hear_of_a_jails_date_where_the_calendar_has_none_to_come_and_never_had_one_at_that_time(
+    holds: Holds, imports: Imports, shared: Connection
+):
+    holds()
+    shared.execute("update offender set court_at = %s, court_place = 'Annex'", [LATER])
+    assert spoken(shared) == ("12-11", "Annex")
+    imports(CASE, SET)
+    assert spoken(shared) == DIVISION
+    imports(CASE, OFF)
+    assert spoken(shared) == ("12-11", "Annex")
+    imports(CASE, SET.replace("12-04 09:30", "12-11 12:00"))
+    assert spoken(shared) == ("12-11", "Division 3")
+    imports(OUT)
+    assert spoken(shared) == NONE
+
+
+def test_a_jails_file_that_knows_of_no_date_takes_none_of_a_calendar_away(
+    imports: Imports, db: ConnectionPool, tmp_path: Path, shared: Connection
+):
+    path = tmp_path / "jail.csv"
+    columns = "offender_number,last_name,first_name,date_of_birth,facility,status,changed_at,case_numbers,court_at"
+    row = "\n100234,SMITH,JOHN,1990-07-31,Boone County Jail,{},{},26BA-CR1,\n"
+    path.write_text(columns + row.format("in custody", "2026-11-03 14:05"), encoding="utf-8")
+    run(db, path, declared(), settings=SETTINGS)
+    imports(CASE, SET)
+    path.write_text(columns + row.format("released", "2026-11-20 09:40"), encoding="utf-8")
+    assert run(db, path, declared(), settings=SETTINGS).kinds == {"released": 1}
+    assert spoken(shared) == DIVISION
 
 
 def test_who_comes_to_a_jail_later_is_told_of_the_date_that_was_known_already(
@@ -335,11 +370,11 @@ def withdraw(db: ConnectionPool, shared: Connection) -> Withdraw:
     return run_of
 
 
-def spoken(shared: Connection, number: str = "100234") -> tuple[str, str]:
+def spoken(shared: Connection, number: str = "100234", now: datetime = NOON) -> tuple[str, str]:
     """The court date that callers hear of somebody."""
-    found = shared.execute("select court_at, court_place from offender where number = %s", [number]).fetchone()
-    assert found
-    return (f"{found[0].astimezone(UTC):%m-%d}" if found[0] else "", found[1])
+    (offender_id,) = shared.execute("select id from offender where number = %s", [number]).fetchone() or (0,)
+    found = court_events.next_of(shared, offender_id, now=now)
+    return (f"{found.at.astimezone(UTC):%m-%d}", found.place) if found else NONE
 
 
 DIVISION = ("12-04", "Division 3")
@@ -436,12 +471,12 @@ def test_a_date_of_nobody_whom_a_jail_has_told_us_of_is_withdrawn_too(
 
 @pytest.fixture
 def withdraw_event(db: ConnectionPool, shared: Connection) -> Callable[..., int]:
-    """Withdraw the last event of that kind and offender, as ``movans feed retract --event`` does; of how many."""
+    """Withdraw the last such event that is not yet, as ``movans feed retract --event`` does; of how many events."""
 
     def one(kind: str, number: str = "100234") -> int:
         (event_id,) = shared.execute(
             """select max(e.id) from custody_event e join offender o on o.id = offender_id
-               where kind = %s and number = %s""",
+               where kind = %s and number = %s and retracted_at is null""",
             [kind, number],
         ).fetchone() or (0,)
         events = retractions.of_event(shared, event_id)
@@ -474,6 +509,140 @@ def test_one_event_that_is_withdrawn_leaves_its_date_as_it_was_for_all_and_the_o
     assert spoken(shared) == DIVISION
 
 
+AGAIN = {"without times": ([CASE, SET], [CASE, SET], HEADER), "at a later time": (
+    [CASE, timed(SET, 8)], [CASE, timed(SET, 9)], TIMED,
+)}  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "again", "header"), AGAIN.values(), ids=AGAIN)
+@pytest.mark.parametrize("whole_run", [False, True])
+def test_what_a_later_calendar_only_said_again_is_withdrawn_with_it(
+    *,
+    first: list[str],
+    again: list[str],
+    header: str,
+    whole_run: bool,
+    holds: Holds,
+    imports: Imports,
+    withdraw: Withdraw,
+    withdraw_event: WithdrawEvent,
+    shared: Connection,
+):
+    holds()
+    run_id = imports(*first, header=header).run_id
+    second = imports(*again, header=header)
+    assert second.kinds == {}
+    if whole_run:
+        withdraw(run_id)
+    else:
+        assert withdraw_event("court_scheduled") == 1
+    assert spoken(shared) == NONE
+    assert shared.execute("select state from court_event").fetchall() == [("withdrawn",)]
+    for lines in (again, first, again):
+        assert (imports(*lines, header=header).kinds, spoken(shared)) == ({}, NONE)
+    assert (retractions.of_run(shared, second.run_id), court_events.said_by(shared, second.run_id)) == ([], 0)
+    assert imports(CASE, timed(SET, 11), header=TIMED).kinds == {"court_scheduled": 1}
+    assert spoken(shared) == DIVISION
+
+
+ELSE = {"another time": (MOVED, ("12-11", "Division 3")), "another place": (
+    SET.replace("Division 3", "Annex"), ("12-04", "Annex"),
+)}  # fmt: skip
+
+
+@pytest.mark.parametrize(("other", "holds_then"), ELSE.values(), ids=ELSE)
+def test_what_a_later_calendar_said_otherwise_stands_where_it_is_withdrawn_that_the_date_was_set(
+    other: str,
+    holds_then: tuple[str, str],
+    holds: Holds,
+    imports: Imports,
+    withdraw_event: WithdrawEvent,
+    shared: Connection,
+):
+    holds()
+    for line, hour in ((SET, 8), (SET, 9), (other, 10), (other, 11)):
+        imports(CASE, timed(line, hour), header=TIMED)
+    withdraw_event("court_scheduled")
+    assert spoken(shared) == holds_then
+    withdraw_event("court_moved")
+    assert (spoken(shared), shared.execute("select state from court_event").fetchall()) == (NONE, [("withdrawn",)])
+
+
+def test_a_move_that_was_said_again_and_is_withdrawn_leaves_the_date_as_it_was_before_it(
+    holds: Holds, imports: Imports, withdraw_event: WithdrawEvent, shared: Connection
+):
+    holds()
+    for line, hour in ((SET, 8), (MOVED, 9), (MOVED, 10)):
+        imports(CASE, timed(line, hour), header=TIMED)
+    withdraw_event("court_moved")
+    assert spoken(shared) == DIVISION
+    assert imports(CASE, timed(MOVED, 10), header=TIMED).kinds == {}
+    withdraw_event("court_scheduled")
+    assert spoken(shared) == NONE
+
+
+def test_a_date_that_was_said_again_after_a_withdrawn_move_is_withdrawn_with_what_had_set_it(
+    holds: Holds, imports: Imports, withdraw_event: WithdrawEvent, shared: Connection
+):
+    holds()
+    for lines in ([CASE, SET], [CASE, MOVED]):
+        imports(*lines)
+    withdraw_event("court_moved")
+    assert imports(CASE, SET).kinds == {}
+    withdraw_event("court_scheduled")
+    assert spoken(shared) == NONE
+
+
+def test_a_date_that_was_told_once_more_after_it_was_off_stands_where_the_first_telling_is_withdrawn(
+    holds: Holds, imports: Imports, withdraw: Withdraw, withdraw_event: WithdrawEvent, shared: Connection
+):
+    holds()
+    first = imports(CASE, SET)
+    for lines in ([OUT], [CASE, SET]):
+        imports(*lines)
+    withdraw(first.run_id)
+    assert spoken(shared) == DIVISION
+    withdraw_event("court_scheduled")
+    assert spoken(shared) == NONE
+
+
+def test_a_date_that_was_moved_back_is_told_anew_and_stands_where_both_before_it_are_withdrawn(
+    holds: Holds, imports: Imports, withdraw: Withdraw, shared: Connection
+):
+    holds()
+    runs = [imports(*lines).run_id for lines in ([CASE, SET], [CASE, MOVED], [CASE, SET])]
+    withdraw(runs[1])
+    withdraw(runs[0])
+    assert spoken(shared) == DIVISION
+    withdraw(runs[2])
+    assert spoken(shared) == NONE
+
+
+def test_a_date_that_a_later_calendar_told_of_somebody_else_stays_theirs_alone(
+    holds: Holds, imports: Imports, withdraw: Withdraw, shared: Connection
+):
+    holds()
+    first = imports(CASE, SET)
+    holds("200234")
+    assert imports(CASE, SET).kinds == {"court_scheduled": 1}
+    withdraw(first.run_id)
+    assert (spoken(shared), spoken(shared, "200234")) == (NONE, DIVISION)
+    assert imports(CASE, SET).kinds == {}
+    assert (spoken(shared), spoken(shared, "200234")) == (NONE, DIVISION)
+
+
+def test_a_date_that_was_told_of_the_wrong_person_and_said_again_stays_that_of_others(
+    holds: Holds, imports: Imports, withdraw_event: WithdrawEvent, shared: Connection
+):
+    holds()
+    holds("200234")
+    for hour in (8, 9):
+        imports(CASE, timed(SET, hour), header=TIMED)
+    assert withdraw_event("court_scheduled") == 1
+    assert (spoken(shared), spoken(shared, "200234")) == (NONE, DIVISION)
+    assert (imports(CASE, timed(SET, 10), header=TIMED).kinds, spoken(shared)) == ({}, NONE)
+
+
 def test_a_date_that_was_told_of_the_wrong_person_stays_that_of_others(
     holds: Holds, imports: Imports, withdraw_event: WithdrawEvent, shared: Connection
 ):
@@ -486,6 +655,38 @@ def test_a_date_that_was_told_of_the_wrong_person_stays_that_of_others(
     assert withdraw_event("court_scheduled", "200234") == 1
     assert shared.execute("select state from court_event").fetchall() == [("withdrawn",)]
     assert (imports(CASE, SET).kinds, spoken(shared, "200234")) == ({}, NONE)
+
+
+def test_a_date_that_was_told_of_the_wrong_person_and_moved_since_is_not_theirs_and_the_move_was_not_told_them(
+    holds: Holds,
+    wants_court: Callable[..., int],
+    imports: Imports,
+    withdraw_event: WithdrawEvent,
+    corrections: Callable[..., list[str]],
+    shared: Connection,
+):
+    holds()
+    holds("200234")
+    imports(CASE, SET)
+    wants_court()
+    imports(CASE, MOVED)
+    call(shared, "", NOON, pin=True)
+    assert withdraw_event("court_scheduled") == 2
+    assert (spoken(shared), spoken(shared, "200234")) == (NONE, ("12-11", "Division 3"))
+    assert corrections() == [f"{WRONG} Now we know of no court date for this person."]
+    assert (imports(CASE, MOVED).kinds, spoken(shared)) == ({}, NONE)
+    kinds = {line.record.number: line.change.kind for line in imports(CASE, SET).lines}
+    assert kinds == {"100234": "court_scheduled", "200234": "court_moved"}
+
+
+def test_what_one_file_said_of_a_date_in_turn_stays_of_others_where_it_was_told_of_the_wrong_person(
+    holds: Holds, imports: Imports, withdraw_event: WithdrawEvent, shared: Connection
+):
+    holds()
+    holds("200234")
+    imports(CASE, timed(SET, 9), timed(MOVED, 10), header=TIMED)
+    assert withdraw_event("court_scheduled") == 2
+    assert (spoken(shared), spoken(shared, "200234")) == (NONE, ("12-11", "Division 3"))
 
 
 def test_a_date_that_was_set_again_and_told_of_the_wrong_person_is_not_theirs(
@@ -520,16 +721,15 @@ def test_a_date_that_a_jails_file_had_given_is_heard_again_after_one_event_is_wi
 
 
 @pytest.fixture
-def corrections(shared: Connection, english: Catalogue, tmp_path: Path) -> Callable[[], list[str]]:
-    """The words of what a call would tell now."""
+def corrections(shared: Connection, english: Catalogue, tmp_path: Path) -> Callable[..., list[str]]:
+    """The words of what a call would tell then."""
 
-    def words() -> list[str]:
-        at = NOON + HOUR
+    def words(at: datetime = NOON + HOUR) -> list[str]:
         (attempt,) = attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=HOUR, now=at)
         service = Service(
             OneConnection(shared), KEYS, SETTINGS, {"en": english}, Silence(), lambda: at, Journal(tmp_path), frozenset
         )
-        return [one.words for one in utterances(service, notifications.waiting(shared, attempt), english)]
+        return [one.words for one in utterances(service, notifications.waiting(shared, attempt, now=at), english)]
 
     return words
 
@@ -590,3 +790,119 @@ def test_a_correction_of_one_court_date_leaves_the_news_of_another_to_be_told(
             " is cancelled."
         ),
     ]
+
+
+KNOWN_OF_NONE = f"{WRONG} Now we know of no court date for this person."
+TODAY, NEXT = SET.replace("E1", "E2").replace("12-04 09:30", "11-20 14:00"), SET.replace("E1", "E3")
+NEXT_IS = f"{WRONG} The next court date that we know of is {{}}, at Division 3."
+AT_TWO = NEXT_IS.format("Friday, November twentieth, at two o'clock in the afternoon")
+IN_DECEMBER = NEXT_IS.format("Friday, December fourth, at nine thirty in the morning")
+NEXT_DATES = {
+    "before the first": (HOUR, [TODAY, NEXT], AT_TWO),
+    "after the first": (3 * HOUR, [TODAY, NEXT], IN_DECEMBER),
+    "after the last": (3 * HOUR, [TODAY], KNOWN_OF_NONE),
+}
+
+
+@pytest.mark.parametrize(("after_hours", "others", "says"), NEXT_DATES.values(), ids=NEXT_DATES)
+def test_a_correction_says_the_date_that_is_the_next_when_it_is_told(
+    *,
+    after_hours: timedelta,
+    others: list[str],
+    says: str,
+    holds: Holds,
+    wants_court: Callable[..., int],
+    imports: Imports,
+    withdraw_event: WithdrawEvent,
+    corrections: Callable[..., list[str]],
+    shared: Connection,
+):
+    holds()
+    wants_court()
+    imports(CASE, *others)
+    imports(CASE, SET.replace("12-04", "12-18"))
+    call(shared, "", NOON, pin=True)
+    withdraw_event("court_scheduled")
+    assert corrections(NOON + after_hours) == [says]
+
+
+def test_what_a_correction_says_is_what_callers_hear_where_nothing_came_since_the_first_of_them_passed(
+    holds: Holds, imports: Imports, withdraw_event: WithdrawEvent, shared: Connection
+):
+    holds()
+    imports(CASE, TODAY, NEXT)
+    imports(CASE, SET.replace("12-04", "12-18"))
+    withdraw_event("court_scheduled")
+    assert [spoken(shared, now=NOON + hours * HOUR)[0] for hours in (1, 3)] == ["11-20", "12-04"]
+
+
+@pytest.mark.parametrize("whole_runs", [False, True])
+def test_where_two_court_dates_of_a_person_are_withdrawn_it_is_said_once_what_is_right(
+    *,
+    whole_runs: bool,
+    holds: Holds,
+    wants_court: Callable[..., int],
+    imports: Imports,
+    withdraw: Withdraw,
+    withdraw_event: WithdrawEvent,
+    corrections: Callable[..., list[str]],
+    shared: Connection,
+):
+    holds()
+    registration = wants_court()
+    runs = [imports(CASE, line).run_id for line in (SET, TODAY, MOVED.replace("E1", "E4"))]
+    call(shared, "", NOON, pin=True)
+    for run_id in runs[1:]:
+        if whole_runs:
+            withdraw(run_id)
+        else:
+            withdraw_event("court_scheduled")
+    assert corrections() == [IN_DECEMBER]
+    states = shared.execute(
+        """select n.state from notification n join custody_event e on e.id = event_id
+           where kind = 'corrected_court' and registration_id = %s order by n.id""",
+        [registration],
+    ).fetchall()
+    assert states == [("superseded",), ("open",)]
+
+
+def test_who_had_heard_a_correction_is_called_with_the_next_one_alone(
+    holds: Holds,
+    wants_court: Callable[..., int],
+    imports: Imports,
+    withdraw: Withdraw,
+    corrections: Callable[..., list[str]],
+    shared: Connection,
+):
+    holds()
+    wants_court()
+    runs = [imports(CASE, line).run_id for line in (SET, TODAY)]
+    call(shared, "", NOON, pin=True)
+    withdraw(runs[0])
+    call(shared, "", NOON, pin=True)
+    withdraw(runs[1])
+    assert corrections() == [KNOWN_OF_NONE]
+
+
+def test_two_who_share_a_telephone_and_heard_of_one_withdrawn_date_each_hear_once_what_is_right(
+    holds: Holds,
+    wants_court: Callable[..., int],
+    imports: Imports,
+    withdraw: Withdraw,
+    corrections: Callable[..., list[str]],
+    shared: Connection,
+):
+    holds()
+    one = wants_court()
+    first = imports(CASE, SET).run_id
+    call(shared, "", NOON, pin=True)
+    shared.execute("update registration set court = false where id = %s", [one])
+    other = wants_court(pin="1470")
+    assert other != one
+    second = imports(CASE, TODAY).run_id
+    call(shared, "", NOON, pin=True)
+    withdraw(first)
+    withdraw(second)
+    assert corrections() == [KNOWN_OF_NONE]
+    waits = shared.execute("select registration_id from notification where state = 'open' order by 1").fetchall()
+    assert waits == [(one,), (other,)]

@@ -250,7 +250,7 @@ def words(shared: Connection, english: Catalogue, tmp_path: Path) -> list[str]:
     (attempt,) = attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=HOUR, now=now)
     here = OneConnection(shared)
     service = Service(here, KEYS, SETTINGS, {"en": english}, Silence(), lambda: now, Journal(tmp_path), frozenset)
-    return [one.words for one in utterances(service, notifications.waiting(shared, attempt), english)]
+    return [one.words for one in utterances(service, notifications.waiting(shared, attempt, now=now), english)]
 
 
 @pytest.mark.usefixtures("in_may")

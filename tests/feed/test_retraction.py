@@ -43,7 +43,7 @@ def call(shared: Connection, outcome: str, now: datetime, *, pin: bool = False) 
                    where a.id = %s""",
                 [attempt_id],
             ).fetchone() or (0,)
-            events = [item.event_id for item in notifications.waiting(shared, attempt_id)]
+            events = [item.event_id for item in notifications.waiting(shared, attempt_id, now=now)]
             assert attempts.confirm(shared, attempt_id, registrant_id, events, now=now).notifications
         attempts.end(shared, attempt_id, outcome or None, "", now=now)
 
@@ -104,29 +104,62 @@ def test_who_heard_of_it_or_may_have_is_called_with_a_correction(
     assert called == [(1, NOON + 5 * HOUR)]  # critical: at once
 
 
+@pytest.fixture
+def words(shared: Connection, english: Catalogue, tmp_path: Path) -> Callable[[], list[str]]:
+    """The words of what a call would tell, five hours after noon."""
+
+    def said() -> list[str]:
+        now = NOON + 5 * HOUR
+        (attempt,) = attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=HOUR, now=now)
+        here = OneConnection(shared)
+        service = Service(here, KEYS, SETTINGS, {"en": english}, Silence(), lambda: now, Journal(tmp_path), frozenset)
+        return [one.words for one in utterances(service, notifications.waiting(shared, attempt, now=now), english)]
+
+    return said
+
+
+RIGHT = (
+    "What we told you before about John Smith was wrong. This is right. John Smith is in custody at the"
+    " Boone County Jail, since Tuesday, November third, at two oh five in the afternoon."
+)
+
+
 def test_a_correction_says_since_when_that_holds_which_is_right(
-    imports: Imports,
-    register: Register,
-    shared: Connection,
-    withdraw: Withdraw,
-    english: Catalogue,
-    tmp_path: Path,
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw, words: Callable[[], list[str]]
 ):
     imports(row())
     register()
     report = imports(RELEASED, now=NOON + HOUR)
     call(shared, "machine", NOON + HOUR)
     withdraw(report.run_id)
-    (attempt,) = attempts.claim(shared, trunks=TRUNKS, host="here", begin_within=HOUR, now=NOON + 5 * HOUR)
-    journal = Journal(tmp_path)
-    service = Service(
-        OneConnection(shared), KEYS, SETTINGS, {"en": english}, Silence(), lambda: NOON, journal, frozenset
-    )
-    (words,) = [one.words for one in utterances(service, notifications.waiting(shared, attempt), english)]
-    assert words == (
-        "What we told you before about John Smith was wrong. This is right. John Smith is in custody at the"
-        " Boone County Jail, since Tuesday, November third, at two oh five in the afternoon."
-    )
+    assert words() == [RIGHT]
+
+
+def test_where_two_runs_that_were_heard_are_withdrawn_it_is_said_once_what_is_right(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw, words: Callable[[], list[str]]
+):
+    imports(row())
+    register()
+    moved = imports(row("in custody", "2026-11-20 12:10", facility="Boone County Annex"), now=NOON + HOUR)
+    call(shared, "", NOON + HOUR, pin=True)
+    released = imports(RELEASED, now=NOON + 2 * HOUR)
+    call(shared, "", NOON + 2 * HOUR, pin=True)
+    withdraw(released.run_id)
+    withdraw(moved.run_id)
+    assert words() == [RIGHT]
+
+
+def test_a_correction_that_was_superseded_by_news_is_told_before_it(
+    imports: Imports, register: Register, shared: Connection, withdraw: Withdraw, words: Callable[[], list[str]]
+):
+    imports(row())
+    register()
+    moved = imports(row("in custody", "2026-11-20 12:10", facility="Boone County Annex"), now=NOON + HOUR)
+    call(shared, "", NOON + HOUR, pin=True)
+    withdraw(moved.run_id)
+    imports(row("released", "2026-11-20 12:30"), now=NOON + 5 * HOUR)
+    corrected, released = words()
+    assert (corrected, "was released" in released) == (RIGHT, True)
 
 
 @pytest.mark.parametrize("outcome", ["busy", "no answer"])
@@ -414,7 +447,7 @@ def test_a_call_that_is_answered_after_the_retraction_tells_nothing(
     attempts.begin(shared, KEYS, attempt, end_within=HOUR, now=NOON + HOUR)
     assert withdraw(report.run_id).people == 0
     attempts.answered(shared, attempt, now=NOON + HOUR)
-    assert notifications.waiting(shared, attempt) == []
+    assert notifications.waiting(shared, attempt, now=NOON + HOUR) == []
 
 
 def test_who_no_longer_wants_calls_is_not_called(
@@ -440,7 +473,7 @@ def test_a_call_that_was_just_picked_up_is_waited_for_and_corrected(
     with ThreadPoolExecutor(1) as beside:
         with db.connection() as call_in_progress:
             attempts.answered(call_in_progress, attempt, now=NOON + HOUR)
-            (news,) = notifications.waiting(call_in_progress, attempt)
+            (news,) = notifications.waiting(call_in_progress, attempt, now=NOON + HOUR)
             retracting = beside.submit(withdraw, report.run_id)
             with pytest.raises(TimeoutError):
                 retracting.result(timeout=1)

@@ -11,8 +11,10 @@ import pytest
 
 from agi.hotline import hotline
 from agi.service import Service
-from db import custody, feed_runs, held
+from db import court_events, custody, feed_runs, held
+from db.court_events import CourtEvent
 from db.custody import Details, Offender
+from prompts.catalogue import Catalogue
 from tests.conftest import NOON, settings_for
 from tests.flow.conftest import Clock
 from tests.flow.telephone import Caller, Sometimes
@@ -362,6 +364,46 @@ def test_the_most_important_is_told_first(caller: Caller, service: Service, jail
         COURT,
         AS_OF,
     ]
+
+
+@pytest.fixture
+def calendar(conn: psycopg.Connection) -> Callable[..., None]:
+    """A court's calendar has a date of somebody, in so many days at half past three UTC; or what it says now of it."""
+
+    def has(offender: Offender, key: str, days: int, state: Literal["scheduled", "cancelled"] = "scheduled") -> None:
+        run = feed_runs.add(conn, "calendar.tsv", "", "applied", now=NOON)
+        at = datetime(2026, 11, 20, 15, 30, tzinfo=UTC) + timedelta(days=days)
+        date = CourtEvent(key, "26BA-CR1", at, "Division 3", state, offender_ids=[offender.id])
+        court_events.keep(conn, "boone", date, feed_run_id=run, now=NOON)
+
+    return has
+
+
+def test_the_next_court_date_is_the_one_that_is_to_come_when_it_is_said(
+    english: Catalogue, service: Service, jail: Jail, clock: Clock, calendar: Callable[..., None]
+):
+    smith = jail("1", "JOHN", "SMITH", status="released")
+    for days in (14, 7):
+        calendar(smith, f"E{days}", days)
+    heard = dict[int, list[str]]()
+    for days in (0, 7, 14):
+        clock.now = NOON + timedelta(days=days)
+        heard[days] = [words for words in told(Caller(english), service) if "court date" in words]
+    assert heard == {
+        0: [COURT.replace("Friday, December fourth", "Friday, November twenty-seventh")],
+        7: [COURT],
+        14: [],
+    }
+
+
+def test_a_jails_court_date_is_said_unless_a_calendar_said_something_of_one_at_that_time(
+    english: Catalogue, service: Service, jail: Jail, calendar: Callable[..., None]
+):
+    smith = jail("1", "JOHN", "SMITH", details=PLANS)
+    calendar(smith, "E1", 7, "cancelled")
+    assert COURT in told(Caller(english), service)
+    calendar(smith, "E2", 14, "cancelled")
+    assert [words for words in told(Caller(english), service) if "court date" in words] == []
 
 
 def test_nobody_waits_in_silence_for_a_slow_voice(caller: Caller, service: Service, jail: Jail):

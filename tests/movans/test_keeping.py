@@ -242,14 +242,13 @@ def old(shared: psycopg.Connection, released: int, offender: Offender) -> None:
     feed_runs.put_aside(shared, run, [(3, ["wrong"], {"status": "gone"})])
     date = CourtEvent("E1", "26BA-CR1", NOON, "Division 3", "scheduled", offender_ids=[offender.id])
     court_events.keep(shared, "boone", date, feed_run_id=run, now=NOON - DAY)
-    shared.execute("insert into court_spoken_before values (%s, %s, %s, 'Annex')", [run, offender.id, NOON])
     staff.record(shared, "clerk", "looked up by number", 1, now=NOON)
 
 
 TABLES = {
     "registration": 90, "notification": 90, "call_attempt": 90, "attempt_carries": 90, "telephone": 90,
     "registrant": 90, "proof": 90, "registering": 30, "wrong_pin": 30, "feed_row_aside": 90, "court_said": 30,
-    "court_spoken_before": 30, "alert": 365,
+    "alert": 365,
 }  # fmt: skip
 STAY = ("staff_act", "offender", "custody_event", "court_event", "court_event_of", "feed_run")
 
