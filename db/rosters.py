@@ -1,5 +1,6 @@
 """Rosters: who stands in the snapshots of a feed, and who has just gone missing in them."""
 
+import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +9,8 @@ from psycopg import Connection
 from psycopg.rows import class_row
 
 from db.custody import STAFF
+
+DIGEST = 16  # bytes of the digest of a row
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,23 @@ def size(conn: Connection, feed: str) -> int:
     """How many stood in the feed's last snapshot, or are missing for the first time since."""
     row = conn.execute("select count(*) from roster where feed = %s", [feed]).fetchone()
     return row[0] if row else 0
+
+
+def digests(conn: Connection, feed: str) -> dict[bytes, int]:
+    """Whose next row need not be looked at, by the digest of the one that they have in the feed's last snapshot."""
+    row = conn.execute(
+        """select string_agg(digest || int8send(offender_id), '') from roster
+           where feed = %s and digest is not null""",
+        [feed],
+        binary=True,
+    ).fetchone()
+    return dict(struct.iter_unpack(f"!{DIGEST}sq", row[0] or b"" if row else b""))
+
+
+def without_digest(conn: Connection, feed: str) -> set[int]:
+    """Who is on the feed's roster, and whose next row is to be looked at whatever it says."""
+    rows = conn.execute("select offender_id from roster where feed = %s and digest is null", [feed])
+    return {offender_id for (offender_id,) in rows}
 
 
 def missing(conn: Connection, feed: str, offender_ids: Iterable[int]) -> list[Missing]:

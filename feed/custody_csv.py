@@ -5,7 +5,7 @@ A snapshot and a file of changes look the same; what differs is what it means th
 
 import csv
 import io
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import BinaryIO
@@ -48,10 +48,13 @@ class Table:
             return Bad.because(f"{self.name}, row {number}", number, wrong.mistakes, fields, self.number(cells))
 
 
-def opened(name: str, source: BinaryIO, rules: Rules) -> Table:
-    """Read the header. Raises Refused where it is wrong; ``rows`` do where the rest is no CSV."""
+def opened(name: str, source: BinaryIO, rules: Rules, skip: Callable[[str], bool] | None = None) -> Table:
+    """Read the header. Raises Refused where it is wrong; ``rows`` do where the rest is no CSV.
+
+    ``skip``: as raw_rows has it.
+    """
     rules = in_our_words(rules)
-    table = raw_rows(name, source, rules.encoding)
+    table = raw_rows(name, source, rules.encoding, skip=skip)
     required = [field for field in REQUIRED if field != "agency" or not rules.agency]
     optional = OPTIONAL if "agency" in required else ("agency", *OPTIONAL)
     first = next(table, None)

@@ -1,19 +1,21 @@
-"""A custody file, however large: its rows are held by PostgreSQL, and only those that can be news are read.
+"""A custody file, however large: only those of its rows that can be news are read, and PostgreSQL holds them meanwhile.
 
 A row of a snapshot that is, byte for byte, the one by which the last had the same person is no news while nothing has
 changed of them since: it is not even taken apart.
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import BinaryIO
 
 from psycopg import Connection
 
-from db import file_rows
-from db.file_rows import DIGEST
+from db import file_rows, rosters
+from db.file_rows import Held
+from db.rosters import DIGEST
 from feed import custody_csv
+from feed.cells import one_line
 from feed.custody_csv import Table
 from feed.records import CHANGES, SNAPSHOT, Bad, CustodyRecord, Progress, Rules, to_nobody
 
@@ -30,13 +32,24 @@ class Sieve:
     ) -> None:
         size = source.seek(0, io.SEEK_END)
         source.seek(0)
-        self._conn, self._table = conn, custody_csv.opened(name, source, rules)
-        self.rows = _hold(conn, self._table, lambda: progress(source.tell(), size, "bytes"))
-        self.many_to_look_at = file_rows.find(conn, rules.feed)
+        self._conn, self._feed, self._lines, self._salt = conn, rules.feed, 0, b""
+        self._told = lambda: progress(source.tell(), size, "bytes")
+        self._unmet: dict[bytes, int] = {}  # whom no row had yet, by the digest of theirs in the last snapshot
+        self._table = custody_csv.opened(name, source, rules, self._is_as_it_was)
+        self._salt = _meaning(self._table)
+        self._unmet = rosters.digests(conn, rules.feed)
+        known = len(self._unmet)
+        news = (row for row in self._rows(self._table) if self._unmet.pop(row.digest, None) is None)
+        file_rows.hold_none(conn)
+        self.many_to_look_at = file_rows.hold(conn, news)
+        self.rows = self.many_to_look_at + known - len(self._unmet)
+        if self.rows > self.many_to_look_at > 0:
+            source.seek(0)
+            self.many_to_look_at += self._hold_what_belongs_to_these(custody_csv.opened(name, source, rules))
 
     def absent(self) -> set[int]:
         """Who is on the feed's roster, and of whom no row is as in its last snapshot."""
-        return file_rows.absent(self._conn)
+        return {*self._unmet.values(), *rosters.without_digest(self._conn, self._feed)}
 
     def to_look_at(self) -> Iterator[tuple[CustodyRecord | Bad, bytes, bool]]:
         """What the rows say that can be news, each with its digest, and whether others belong together with it.
@@ -47,24 +60,42 @@ class Sieve:
             said = self._table.record(one.row, custody_csv.cells(one.content.decode()))
             yield said, one.digest, one.together
 
+    def _is_as_it_was(self, line: str) -> bool:
+        self._lines += 1
+        if self._lines % TOLD_EVERY == 0:
+            self._told()
+        return self._unmet.pop(self._digest(line.encode()), None) is not None
 
-def _hold(conn: Connection, table: Table, told: Callable[[], None]) -> int:
-    """Have the rows held; return how many there are. ``told``: is called after each so many."""
-    places, width, salt, many = table.header.places, table.header.width, _meaning(table), 0
-    agency, number, event = (places.get(name) for name in ("agency", "offender_number", "event_id"))
-    with file_rows.taking(conn) as take:
+    def _digest(self, content: bytes) -> bytes:
+        return blake2b(content, digest_size=DIGEST, salt=self._salt).digest()
+
+    def _rows(self, table: Table) -> Iterator[Held]:
+        places, rules = table.header.places, table.rules
+        agency, number, event = (places.get(name) for name in ("agency", "offender_number", "event_id"))
         for row, cells, text in table.rows:
-            about = own = 0
-            if len(cells) == width:  # else it says nothing of anybody
-                whose = cells[agency].split() if agency is not None else ()
-                about = hash((*whose, 0, *cells[number or 0].split()))
-                own = hash(tuple(cells[event].split())) if event is not None and cells[event].strip() else 0
             content = text.encode()
-            take(row, content, blake2b(content, digest_size=DIGEST, salt=salt).digest(), about, own)
-            many += 1
-            if many % TOLD_EVERY == 0:
-                told()
-    return many
+            held = Held(row, content, self._digest(content))
+            if len(cells) == table.header.width:  # else it says nothing of anybody
+                whose = rules.always.get("agency", rules.agency) if agency is None else _cell(cells, agency)
+                held = held._replace(agency=whose, number=_cell(cells, number), event=_cell(cells, event))
+            yield held
+
+    def _hold_what_belongs_to_these(self, table: Table) -> int:
+        """Hold what was not, though it is of somebody of whom a row that is held speaks, or has its event id, too."""
+        conn = self._conn
+        digests = file_rows.last_digests(conn, self._feed).difference(self._unmet)
+        events = file_rows.events(conn)
+        if not digests and not events:
+            return 0
+        held = file_rows.numbers(conn)
+        more = (row for row in self._rows(table) if row.row not in held)
+        return file_rows.hold(conn, (row for row in more if row.digest in digests or row.event in events))
+
+
+def _cell(cells: list[str], place: int | None) -> str | None:
+    """What stands there; None where it is nothing, or nothing that a row may hold."""
+    text = one_line(cells[place]) if place is not None else ""
+    return text if text and text.isprintable() else None
 
 
 def _meaning(table: Table) -> bytes:

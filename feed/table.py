@@ -3,7 +3,7 @@
 import codecs
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -19,17 +19,6 @@ class _TooLong(Exception):
     """A row goes on for longer than any may."""
 
 
-def _lines(text: io.TextIOWrapper, held: list[str]) -> Iterator[str]:
-    """The lines of a text, each of which is held meanwhile. Raises _TooLong where those that are become too many."""
-    long = 0
-    while line := text.readline(LONGEST_ROW + 1):
-        long = len(line) + (long if held else 0)
-        if long > LONGEST_ROW:
-            raise _TooLong
-        held.append(line)
-        yield line
-
-
 def rows(name: str, source: BinaryIO, encoding: str, what: str = "CSV", **form: Any) -> Iterator[tuple[int, list[str]]]:
     """The rows that hold something, numbered as a spreadsheet numbers them, with single blanks in their cells.
 
@@ -40,14 +29,36 @@ def rows(name: str, source: BinaryIO, encoding: str, what: str = "CSV", **form: 
 
 
 def raw_rows(
-    name: str, source: BinaryIO, encoding: str, what: str = "CSV", **form: Any
+    name: str,
+    source: BinaryIO,
+    encoding: str,
+    what: str = "CSV",
+    skip: Callable[[str], bool] | None = None,
+    **form: Any,
 ) -> Iterator[tuple[int, list[str], str]]:
-    """As ``rows`` has them, but with their cells and their text as they stand."""
+    """As ``rows`` has them, but with their cells and their text as they stand.
+
+    ``skip`` is asked of each line with which a row begins: whether it is known to be all of one, which nobody wants.
+    """
     codec = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
     text = io.TextIOWrapper(source, codec, newline="")
     held, row = list[str](), 0
+
+    def lines() -> Iterator[str]:
+        nonlocal row
+        long = 0
+        while line := text.readline(LONGEST_ROW + 1):
+            if skip and not held and skip(line):
+                row += 1
+                continue
+            long = len(line) + (long if held else 0)
+            if long > LONGEST_ROW:
+                raise _TooLong
+            held.append(line)
+            yield line
+
     try:
-        for cells in csv.reader(_lines(text, held), strict=True, **form):
+        for cells in csv.reader(lines(), strict=True, **form):
             row += 1
             if any(map(str.strip, cells)):
                 yield row, cells, held[0] if len(held) == 1 else "".join(held)

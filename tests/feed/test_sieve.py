@@ -67,6 +67,44 @@ def test_only_rows_that_are_new_are_read(imports: Imports, read: list[int]):
     assert read == []
 
 
+def test_a_row_of_several_lines_that_is_as_it_was_is_not_read_again(imports: Imports, read: list[int]):
+    rows = row(number="11", last_name='"SMITH\nJONES"'), row(number="12", last_name='"\n"'), row(number="13")
+    imports(*rows, feed=jail(0))
+    read.clear()
+    report = imports(*rows[::2], feed=jail(1))
+    assert (read, report.rows, report.unchanged) == ([], 2, 2)
+
+
+AS_IT_WAS = [row(number=str(number), event_id=f"E{number}") for number in range(11, 17)]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        row(number="11", event_id="E11"),
+        row("released", "2026-11-20 12:30", number="11", event_id="E21"),
+        row(number=" 11 ", facility="Annex"),
+        row(number="14", event_id="E12"),
+        row(number="14", event_id=" E12 ", at="2026-11-20 12:30") + row(number="11", facility="Annex"),
+        row(number="11") + row(number="11", last_name="\0", event_id="\0"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 6])
+def test_a_row_that_is_as_it_was_is_read_where_another_is_about_the_same(
+    more: str, place: int, imports: Imports, shared: Connection
+):
+    came: list[object] = []
+    for anew in (False, True):
+        shared.execute("truncate offender, feed_run, snapshot, roster, alert restart identity cascade")
+        imports(*AS_IT_WAS, feed=jail(0))
+        if anew:
+            shared.execute("select look_again(array(select id from offender))")
+        report = imports(*AS_IT_WAS[:place], more, *AS_IT_WAS[place:], feed=jail(1))
+        came.append((report.rows, report.unchanged, report.repeated, report.kinds, sorted(report.quarantined, key=str)))
+        came.append(shared.execute("select offender_id, digest is null from roster order by 1").fetchall())
+    assert came[:2] == came[2:]
+
+
 def test_every_row_is_read_again_once_the_settings_have_changed(imports: Imports, read: list[int]):
     imports(row(number="11"), feed=jail(0))
     read.clear()
