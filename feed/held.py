@@ -115,11 +115,9 @@ def _tell(
     """
     if this.outcome not in ("held", "rejected"):
         return
-    rules = feeds.rules(settings, this.feed, now)
-    run = Run(conn, this.id, this.sha256, rules, this.started_at, now, settings)
+    run = _run(conn, this, settings=settings, now=now)
     tell_of_replaced(run, report)
-    newest = feed_runs.came(conn, this.feed, applied=True)
-    if ended and (ended.quarantined or newest is None or newest.id == this.id):  # an older one makes no rows good
+    if ended:
         tell_of_aside(run, ended, this.file)
 
 
@@ -236,13 +234,17 @@ def _apply(
     """
     if this.outcome not in ("held", "rejected"):
         return Report(run_id=this.id)
-    rules = feeds.rules(settings, this.feed, now)
-    newest = feed_runs.came(conn, this.feed, applied=True)
-    is_told = this.overtaken_at or (newest and newest.id > this.id)  # by a newer one, who is there
-    if rules.format == SNAPSHOT and is_told:
-        rules = replace(rules, format=CHANGES)
-    run = Run(conn, this.id, this.sha256, rules, this.started_at, now, settings, only, reported)
+    run = replace(_run(conn, this, settings=settings, now=now), only=only, reported=reported)
     report = take_effect(run, BytesIO(held.content(conn, this.id)), this.file, progress)
     if keep:
         keep_counts(run, report)
     return report
+
+
+def _run(conn: Connection, this: Held, *, settings: Settings, now: datetime) -> Run:
+    """The run as it is by now: who is there, a newer snapshot has told."""
+    rules = feeds.rules(settings, this.feed, now)
+    newest = feed_runs.came(conn, this.feed, applied=True)
+    if rules.format == SNAPSHOT and (this.overtaken_at or (newest and newest.id > this.id)):
+        rules = replace(rules, format=CHANGES)
+    return Run(conn, this.id, this.sha256, rules, this.started_at, now, settings)
