@@ -393,7 +393,7 @@ def test_a_file_that_cannot_be_removed_is_said_and_stays(
     jail = {"format": "niem", "interval": 900, "drop": str(tmp_path)}
     boone = {"name": "Boone County", "interval": "24:00:00", "feeds": {"jail": jail}}
     assert keeping.forget(db, settings_for(tmp_path, agencies={"boone": boone}), now=NOON + DAY) == {}
-    assert f"{tmp_path / 'done'}: cannot be removed (Is a directory); let the service's user write there" in caplog.text
+    assert f"{tmp_path / 'done'}: what is old there cannot be removed (Is a directory); let it be a" in caplog.text
 
 
 @pytest.mark.usefixtures("old")
