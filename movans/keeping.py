@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
 from pathlib import Path
 
 from psycopg import Connection, IntegrityError
@@ -107,17 +106,28 @@ class Forgetting:
         """What may not be removed is said, and stays until tomorrow."""
         before, many = now - timedelta(days=self.settings.keep.files), 0
         for folder in aside.folders(feeds.directories(self.settings)):
-            if str(folder) in self._stuck:
-                continue
             try:
-                for file in islice(aside.older(folder, before), MOST - many):
-                    file.unlink()
-                    many += 1
+                old = [file for file in aside.older(folder, before) if str(file) not in self._stuck]
             except OSError as error:
-                _not_removed(folder, error)
-                self._stuck.add(str(folder))
+                self._leave(folder, folder, error)
+                continue
+            for file in old:
+                if many == MOST:
+                    break
+                try:
+                    file.unlink()
+                except OSError as error:
+                    self._leave(folder, file, error)
+                else:
+                    many += 1
         self._count(FILES, many)
         return many
+
+    def _leave(self, folder: Path, what: Path, error: OSError) -> None:
+        """Until tomorrow; it is said once of a folder."""
+        if str(folder) not in self._stuck:
+            _not_removed(folder, error)
+        self._stuck |= {str(folder), str(what)}
 
     def _count(self, what: str, many: int) -> None:
         if many:
