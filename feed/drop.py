@@ -40,6 +40,9 @@ class WrittenTo(Exception):
 class Drop:
     """A feed's directory. A file that is renamed in, from a name of those being written, is whole at once.
 
+    It is known by its inode and by a change later than that of what it holds. By the inode alone a file would be taken
+    for whole that is written anew, right after one of those being written was removed: it may get that one's inode.
+
     Of any other it counts for how long we have seen it unchanged, not when it was changed: the clock of who writes it
     may be slow, and a file that grows would seem to be old.
     """
@@ -52,14 +55,15 @@ class Drop:
 
     def whole(self, now: datetime) -> Path | None:
         """The file that was changed first, once it is whole; None where it is not yet. Raises OSError."""
-        found = dict(self._files())
+        files = dict(self._files())
+        found = {name: _form(status) for name, status in files.items()}
         self._seen = {
             name: self._seen[name] if name in self._seen and self._seen[name][0] == form else (form, now)
             for name, form in found.items()
         }
         hidden = {form[0] for name, form in found.items() if is_being_written(name)}
         waiting = [
-            (form[2], name, form[0] in self._being_written or now >= since + STILL)
+            (form[2], name, now >= since + STILL or self._is_renamed(files[name]))
             for name, (form, since) in self._seen.items()
             if not is_being_written(name) and form not in self._left
         ]
@@ -101,7 +105,11 @@ class Drop:
         """The names of the files that could not be moved aside and are still there."""
         return [printable(name) for name, (form, _) in self._seen.items() if form in self._left]
 
-    def _files(self) -> Iterator[tuple[str, _Form]]:
+    def _is_renamed(self, found: os.stat_result) -> bool:
+        """Whether it had a name of those being written. Writing sets both times, renaming one."""
+        return found.st_ino in self._being_written and found.st_ctime_ns > found.st_mtime_ns
+
+    def _files(self) -> Iterator[tuple[str, os.stat_result]]:
         with os.scandir(self.path) as entries:
             for entry in entries:
                 try:
@@ -109,7 +117,7 @@ class Drop:
                 except FileNotFoundError:  # it was taken away just now
                     continue
                 if stat.S_ISREG(found.st_mode):
-                    yield entry.name, _form(found)
+                    yield entry.name, found
 
 
 def is_being_written(name: str) -> bool:
