@@ -33,7 +33,7 @@ class CannotMove(Exception):
 
 
 class WrittenTo(Exception):
-    """A file was written to while it was read, and is to be read again."""
+    """A file was written to, or taken away, while it was read; if it is there, it is to be read again."""
 
 
 @dataclass

@@ -123,7 +123,7 @@ class Intake:
         try:
             where, says = self._import(drop, file, now)
         except WrittenTo:
-            log.warning("%s: was written to while it was read; it is read again", called)
+            log.warning("%s: was written to, or taken away, while it was read; what is there is read again", called)
             return
         except Exception as error:
             if isinstance(error, OperationalError) and not self._fails_for_itself(file, error):
@@ -170,6 +170,8 @@ class Intake:
             done = run_import(self.db, file, rules, settings=self.settings, progress=progress, last=last)
         except Refused as refused:
             if not is_kept:  # it could not even be opened
+                if not drop.is_as_taken(file):
+                    raise WrittenTo from None
                 self._keep_refused(drop, file, now)
             return "refused", "\n".join([*refused.mistakes[:MISTAKES], "The file was refused; nothing was changed."])
         with self.db.connection() as conn:

@@ -326,6 +326,18 @@ def test_a_file_that_is_written_to_while_it_is_read_takes_effect_once_and_whole(
     assert shared.execute("select rows from feed_run").fetchall() == [(2,)]
 
 
+def test_a_file_that_is_taken_away_before_it_is_opened_is_no_refused_one(
+    intake: Intake, shared: psycopg.Connection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    file = put(tmp_path, HEADER + row("in custody"))
+    intake.drops[0].whole(NOON)
+    file.rename(tmp_path / "theirs.csv")
+    intake.take(intake.drops[0], file)
+    assert "or taken away" in caplog.text
+    assert (alerts.still(shared), refused(shared, intake.settings)) == ([], 0)
+    assert shared.execute("select from feed_run").fetchall() == []
+
+
 def test_a_file_that_disagrees_with_staff_says_so_in_its_report_and_in_the_log(
     intake: Intake, shared: psycopg.Connection, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
