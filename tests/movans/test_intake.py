@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -264,6 +265,46 @@ def test_a_directory_that_is_away_is_told_until_it_is_back(intake: Intake, share
     assert "the directory of the feed boone/jail cannot be read" in alerts.still(shared)[0].says
     (tmp_path / "away").rename(tmp_path / "drop")
     works_until(intake, lambda: not alerts.still(shared))
+
+
+class GoesAway:
+    """A database that is away at first, and whenever it is told to."""
+
+    def __init__(self, db: ConnectionPool) -> None:
+        self.db, self.is_away = db, True
+
+    def connection(self) -> AbstractContextManager[psycopg.Connection]:
+        return Unreachable().connection() if self.is_away else self.db.connection()
+
+
+def test_what_is_wrong_with_a_directory_is_told_though_the_database_was_away_when_it_was_seen(
+    db: ConnectionPool, settings: Settings, shared: psycopg.Connection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    database = GoesAway(db)
+    intake = Intake(database, settings, drops(settings), Clock())
+    (tmp_path / "drop").rename(tmp_path / "away")
+    works_until(intake, lambda: caplog.text.count("the database is away") == 4)
+    assert alerts.still(shared) == []
+    database.is_away = False
+    works_until(intake, lambda: alerts.still(shared))
+    database.is_away = True
+    (tmp_path / "away").rename(tmp_path / "drop")
+    works_until(intake, lambda: caplog.text.count("the database is away") == 8)
+    assert alerts.still(shared)
+    database.is_away = False
+    works_until(intake, lambda: not alerts.still(shared))
+
+
+def test_what_was_wrong_with_a_directory_is_over_where_it_is_back_or_not_in_the_settings_after_a_start(
+    intake: Intake, db: ConnectionPool, settings: Settings, shared: psycopg.Connection, tmp_path: Path
+):
+    for key in ("drop: boone/old", "drop: boone/old: a.csv", "refused: boone/old"):
+        alerts.add(shared, key, key, now=NOON)
+    (tmp_path / "drop").rename(tmp_path / "away")
+    works_until(intake, lambda: [one.key for one in alerts.still(shared)] == ["refused: boone/old", "drop: boone/jail"])
+    (tmp_path / "away").rename(tmp_path / "drop")
+    started_anew = Intake(db, settings, drops(settings), Clock())
+    works_until(started_anew, lambda: [one.key for one in alerts.still(shared)] == ["refused: boone/old"])
 
 
 def test_a_file_at_which_the_import_breaks_off_lies_in_refused_and_is_told_and_others_go_on(
