@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -51,7 +52,8 @@ class Drop:
     path: Path
     _seen: dict[str, tuple[_Form, datetime]] = field(default_factory=dict)  # in this form since then
     _being_written: set[int] = field(default_factory=set)  # inodes
-    _left: set[_Form] = field(default_factory=set)  # what could not be moved aside, and shall not be taken again
+    _left: dict[_Form, tuple[Aside, str, datetime]] = field(default_factory=dict)
+    """What could not be moved aside and shall not be taken again: where it belongs, its report, when it was taken."""
 
     def whole(self, now: datetime) -> Path | None:
         """The file that was changed first, once it is whole; None where it is not yet. Raises OSError."""
@@ -61,6 +63,7 @@ class Drop:
             name: self._seen[name] if name in self._seen and self._seen[name][0] == form else (form, now)
             for name, form in found.items()
         }
+        self._left = {form: self._left[form] for form in found.values() if form in self._left}
         hidden = {form[0] for name, form in found.items() if is_being_written(name)}
         waiting = [
             (form[2], name, now >= since + STILL or self._is_renamed(files[name]))
@@ -86,24 +89,28 @@ class Drop:
         return self.path / where / f"{now:{TAKEN}}-{name}"
 
     def move_aside(self, file: Path, where: Aside, report: str, now: datetime) -> Path:
-        """Move a file away, with a report beside it. Raises CannotMove, after which it is not taken again."""
+        """Move a file away, with a report beside it. Raises CannotMove, and then it is ``left``, not taken again."""
         target = self.place(file, where, now)
+        beside = target.with_name(f"{target.name}.txt")
         try:
             target.parent.mkdir(exist_ok=True)
-            target.with_name(f"{target.name}.txt").write_text(f"{report}\n", encoding="utf-8")
+            beside.write_text(f"{report}\n", encoding="utf-8")
             file.rename(target)
         except OSError as error:
-            self._left.add(self._seen[file.name][0])
+            with suppress(OSError):
+                beside.unlink()
+            self._left[self._seen[file.name][0]] = where, report, now
             otherwise = "let the service's user write to {path} and {where}"
             remedy = REMEDIES.get(error.errno or 0, otherwise).format(path=self.path, where=target.parent)
             raise CannotMove(
                 f"{printable(str(file))}: cannot be moved to {where}/ ({error.strerror}); {remedy}"
             ) from None
+        self._left.pop(self._seen[file.name][0], None)
         return target
 
-    def left(self) -> list[str]:
-        """The names of the files that could not be moved aside and are still there."""
-        return [printable(name) for name, (form, _) in self._seen.items() if form in self._left]
+    def left(self) -> dict[Path, tuple[Aside, str, datetime]]:
+        """The files that could not be moved aside and are still there, and what to move each by once that is mended."""
+        return {self.path / name: self._left[form] for name, (form, _) in self._seen.items() if form in self._left}
 
     def _is_renamed(self, found: os.stat_result) -> bool:
         """Whether it had a name of those being written. Writing sets both times, renaming one."""

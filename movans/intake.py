@@ -137,6 +137,9 @@ class Intake:
         log.info("%s: %s: %s", called, where, says.splitlines()[-1])
         if broke_off:  # told before it is moved, so that it is told
             self._keep_refused(drop, file, now)
+        self._move_aside(drop, file, where, says, now)
+
+    def _move_aside(self, drop: Drop, file: Path, where: Aside, says: str, now: datetime) -> None:
         try:
             drop.move_aside(file, where, says, now)
         except CannotMove as error:
@@ -172,8 +175,6 @@ class Intake:
                     raise WrittenTo from None
                 self._keep_refused(drop, file, now)
             return "refused", "\n".join([*refused.mistakes[:MISTAKES], "The file was refused; nothing was changed."])
-        with self.db.connection() as conn:
-            alerts.only(conn, _OF_FILE % (drop.feed, "%s"), drop.left(), now=now)
         if done.held:
             why = [*done.held, f"Held as run {done.run_id}: see movans feed held."]
             return "held", "\n".join([*aside(done, is_held=True), *why])
@@ -207,9 +208,19 @@ class Intake:
         feed_runs.tell_of_refused(conn, drop.feed, printable(file.name), str(drop.path / "refused"), now=now)
 
     def _look_after_alerts(self) -> None:
-        """What was told of the directory of a feed that stands in the settings no more is over."""
+        """What could not be moved is tried again; what was told is over where it was moved, or is there no more.
+
+        So is what was told of the directory of a feed that stands in the settings no more.
+        """
+        for drop in self.drops:
+            for file, (where, says, taken_at) in drop.left().items():
+                if drop.is_as_taken(file):  # else it is taken again
+                    self._move_aside(drop, file, where, says, taken_at)
         declared = [one.name for one in feeds.expected(self.settings)]
         with self.db.connection() as conn:
+            for drop in self.drops:
+                names = [printable(file.name) for file in drop.left()]
+                alerts.only(conn, _OF_FILE % (drop.feed, "%s"), names, now=self.clock())
             for alert in alerts.still(conn):
                 what, feed, *_ = f"{alert.key}: ".split(": ")
                 if what == "drop" and feed not in declared:

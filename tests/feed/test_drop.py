@@ -107,9 +107,22 @@ def test_what_cannot_be_moved_aside_is_not_taken_again_until_it_changes(drop: Dr
     (tmp_path / "done").symlink_to("/etc/hostname")
     with pytest.raises(CannotMove, match="done is no directory: move it away"):
         drop.move_aside(file, "done", "", NOW)
-    assert (found(drop), drop.left()) == (None, ["a.csv"])
+    assert (found(drop), drop.left()) == (None, {file: ("done", "", NOW)})
     write(file, "AB")
-    assert (found(drop), drop.left()) == (file, [])
+    assert (found(drop), drop.left()) == (file, {})
+
+
+def test_what_could_not_be_moved_aside_leaves_no_report_and_can_be_moved_later(drop: Drop, tmp_path: Path):
+    file = write(tmp_path / "a.csv")
+    assert found(drop) == file
+    (tmp_path / "refused").mkdir()
+    drop.place(file, "refused", NOW).mkdir()  # a file cannot take its place
+    with pytest.raises(CannotMove):
+        drop.move_aside(file, "refused", "row 3 is wrong", NOW)
+    assert [one.name for one in (tmp_path / "refused").glob("*.txt")] == []
+    drop.place(file, "refused", NOW).rmdir()
+    moved = drop.move_aside(file, *drop.left()[file])
+    assert (moved, drop.left()) == (drop.place(file, "refused", NOW), {})
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from feed import override
 from feed.drop import Drop
 from feed.records import CustodyRecord, Refused
 from movans import feeds
-from movans.intake import TRIES, Intake, drops
+from movans.intake import EVERY, TRIES, Intake, drops
 from movans.settings import EXAMPLE, Settings
 from tests import people
 from tests.conftest import KEYS, NOON, settings_for
@@ -305,6 +305,35 @@ def test_what_was_wrong_with_a_directory_is_over_where_it_is_back_or_not_in_the_
     (tmp_path / "away").rename(tmp_path / "drop")
     started_anew = Intake(db, settings, drops(settings), Clock())
     works_until(started_anew, lambda: [one.key for one in alerts.still(shared)] == ["refused: boone/old"])
+
+
+def test_a_file_that_cannot_be_moved_aside_is_told_and_moved_once_it_can_be_without_being_read_again(
+    intake: Intake, shared: psycopg.Connection, tmp_path: Path
+):
+    (tmp_path / "drop" / "done").symlink_to("/etc/hostname")
+    put(tmp_path, HEADER + row("in custody"))
+    works_until(intake, lambda: alerts.still(shared))
+    (alert,) = alerts.still(shared)
+    assert (alert.key, "done is no directory: move it away" in alert.says) == ("drop: boone/jail: jail.csv", True)
+    assert isinstance(intake.clock, Clock)
+    at = intake.clock.now
+    works_until(intake, lambda: intake.clock() > at + 3 * EVERY)
+    assert [one.id for one in alerts.still(shared)] == [alert.id], "nobody is told again of what they know"
+    (tmp_path / "drop" / "done").unlink()
+    works_until(intake, lambda: not alerts.still(shared))
+    (moved,) = aside(tmp_path, "done")
+    assert report(moved).endswith("\nRun 1, 1 row: 1 listed; 0 as known. 0 to be called.\n")
+    assert shared.execute("select count(*) from feed_run").fetchone() == (1,)
+
+
+def test_of_a_file_that_could_not_be_moved_and_that_somebody_has_taken_away_nothing_is_told_any_more(
+    intake: Intake, shared: psycopg.Connection, tmp_path: Path
+):
+    (tmp_path / "drop" / "done").symlink_to("/etc/hostname")
+    file = put(tmp_path, HEADER + row("in custody"))
+    works_until(intake, lambda: alerts.still(shared))
+    file.unlink()
+    works_until(intake, lambda: not alerts.still(shared))
 
 
 def test_a_file_at_which_the_import_breaks_off_lies_in_refused_and_is_told_and_others_go_on(
