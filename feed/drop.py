@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from feed.aside import TAKEN
+from feed.aside import FOLDERS, TAKEN
 from feed.checking import printable
 
 STILL = timedelta(seconds=30)  # nobody writes to a file that has not changed for so long
@@ -25,6 +25,8 @@ REMEDIES = {  # of a file that cannot be moved aside; else the directory's right
     errno.EXDEV: "let {where} be on the same file system",
     errno.ENOENT: "somebody else takes files away from there: let them not",
 }
+
+NO_FILE = {stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 _Form = tuple[int, int, int]  # inode, size, time of the last change
 
@@ -52,12 +54,19 @@ class Drop:
     path: Path
     _seen: dict[str, tuple[_Form, datetime]] = field(default_factory=dict)  # in this form since then
     _being_written: set[int] = field(default_factory=set)  # inodes
+    _strange: dict[str, str] = field(default_factory=dict)  # what is no file, and what it is instead
     _left: dict[_Form, tuple[Aside, str, datetime]] = field(default_factory=dict)
     """What could not be moved aside and shall not be taken again: where it belongs, its report, when it was taken."""
 
     def whole(self, now: datetime) -> Path | None:
         """The file that was changed first, once it is whole; None where it is not yet. Raises OSError."""
-        files = dict(self._files())
+        entries = dict(self._entries())
+        files = {name: found for name, found in entries.items() if stat.S_ISREG(found.st_mode)}
+        self._strange = {
+            name: NO_FILE.get(stat.S_IFMT(found.st_mode), "a device")
+            for name, found in entries.items()
+            if name not in files and name not in FOLDERS and not is_being_written(name)
+        }
         found = {name: _form(status) for name, status in files.items()}
         self._seen = {
             name: self._seen[name] if name in self._seen and self._seen[name][0] == form else (form, now)
@@ -73,6 +82,16 @@ class Drop:
         self._being_written = hidden | (self._being_written & {form[0] for form in found.values()})
         _, first, is_whole = min(waiting, default=(0, "", False))  # what came later waits for it
         return self.path / first if is_whole else None
+
+    def strange(self) -> str:
+        """What lies there and is no file, the first by its name, and what to do; empty where all are files.
+
+        A link is not followed: what it leads to may be written to meanwhile, or be none of the sender's.
+        """
+        for name, kind in sorted(self._strange.items()):
+            says = f"{printable(str(self.path / name))}: is {kind} and no file, so nothing of it is taken in: let the"
+            return f"{says} sender put the file itself there, and remove this and all else that is none"
+        return ""
 
     def is_as_taken(self, file: Path) -> bool:
         """Whether a file still is what it was when it was found whole: else somebody wrote to it meanwhile."""
@@ -116,14 +135,14 @@ class Drop:
         """Whether it had a name of those being written. Writing sets both times, renaming one."""
         return found.st_ino in self._being_written and found.st_ctime_ns > found.st_mtime_ns
 
-    def _files(self) -> Iterator[tuple[str, os.stat_result]]:
+    def _entries(self) -> Iterator[tuple[str, os.stat_result]]:
         with os.scandir(self.path) as entries:
             for entry in entries:
                 try:
                     found = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:  # it was taken away just now
                     continue
-                if stat.S_ISREG(found.st_mode):
+                if not stat.S_ISDIR(found.st_mode):
                     yield entry.name, found
 
 

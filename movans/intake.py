@@ -35,7 +35,7 @@ EVERY = timedelta(minutes=1)  # what is held, and what was told, is looked after
 SAID_EVERY = timedelta(seconds=10)
 TRIES = 3  # of a file, while the database answers
 _AWAY, _OF_FILE = "drop: %s", "drop: %s: %s"
-"""The keys of what is raised: of the directory, and of a file that cannot be moved."""
+"""The keys of what is raised: of the directory and what lies there, and of a file that cannot be moved."""
 
 
 def drops(settings: Settings) -> list[Drop]:
@@ -81,7 +81,7 @@ class Intake:
         for drop in [*self.drops[self._turn :], *self.drops[: self._turn]]:
             file, wrong = None, ""
             try:
-                file = drop.whole(now)
+                file, wrong = drop.whole(now), drop.strange()
             except OSError as error:
                 wrong = f"{drop.path}: the directory of the feed {drop.feed} cannot be read ({error.strerror}):"
                 wrong += " see that it is there and the service's user may read it"

@@ -84,11 +84,21 @@ def test_what_is_renamed_in_waits_for_a_file_that_was_changed_earlier(drop: Drop
     assert drop.whole(NOW + STILL) == first
 
 
-def test_what_is_no_file_is_let_lie(drop: Drop, tmp_path: Path):
+def test_what_is_no_file_is_let_lie_and_said_but_for_directories_and_what_is_being_written(drop: Drop, tmp_path: Path):
     (tmp_path / "done").mkdir()
-    (tmp_path / "a.csv").symlink_to("/etc/hostname")
-    os.mkfifo(tmp_path / "b.csv")
-    assert drop.whole(NOW + 10 * STILL) is None
+    (tmp_path / "held").symlink_to(tmp_path / "done")
+    os.mkfifo(tmp_path / "a.csv.part")
+    assert (found(drop), drop.strange()) == (None, "")
+    os.mkfifo(tmp_path / "c.csv")
+    assert (found(drop), f"{tmp_path / 'c.csv'}: is a pipe and no file" in drop.strange()) == (None, True)
+    (tmp_path / "b\n.csv").symlink_to("/etc/hostname")
+    assert found(drop) is None
+    assert drop.strange().startswith(
+        f"{tmp_path / 'b%0A.csv'}: is a symbolic link and no file, so nothing of it is taken"
+    )
+    (tmp_path / "b\n.csv").unlink()
+    (tmp_path / "c.csv").unlink()
+    assert (found(drop), drop.strange()) == (None, "")
 
 
 def test_what_is_done_lies_aside_with_its_report(drop: Drop, tmp_path: Path):

@@ -295,6 +295,24 @@ def test_what_is_wrong_with_a_directory_is_told_though_the_database_was_away_whe
     works_until(intake, lambda: not alerts.still(shared))
 
 
+def test_a_link_in_a_directory_is_told_once_until_it_is_gone_and_files_beside_it_are_taken_in(
+    intake: Intake, shared: psycopg.Connection, tmp_path: Path
+):
+    theirs = put(tmp_path, HEADER + row("in custody")).rename(tmp_path / "theirs.csv")
+    (tmp_path / "drop" / "a.csv").symlink_to(theirs)
+    works_until(intake, lambda: alerts.still(shared))
+    (alert,) = alerts.still(shared)
+    assert (alert.key, "drop/a.csv: is a symbolic link" in alert.says) == ("drop: boone/jail", True)
+    (tmp_path / "drop" / "b.csv").symlink_to(theirs)
+    put(tmp_path, HEADER + row("in custody", 2))
+    works_until(intake, lambda: aside(tmp_path, "done"))
+    assert [one.id for one in alerts.still(shared)] == [alert.id]
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / "drop" / name).unlink()
+    works_until(intake, lambda: not alerts.still(shared))
+    assert shared.execute("select number from offender").fetchall() == [("N2",)]
+
+
 def test_what_was_wrong_with_a_directory_is_over_where_it_is_back_or_not_in_the_settings_after_a_start(
     intake: Intake, db: ConnectionPool, settings: Settings, shared: psycopg.Connection, tmp_path: Path
 ):
