@@ -44,7 +44,7 @@ class Duty:
     every: timedelta
     do: Callable[[datetime], object]
     next_at: datetime | None = None
-    away: bool = False  # so that it is not said twice a second
+    away_since: datetime | None = None  # the database, for this duty
     broken: str = ""  # what it raised, of which nobody had thought, until it is done
 
     def look(self, now: datetime) -> None:
@@ -54,9 +54,9 @@ class Duty:
         try:
             done = self.do(now) is not False
         except Unreachable as error:
-            if not self.away:
-                log.error("the database is away: %s", type(error).__name__)
-            self.away = True
+            if not self.away_since:  # else it would be said twice a second
+                log.error("%s: the database is away: %s", self.what, type(error).__name__)
+                self.away_since = now
             return
         except Exception as error:
             if self.broken:
@@ -66,7 +66,7 @@ class Duty:
             self.broken = type(error).__name__
             self.next_at = now + max(self.every, PAUSE)
             return
-        self.away = False
+        self.away_since = None
         if done:
             self.next_at, self.broken = now + self.every, ""
 
@@ -263,15 +263,22 @@ def watch_notifications(db: Database) -> Callable[[datetime], None]:
 
 
 def watch_duties(db: Database, duties: Sequence[Duty]) -> Callable[[datetime], None]:
-    """A duty: staff are told of one that broke off; that is over once it is done."""
+    """A duty: staff are told of one that broke off, or for which alone the database is too slow, until it is done."""
+    answers_since: datetime | None = None
 
     def look(now: datetime) -> None:
+        nonlocal answers_since
+        since, answers_since = answers_since or now, None  # where it does not answer now, either
         with db.connection() as conn:
             for duty in duties:
-                if duty.broken:
-                    says = f"A duty of the part alarm broke off: {duty.what} ({duty.broken}). Why stands in alarm.log;"
-                    alerts.add(conn, _BROKEN % duty.what, f"{says} it is tried again, and the others go on", now=now)
-                elif duty.next_at:
-                    alerts.over(conn, _BROKEN % duty.what, now=now)
+                key, why = _BROKEN % duty.what, duty.broken
+                if duty.away_since and now >= max(since, duty.away_since) + UNTOLD:
+                    why = why or "the database is too slow for it"
+                if why:
+                    says = f"A duty of the part alarm is not done: {duty.what} ({why}). See alarm.log;"
+                    alerts.add(conn, key, f"{says} it is tried again, and the others go on", now=now)
+                elif duty.next_at and not duty.away_since:
+                    alerts.over(conn, key, now=now)
+        answers_since = since
 
     return look

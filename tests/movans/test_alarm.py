@@ -20,10 +20,11 @@ from db import alerts
 from db.pool import open_pool
 from feed.run import run as run_import
 from movans import feeds, keeping
-from movans.alarm import AT_ONCE, PAUSE, Alive, Commands, Duty, Pulse, Teller, run, watch_duties
+from movans.alarm import AT_ONCE, PAUSE, UNTOLD, Alive, Commands, Duty, Pulse, Teller, run, watch_duties
 from movans.heartbeat import Heartbeat
 from movans.settings import EXAMPLE
 from tests.conftest import KEYS, NOON, SETTINGS
+from tests.flow.telephone import Sometimes
 
 SECOND = timedelta(seconds=1)
 WITHIN = 30 * SECOND
@@ -307,7 +308,7 @@ def test_a_duty_that_breaks_off_is_logged_and_told_until_it_is_done_and_the_othe
 
     assert becomes(lambda: len(said(tmp_path)) == 2, look)
     of_the_duty, of_the_disk = sorted(said(tmp_path))
-    assert of_the_duty.startswith("A duty of the part alarm broke off: forgetting (RaiseException). Why stands in")
+    assert of_the_duty.startswith("A duty of the part alarm is not done: forgetting (RaiseException). See alarm.log;")
     assert of_the_disk == "The disk is full."
     assert "forgetting broke off\nTraceback" in caplog.text
     assert "it stays" in caplog.text
@@ -317,6 +318,36 @@ def test_a_duty_that_breaks_off_is_logged_and_told_until_it_is_done_and_the_othe
     clock[0] = NOON + timedelta(days=2, seconds=1)
     assert becomes(lambda: "duty: forgetting" not in [alert.key for alert in alerts.still(shared)], look)
     assert len(said(tmp_path)) == 2
+
+
+def test_a_duty_for_which_alone_the_database_is_too_slow_is_told_and_one_that_waits_for_its_return_is_not(
+    db: ConnectionPool, shared: psycopg.Connection
+):
+    seconds = 3  # the database gives up after two
+
+    def takes_long(_: datetime) -> None:
+        with db.connection() as conn:
+            conn.execute("select pg_sleep(%s)", [seconds])
+
+    slow = Duty("it", SECOND, takes_long)
+    database = Sometimes(shared)
+    database.goes()
+    watch = Duty("watching duties", SECOND, watch_duties(database, [slow]))
+
+    def raised(after: timedelta) -> bool:
+        slow.look(NOON + after)
+        watch.look(NOON + after)
+        return bool(alerts.still(shared))
+
+    assert not raised(0 * UNTOLD)
+    assert not raised(UNTOLD)  # it was away for all
+    database.comes_back()
+    assert not raised(UNTOLD + SECOND)
+    assert raised(2 * UNTOLD + SECOND)
+    (alert,) = alerts.still(shared)
+    assert alert.says.startswith("A duty of the part alarm is not done: it (the database is too slow for it). See")
+    seconds = 0
+    assert not raised(2 * UNTOLD + 2 * SECOND)
 
 
 def test_a_duty_that_breaks_off_is_not_tried_twice_a_second(caplog: pytest.LogCaptureFixture):

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from movans.intake import EVERY, TRIES, Intake, drops
 from movans.settings import EXAMPLE, Settings
 from tests import people
 from tests.conftest import KEYS, NOON, settings_for
-from tests.flow.telephone import Unreachable
+from tests.flow.telephone import Sometimes, Unreachable
 
 HEADER = "offender_number,last_name,first_name,date_of_birth,facility,status,changed_at\n"
 HOUR = timedelta(hours=1)
@@ -267,31 +266,22 @@ def test_a_directory_that_is_away_is_told_until_it_is_back(intake: Intake, share
     works_until(intake, lambda: not alerts.still(shared))
 
 
-class GoesAway:
-    """A database that is away at first, and whenever it is told to."""
-
-    def __init__(self, db: ConnectionPool) -> None:
-        self.db, self.is_away = db, True
-
-    def connection(self) -> AbstractContextManager[psycopg.Connection]:
-        return Unreachable().connection() if self.is_away else self.db.connection()
-
-
 def test_what_is_wrong_with_a_directory_is_told_though_the_database_was_away_when_it_was_seen(
-    db: ConnectionPool, settings: Settings, shared: psycopg.Connection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    settings: Settings, shared: psycopg.Connection, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
-    database = GoesAway(db)
+    database = Sometimes(shared)
+    database.goes()
     intake = Intake(database, settings, drops(settings), Clock())
     (tmp_path / "drop").rename(tmp_path / "away")
     works_until(intake, lambda: caplog.text.count("the database is away") == 4)
     assert alerts.still(shared) == []
-    database.is_away = False
+    database.comes_back()
     works_until(intake, lambda: alerts.still(shared))
-    database.is_away = True
+    database.goes()
     (tmp_path / "away").rename(tmp_path / "drop")
     works_until(intake, lambda: caplog.text.count("the database is away") == 8)
     assert alerts.still(shared)
-    database.is_away = False
+    database.comes_back()
     works_until(intake, lambda: not alerts.still(shared))
 
 
