@@ -53,10 +53,10 @@ def add(
     return bool(row and row[0])
 
 
-def add_anew(conn: Connection, key: str, says: str, *, again_every: timedelta, now: datetime) -> None:
-    """See that a person is told at once where it is other than what they know."""
+def add_anew(conn: Connection, key: str, says: str, *, again_every: timedelta | None = None, now: datetime) -> bool:
+    """See that a person is told at once where it is other than what they know; False where it is not."""
     conn.execute("update alert set over_at = %s where key = %s and over_at is null and says <> %s", [now, key, says])
-    add(conn, key, says, again_every=again_every, now=now)
+    return add(conn, key, says, again_every=again_every, now=now)
 
 
 def add_once(conn: Connection, key: str, says: str, *, now: datetime) -> None:

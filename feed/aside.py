@@ -9,11 +9,17 @@ FOLDERS = ("done", "refused", "held")
 TAKEN = "%Y%m%dT%H%M%S.%fZ"  # and a hyphen, before the file's own name
 
 
-def older(directories: Iterable[Path], before: datetime) -> Iterator[Path]:
-    """The files, and the reports beside them, that were taken before then. Whatever else lies there is none of ours."""
-    for folder in (directory / name for directory in directories for name in FOLDERS):
-        with suppress(FileNotFoundError):
-            yield from (file for file in sorted(folder.iterdir()) if _taken_at(file.name, before) < before)
+def folders(directories: Iterable[Path]) -> Iterator[Path]:
+    return (directory / name for directory in directories for name in FOLDERS)
+
+
+def older(folder: Path, before: datetime) -> Iterator[Path]:
+    """The files, and the reports beside them, that were taken before then. Whatever else lies there is none of ours.
+
+    Raises OSError where the folder is there and cannot be listed.
+    """
+    with suppress(FileNotFoundError):
+        yield from (file for file in sorted(folder.iterdir()) if _taken_at(file.name, before) < before)
 
 
 def _taken_at(name: str, otherwise: datetime) -> datetime:

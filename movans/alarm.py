@@ -29,33 +29,46 @@ AT_ONCE = 8  # alerts that are told at the same time
 PAUSE, LONGEST_PAUSE = timedelta(seconds=15), timedelta(minutes=15)  # after the first failure, then twice as long
 UNTOLD = timedelta(minutes=20)  # an alert that nobody could be told of for so long: all is not well
 SILENCE = timedelta(seconds=10)  # a part is well if it showed a sign of life within that
+_BROKEN = "duty: %s"
 
 
 @dataclass
 class Duty:
     """Something to be done every so often. It returns at once: what takes time is begun, and looked at again later.
 
-    Where it returns False it could not be done, and is tried again at the next look.
+    Where it returns False it could not be done, and is tried again at the next look. Whatever it raises ends
+    nothing but this try: without the other duties nobody would be told of anything.
     """
 
+    what: str
     every: timedelta
     do: Callable[[datetime], object]
     next_at: datetime | None = None
-    away: bool = False  # so that it is not said twice a second
+    away_since: datetime | None = None  # the database, for this duty
+    broken: str = ""  # what it raised, of which nobody had thought, until it is done
 
     def look(self, now: datetime) -> None:
-        if self.next_at and now < self.next_at <= now + self.every:  # else it is due, or the clock was set back
+        pause = max(self.every, PAUSE) if self.broken else self.every
+        if self.next_at and now < self.next_at <= now + pause:  # else it is due, or the clock was set back
             return
         try:
             done = self.do(now) is not False
         except Unreachable as error:
-            if not self.away:
-                log.error("the database is away: %s", type(error).__name__)
-            self.away = True
+            if not self.away_since:  # else it would be said twice a second
+                log.error("%s: the database is away: %s", self.what, type(error).__name__)
+                self.away_since = now
             return
-        self.away = False
+        except Exception as error:
+            if self.broken:
+                log.error("%s broke off again: %s", self.what, type(error).__name__)
+            else:
+                log.exception("%s broke off", self.what)
+            self.broken = type(error).__name__
+            self.next_at = now + max(self.every, PAUSE)
+            return
+        self.away_since = None
         if done:
-            self.next_at = now + self.every
+            self.next_at, self.broken = now + self.every, ""
 
 
 def run(
@@ -180,9 +193,13 @@ class Teller:
                 this.failed += 1
 
         what = f"the alert command for {alert.key!r}"
-        self.commands.start(
-            what, self.command, alert.says, then=ended, now=now, environment={"MOVANS_ALERT": alert.key}
-        )
+        try:
+            self.commands.start(
+                what, self.command, alert.says, then=ended, now=now, environment={"MOVANS_ALERT": alert.key}
+            )
+        except OSError as error:
+            log.error("%s: cannot be started (%s)", what, error.strerror)
+            ended(well=False, at=now)
 
 
 @dataclass
@@ -241,5 +258,27 @@ def watch_notifications(db: Database) -> Callable[[datetime], None]:
         with db.connection() as conn:
             alerts.unconfirmed(conn, now=now)
             alerts.settle(conn, now=now)
+
+    return look
+
+
+def watch_duties(db: Database, duties: Sequence[Duty]) -> Callable[[datetime], None]:
+    """A duty: staff are told of one that broke off, or for which alone the database is too slow, until it is done."""
+    answers_since: datetime | None = None
+
+    def look(now: datetime) -> None:
+        nonlocal answers_since
+        since, answers_since = answers_since or now, None  # where it does not answer now, either
+        with db.connection() as conn:
+            for duty in duties:
+                key, why = _BROKEN % duty.what, duty.broken
+                if duty.away_since and now >= max(since, duty.away_since) + UNTOLD:
+                    why = why or "the database is too slow for it"
+                if why:
+                    says = f"A duty of the part alarm is not done: {duty.what} ({why}). See alarm.log;"
+                    alerts.add(conn, key, f"{says} it is tried again, and the others go on", now=now)
+                elif duty.next_at and not duty.away_since:
+                    alerts.over(conn, key, now=now)
+        answers_since = since
 
     return look

@@ -31,11 +31,11 @@ log = logging.getLogger(__name__)
 
 TICK = 0.25  # seconds between two looks
 PAUSE = timedelta(seconds=10)  # after the database was away
-HELD_EVERY = timedelta(minutes=1)
+EVERY = timedelta(minutes=1)  # what is held, and what was told, is looked after
 SAID_EVERY = timedelta(seconds=10)
 TRIES = 3  # of a file, while the database answers
 _AWAY, _OF_FILE = "drop: %s", "drop: %s: %s"
-"""The keys of what is raised: of the directory, and of a file that cannot be moved."""
+"""The keys of what is raised: of the directory and what lies there, and of a file that cannot be moved."""
 
 
 def drops(settings: Settings) -> list[Drop]:
@@ -56,10 +56,10 @@ class Intake:
     clock: Callable[[], datetime]
     _working: Thread | None = None
     _not_before: datetime | None = None
-    _held_at: datetime | None = None
+    _done_at: dict[str, datetime] = field(default_factory=dict)
     _turn: int = 0  # of the drops, the one that is looked at first
     _failed: dict[Path, int] = field(default_factory=dict)  # how often, though the database answered
-    _away: set[str] = field(default_factory=set)  # feeds whose directory could not be read
+    _said: dict[Path, str] = field(default_factory=dict)  # of each directory, what is wrong; empty where nothing is
 
     def look(self) -> None:
         """Begin what is to be done, where nothing is being done."""
@@ -73,22 +73,20 @@ class Intake:
             self._working.start()
 
     def _next(self, now: datetime) -> Callable[[], None] | None:
-        if self._held_at is None or not self._held_at <= now < self._held_at + HELD_EVERY:
-            self._held_at = now
-            return self._look_after_held
+        for work in (self._look_after_held, self._look_after_alerts):
+            at = self._done_at.get(work.__name__)
+            if at is None or not at <= now < at + EVERY:
+                self._done_at[work.__name__] = now
+                return work
         for drop in [*self.drops[self._turn :], *self.drops[: self._turn]]:
+            file, wrong = None, ""
             try:
-                file = drop.whole(now)
+                file, wrong = drop.whole(now), drop.strange()
             except OSError as error:
-                if drop.feed not in self._away:
-                    self._away.add(drop.feed)
-                    says = f"{drop.path}: the directory of the feed {drop.feed} cannot be read ({error.strerror}):"
-                    says += " see that it is there and the service's user may read it"
-                    return lambda drop=drop, says=says: self._alert(_AWAY % drop.feed, says)
-                continue
-            if drop.feed in self._away:
-                self._away.discard(drop.feed)
-                return lambda drop=drop: self._well_again(drop)
+                wrong = f"{drop.path}: the directory of the feed {drop.feed} cannot be read ({error.strerror}):"
+                wrong += " see that it is there and the service's user may read it"
+            if self._said.get(drop.path) != wrong:  # at the start it is not known what was said before
+                return lambda drop=drop, wrong=wrong: self._say_of_directory(drop, wrong)
             if file:
                 self._turn = (self.drops.index(drop) + 1) % len(self.drops)
                 return lambda drop=drop, file=file: self.take(drop, file)
@@ -123,7 +121,7 @@ class Intake:
         try:
             where, says = self._import(drop, file, now)
         except WrittenTo:
-            log.warning("%s: was written to while it was read; it is read again", called)
+            log.warning("%s: was written to, or taken away, while it was read; what is there is read again", called)
             return
         except Exception as error:
             if isinstance(error, OperationalError) and not self._fails_for_itself(file, error):
@@ -139,6 +137,9 @@ class Intake:
         log.info("%s: %s: %s", called, where, says.splitlines()[-1])
         if broke_off:  # told before it is moved, so that it is told
             self._keep_refused(drop, file, now)
+        self._move_aside(drop, file, where, says, now)
+
+    def _move_aside(self, drop: Drop, file: Path, where: Aside, says: str, now: datetime) -> None:
         try:
             drop.move_aside(file, where, says, now)
         except CannotMove as error:
@@ -170,10 +171,10 @@ class Intake:
             done = run_import(self.db, file, rules, settings=self.settings, progress=progress, last=last)
         except Refused as refused:
             if not is_kept:  # it could not even be opened
+                if not drop.is_as_taken(file):
+                    raise WrittenTo from None
                 self._keep_refused(drop, file, now)
             return "refused", "\n".join([*refused.mistakes[:MISTAKES], "The file was refused; nothing was changed."])
-        with self.db.connection() as conn:
-            alerts.only(conn, _OF_FILE % (drop.feed, "%s"), drop.left(), now=now)
         if done.held:
             why = [*done.held, f"Held as run {done.run_id}: see movans feed held."]
             return "held", "\n".join([*aside(done, is_held=True), *why])
@@ -208,14 +209,39 @@ class Intake:
     def _tell_of_refused(self, conn: Connection, drop: Drop, file: Path, now: datetime) -> None:
         feed_runs.tell_of_refused(conn, drop.feed, printable(file.name), str(drop.path / "refused"), now=now)
 
-    def _alert(self, key: str, says: str) -> None:
-        log.error("%s", says)
-        with self.db.connection() as conn:
-            alerts.add(conn, key, says, now=self.clock())
+    def _look_after_alerts(self) -> None:
+        """What could not be moved is tried again; what was told is over where it was moved, or is there no more.
 
-    def _well_again(self, drop: Drop) -> None:
+        So is what was told of the directory of a feed that stands in the settings no more.
+        """
+        for drop in self.drops:
+            for file, (where, says, taken_at) in drop.left().items():
+                if drop.is_as_taken(file):  # else it is taken again
+                    self._move_aside(drop, file, where, says, taken_at)
+        declared = [one.name for one in feeds.expected(self.settings)]
         with self.db.connection() as conn:
-            alerts.over(conn, _AWAY % drop.feed, now=self.clock())
+            for drop in self.drops:
+                names = [printable(file.name) for file in drop.left()]
+                alerts.only(conn, _OF_FILE % (drop.feed, "%s"), names, now=self.clock())
+            for alert in alerts.still(conn):
+                what, feed, *_ = f"{alert.key}: ".split(": ")
+                if what == "drop" and feed not in declared:
+                    alerts.over(conn, alert.key, now=self.clock())
+
+    def _alert(self, key: str, says: str) -> None:
+        with self.db.connection() as conn:
+            is_new = alerts.add_anew(conn, key, says, now=self.clock())
+        if is_new:
+            log.error("%s", says)
+
+    def _say_of_directory(self, drop: Drop, wrong: str) -> None:
+        """See that a person is told what is wrong with it, or that it is well again."""
+        if wrong:
+            self._alert(_AWAY % drop.feed, wrong)
+        else:
+            with self.db.connection() as conn:
+                alerts.over(conn, _AWAY % drop.feed, now=self.clock())
+        self._said[drop.path] = wrong  # once it is committed
 
 
 def _sha256(file: Path) -> str:

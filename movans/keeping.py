@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import islice
+from pathlib import Path
 
 from psycopg import Connection, IntegrityError
 
@@ -48,7 +48,13 @@ def would_forget(conn: Connection, settings: Settings, *, now: datetime) -> Iter
         while removed := remove(conn, before=now - timedelta(days=days), most=MOST):
             many += removed
         yield what, many
-    yield FILES, len(list(aside.older(feeds.directories(settings), now - timedelta(days=keep.files))))
+    before, many = now - timedelta(days=keep.files), 0
+    for folder in aside.folders(feeds.directories(settings)):
+        try:
+            many += len(list(aside.older(folder, before)))
+        except OSError as error:
+            _not_removed(folder, error)
+    yield FILES, many
 
 
 def forget(db: Database, settings: Settings, *, now: datetime) -> dict[str, int]:
@@ -97,21 +103,39 @@ class Forgetting:
 
     def _remove_files(self, now: datetime) -> int:
         """What may not be removed is said, and stays until tomorrow."""
-        old = aside.older(feeds.directories(self.settings), now - timedelta(days=self.settings.keep.files))
-        many = 0
-        for file in islice(old, MOST):
+        before, many = now - timedelta(days=self.settings.keep.files), 0
+        for folder in aside.folders(feeds.directories(self.settings)):
             try:
-                file.unlink()
+                old = [file for file in aside.older(folder, before) if str(file) not in self._stuck]
             except OSError as error:
-                log.error("%s: cannot be removed (%s); let the service's user write there", file.parent, error.strerror)
-                break
-            many += 1
+                self._leave(folder, folder, error)
+                continue
+            for file in old:
+                if many == MOST:
+                    break
+                try:
+                    file.unlink()
+                except OSError as error:
+                    self._leave(folder, file, error)
+                else:
+                    many += 1
         self._count(FILES, many)
         return many
+
+    def _leave(self, folder: Path, what: Path, error: OSError) -> None:
+        """Until tomorrow; it is said once of a folder."""
+        if str(folder) not in self._stuck:
+            _not_removed(folder, error)
+        self._stuck |= {str(folder), str(what)}
 
     def _count(self, what: str, many: int) -> None:
         if many:
             self.removed[what] = self.removed.get(what, 0) + many
+
+
+def _not_removed(folder: Path, error: OSError) -> None:
+    says = "%s: what is old there cannot be removed (%s); let it be a directory that the service's user may write to"
+    log.error(says, folder, error.strerror)
 
 
 def end_registrations(db: Database, settings: Settings) -> Callable[[datetime], bool]:

@@ -192,7 +192,7 @@ def intake(house: House) -> None:
 def alarm(house: House) -> None:
     """What is done again and again beside the calls, until SIGTERM."""
     from movans import keeping
-    from movans.alarm import TICK, Alive, Commands, Duty, Pulse, Teller, run, watch_notifications
+    from movans.alarm import TICK, Alive, Commands, Duty, Pulse, Teller, run, watch_duties, watch_notifications
 
     told_to_stop: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: told_to_stop.append(number))
@@ -210,17 +210,19 @@ def alarm(house: House) -> None:
                 canary.duty(conn, keyring, language=first, every=house.settings.canary, now=at)
 
         duties = [
-            Duty(tick, commands.look),
-            Duty(tick, pulse.look),
-            Duty(tick, Teller(db, chosen.command, commands).look),
-            Duty(timedelta(seconds=5), watch_notifications(db)),
-            Duty(timedelta(seconds=5), watch_canary),
-            Duty(timedelta(seconds=30), feeds.watch(db, house.settings)),
-            Duty(timedelta(minutes=5), keeping.end_registrations(db, house.settings)),
-            Duty(timedelta(days=1), keeping.Forgetting(db, house.settings).look),
+            Duty("the commands", tick, commands.look),
+            Duty("the parts' signs of life", tick, pulse.look),
+            Duty("telling alerts", tick, Teller(db, chosen.command, commands).look),
+            Duty("watching notifications", timedelta(seconds=5), watch_notifications(db)),
+            Duty("test calls", timedelta(seconds=5), watch_canary),
+            Duty("watching feeds", timedelta(seconds=30), feeds.watch(db, house.settings)),
+            Duty("ending registrations", timedelta(minutes=5), keeping.end_registrations(db, house.settings)),
+            Duty("forgetting", timedelta(days=1), keeping.Forgetting(db, house.settings).look),
         ]
         if chosen.alive.command:
-            duties.append(Duty(chosen.alive.every, Alive(db, chosen.alive.command, commands, pulse).look))
+            alive = Alive(db, chosen.alive.command, commands, pulse)
+            duties.append(Duty("the sign that all is well", chosen.alive.every, alive.look))
+        duties.append(Duty("watching duties", timedelta(seconds=5), watch_duties(db, duties)))
         try:
             run(duties, beat=house.heartbeat("alarm").beat, clock=now, stopping=lambda: bool(told_to_stop))
         finally:

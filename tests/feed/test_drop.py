@@ -48,6 +48,27 @@ def test_what_is_renamed_in_is_whole_at_once_and_not_before(name: str, drop: Dro
     assert drop.whole(NOW + SECOND) == file
 
 
+def test_what_is_written_anew_where_a_file_being_written_was_removed_is_not_renamed_in(tmp_path: Path):
+    for number in range(20):  # until the file system gives the inode again, which one in memory never does
+        (tmp_path / f"{number}").mkdir()
+        drop = Drop("boone/jail", tmp_path / f"{number}")
+        given_up = write(drop.path / "a.csv.part")
+        was = given_up.stat().st_ino
+        assert drop.whole(NOW) is None
+        given_up.unlink()
+        with (drop.path / "a.csv").open("w") as growing:
+            growing.write("A")
+            growing.flush()
+            assert drop.whole(NOW + SECOND) is None
+            is_same = (drop.path / "a.csv").stat().st_ino == was
+            growing.write("B")
+        assert drop.whole(NOW + 2 * SECOND) is None
+        assert drop.whole(NOW + 2 * SECOND + STILL) == drop.path / "a.csv"
+        if is_same:
+            return
+    pytest.skip("this file system gives no inode again")
+
+
 def test_the_file_that_was_changed_first_is_first(drop: Drop, tmp_path: Path):
     write(tmp_path / "a.csv", changed=NOW - 2 * STILL)
     first = write(tmp_path / "b.csv", changed=NOW - 3 * STILL)
@@ -63,11 +84,21 @@ def test_what_is_renamed_in_waits_for_a_file_that_was_changed_earlier(drop: Drop
     assert drop.whole(NOW + STILL) == first
 
 
-def test_what_is_no_file_is_let_lie(drop: Drop, tmp_path: Path):
+def test_what_is_no_file_is_let_lie_and_said_but_for_directories_and_what_is_being_written(drop: Drop, tmp_path: Path):
     (tmp_path / "done").mkdir()
-    (tmp_path / "a.csv").symlink_to("/etc/hostname")
-    os.mkfifo(tmp_path / "b.csv")
-    assert drop.whole(NOW + 10 * STILL) is None
+    (tmp_path / "held").symlink_to(tmp_path / "done")
+    os.mkfifo(tmp_path / "a.csv.part")
+    assert (found(drop), drop.strange()) == (None, "")
+    os.mkfifo(tmp_path / "c.csv")
+    assert (found(drop), f"{tmp_path / 'c.csv'}: is a pipe and no file" in drop.strange()) == (None, True)
+    (tmp_path / "b\n.csv").symlink_to("/etc/hostname")
+    assert found(drop) is None
+    assert drop.strange().startswith(
+        f"{tmp_path / 'b%0A.csv'}: is a symbolic link and no file, so nothing of it is taken"
+    )
+    (tmp_path / "b\n.csv").unlink()
+    (tmp_path / "c.csv").unlink()
+    assert (found(drop), drop.strange()) == (None, "")
 
 
 def test_what_is_done_lies_aside_with_its_report(drop: Drop, tmp_path: Path):
@@ -86,9 +117,22 @@ def test_what_cannot_be_moved_aside_is_not_taken_again_until_it_changes(drop: Dr
     (tmp_path / "done").symlink_to("/etc/hostname")
     with pytest.raises(CannotMove, match="done is no directory: move it away"):
         drop.move_aside(file, "done", "", NOW)
-    assert (found(drop), drop.left()) == (None, ["a.csv"])
+    assert (found(drop), drop.left()) == (None, {file: ("done", "", NOW)})
     write(file, "AB")
-    assert (found(drop), drop.left()) == (file, [])
+    assert (found(drop), drop.left()) == (file, {})
+
+
+def test_what_could_not_be_moved_aside_leaves_no_report_and_can_be_moved_later(drop: Drop, tmp_path: Path):
+    file = write(tmp_path / "a.csv")
+    assert found(drop) == file
+    (tmp_path / "refused").mkdir()
+    drop.place(file, "refused", NOW).mkdir()  # a file cannot take its place
+    with pytest.raises(CannotMove):
+        drop.move_aside(file, "refused", "row 3 is wrong", NOW)
+    assert [one.name for one in (tmp_path / "refused").glob("*.txt")] == []
+    drop.place(file, "refused", NOW).rmdir()
+    moved = drop.move_aside(file, *drop.left()[file])
+    assert (moved, drop.left()) == (drop.place(file, "refused", NOW), {})
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,30 @@
 """The alarm part: real small commands, a real database, and a clock that the test moves."""
 
+import base64
+import json
 import logging
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
+import yaml
 from psycopg_pool import ConnectionPool
 
 from db import alerts
 from db.pool import open_pool
 from feed.run import run as run_import
-from movans import feeds
-from movans.alarm import AT_ONCE, Alive, Commands, Duty, Pulse, Teller, run
+from movans import feeds, keeping
+from movans.alarm import AT_ONCE, PAUSE, UNTOLD, Alive, Commands, Duty, Pulse, Teller, run, watch_duties
 from movans.heartbeat import Heartbeat
-from tests.conftest import NOON, SETTINGS
+from movans.settings import EXAMPLE
+from tests.conftest import KEYS, NOON, SETTINGS
+from tests.flow.telephone import Sometimes
 
 SECOND = timedelta(seconds=1)
 WITHIN = 30 * SECOND
@@ -244,7 +251,7 @@ def test_a_duty_that_cannot_be_done_is_tried_at_every_look_and_one_that_was_done
         done.append(now)
         return well
 
-    duty = Duty(timedelta(minutes=5), do)
+    duty = Duty("it", timedelta(minutes=5), do)
     for second in range(3):
         duty.look(NOON + second * SECOND)
     assert len(done) == 3
@@ -266,8 +273,132 @@ def test_a_database_that_is_away_stops_no_other_duty_and_gives_no_sign_that_all_
     others: list[datetime] = []
     with open_pool(f"host={tmp_path} dbname=movans") as nowhere:
         alive = Alive(nowhere, script(tmp_path, 'cat >>"$0/said"'), commands, pulse)
-        duties = [Duty(SECOND, alive.look), Duty(SECOND, others.append)]
+        duties = [Duty("the sign", SECOND, alive.look), Duty("the others", SECOND, others.append)]
         run(duties, beat=lambda: None, clock=lambda: NOON + SECOND, stopping=lambda: bool(others))
     assert others == [NOON + SECOND]
     assert "the database is away" in caplog.text
     assert not commands._running
+
+
+def test_a_duty_that_breaks_off_is_logged_and_told_until_it_is_done_and_the_others_go_on(
+    db: ConnectionPool,
+    shared: psycopg.Connection,
+    commands: Commands,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+):
+    shared.execute("insert into registering (at) values (%s)", [NOON - 99 * timedelta(days=1)])
+    shared.execute(
+        """create function stays() returns trigger language plpgsql as $$ begin raise exception 'it stays'; end $$;
+           create trigger stays before delete on registering for each row execute function stays()"""
+    )
+    alerts.add(shared, "disk", "The disk is full.", now=NOON)
+    clock = [NOON]
+    duties = [
+        Duty("forgetting", timedelta(days=1), keeping.Forgetting(db, SETTINGS).look),
+        Duty("the commands", SECOND, commands.look),
+        Duty("telling alerts", SECOND, Teller(db, tells(tmp_path), commands).look),
+    ]
+    duties.append(Duty("watching duties", SECOND, watch_duties(db, duties)))
+
+    def look() -> None:
+        for duty in duties:
+            duty.look(clock[0])
+        clock[0] += SECOND
+
+    assert becomes(lambda: len(said(tmp_path)) == 2, look)
+    of_the_duty, of_the_disk = sorted(said(tmp_path))
+    assert of_the_duty.startswith("A duty of the part alarm is not done: forgetting (RaiseException). See alarm.log;")
+    assert of_the_disk == "The disk is full."
+    assert "forgetting broke off\nTraceback" in caplog.text
+    assert "it stays" in caplog.text
+    clock[0] = NOON + timedelta(days=1)
+    assert becomes(lambda: "forgetting broke off again: RaiseException" in caplog.text, look)
+    shared.execute("drop trigger stays on registering")
+    clock[0] = NOON + timedelta(days=2, seconds=1)
+    assert becomes(lambda: "duty: forgetting" not in [alert.key for alert in alerts.still(shared)], look)
+    assert len(said(tmp_path)) == 2
+
+
+def test_a_duty_for_which_alone_the_database_is_too_slow_is_told_and_one_that_waits_for_its_return_is_not(
+    db: ConnectionPool, shared: psycopg.Connection
+):
+    seconds = 3  # the database gives up after two
+
+    def takes_long(_: datetime) -> None:
+        with db.connection() as conn:
+            conn.execute("select pg_sleep(%s)", [seconds])
+
+    slow = Duty("it", SECOND, takes_long)
+    database = Sometimes(shared)
+    database.goes()
+    watch = Duty("watching duties", SECOND, watch_duties(database, [slow]))
+
+    def raised(after: timedelta) -> bool:
+        slow.look(NOON + after)
+        watch.look(NOON + after)
+        return bool(alerts.still(shared))
+
+    assert not raised(0 * UNTOLD)
+    assert not raised(UNTOLD)  # it was away for all
+    database.comes_back()
+    assert not raised(UNTOLD + SECOND)
+    assert raised(2 * UNTOLD + SECOND)
+    (alert,) = alerts.still(shared)
+    assert alert.says.startswith("A duty of the part alarm is not done: it (the database is too slow for it). See")
+    seconds = 0
+    assert not raised(2 * UNTOLD + 2 * SECOND)
+
+
+def test_a_duty_that_breaks_off_is_not_tried_twice_a_second(caplog: pytest.LogCaptureFixture):
+    tried: list[datetime] = []
+
+    def do(now: datetime) -> None:
+        tried.append(now)
+        raise RuntimeError
+
+    duty = Duty("it", SECOND / 2, do)
+    for halves in range(60):
+        duty.look(NOON + halves * SECOND / 2)
+    assert tried == [NOON, NOON + PAUSE]
+    assert caplog.text.count("Traceback") == 1
+
+
+def test_an_alert_whose_command_cannot_be_started_holds_up_no_other_and_is_tried_again(
+    db: ConnectionPool, shared: psycopg.Connection, commands: Commands, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    alerts.add(shared, "k" * 200_000, "Its key is longer than a variable of a command may be.", now=NOON)
+    alerts.add(shared, "disk", "The disk is full.", now=NOON + SECOND)
+    look = looks(Teller(db, tells(tmp_path), commands), NOON + SECOND)
+    assert becomes(lambda: said(tmp_path) == ["The disk is full."], look)
+    assert caplog.text.count("cannot be started (Argument list too long)") == 1
+    looks(Teller(db, tells(tmp_path), commands), NOON + SECOND + PAUSE)()
+    assert caplog.text.count("cannot be started (Argument list too long)") == 2
+
+
+def test_the_part_itself_tells_alerts_whatever_lies_where_files_of_a_feed_should(
+    database: str, shared: psycopg.Connection, tmp_path: Path
+):
+    for name in ("drop", "run", "log"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "drop" / "done").touch()  # a directory that cannot be listed
+    jail = {"format": "custody changes", "interval": 900, "drop": str(tmp_path / "drop")}
+    content = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")) | {"database": database, "state": str(tmp_path)}
+    content["agencies"]["boone"]["feeds"] = {"jail": jail}
+    content["alerts"]["command"] = script(tmp_path, 'sleep 0.3; cat >>"$0/said"')
+    (tmp_path / "movans.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    (tmp_path / "keys").write_text(json.dumps({key: base64.b64encode(it).decode() for key, it in KEYS.keys.items()}))
+    alerts.add(shared, "disk", "The disk is full.", now=datetime.now(UTC))
+    part = subprocess.Popen(
+        [sys.executable, "-m", "movans", "--settings", str(tmp_path / "movans.yaml"), "alarm"],
+        cwd=EXAMPLE.parent, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    try:
+        becomes(lambda: said(tmp_path) or part.poll() is not None, lambda: None, 30)
+        time.sleep(1)  # the duties that come after
+    finally:
+        part.terminate()
+        output, _ = part.communicate(timeout=20)
+    assert ("The disk is full." in said(tmp_path), part.returncode) == (True, 0), output
+    assert "done: what is old there cannot be removed (Not a directory)" in output
+    assert "Traceback" not in output

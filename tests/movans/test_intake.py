@@ -20,11 +20,11 @@ from feed import override
 from feed.drop import Drop
 from feed.records import CustodyRecord, Refused
 from movans import feeds
-from movans.intake import TRIES, Intake, drops
+from movans.intake import EVERY, TRIES, Intake, drops
 from movans.settings import EXAMPLE, Settings
 from tests import people
 from tests.conftest import KEYS, NOON, settings_for
-from tests.flow.telephone import Unreachable
+from tests.flow.telephone import Sometimes, Unreachable
 
 HEADER = "offender_number,last_name,first_name,date_of_birth,facility,status,changed_at\n"
 HOUR = timedelta(hours=1)
@@ -87,6 +87,7 @@ def report(file: Path) -> str:
 def test_what_came_at_the_same_moment_is_taken_in_one_right_after_the_other(intake: Intake, tmp_path: Path):
     for number in (1, 2, 3):
         hidden = put(tmp_path, HEADER + row("in custody", number), f"jail{number}.csv.tmp")
+        os.utime(hidden, (NOON.timestamp(), NOON.timestamp()))  # not written to in the moment before
     intake.drops[0].whole(NOON)
     for number in (1, 2, 3):
         hidden.with_name(f"jail{number}.csv.tmp").rename(hidden.with_name(f"jail{number}.csv"))
@@ -265,6 +266,84 @@ def test_a_directory_that_is_away_is_told_until_it_is_back(intake: Intake, share
     works_until(intake, lambda: not alerts.still(shared))
 
 
+def test_what_is_wrong_with_a_directory_is_told_though_the_database_was_away_when_it_was_seen(
+    settings: Settings, shared: psycopg.Connection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    database = Sometimes(shared)
+    database.goes()
+    intake = Intake(database, settings, drops(settings), Clock())
+    (tmp_path / "drop").rename(tmp_path / "away")
+    works_until(intake, lambda: caplog.text.count("the database is away") == 4)
+    assert alerts.still(shared) == []
+    database.comes_back()
+    works_until(intake, lambda: alerts.still(shared))
+    database.goes()
+    (tmp_path / "away").rename(tmp_path / "drop")
+    works_until(intake, lambda: caplog.text.count("the database is away") == 8)
+    assert alerts.still(shared)
+    database.comes_back()
+    works_until(intake, lambda: not alerts.still(shared))
+
+
+def test_a_link_in_a_directory_is_told_once_until_it_is_gone_and_files_beside_it_are_taken_in(
+    intake: Intake, shared: psycopg.Connection, tmp_path: Path
+):
+    theirs = put(tmp_path, HEADER + row("in custody")).rename(tmp_path / "theirs.csv")
+    (tmp_path / "drop" / "a.csv").symlink_to(theirs)
+    works_until(intake, lambda: alerts.still(shared))
+    (alert,) = alerts.still(shared)
+    assert (alert.key, "drop/a.csv: is a symbolic link" in alert.says) == ("drop: boone/jail", True)
+    (tmp_path / "drop" / "b.csv").symlink_to(theirs)
+    put(tmp_path, HEADER + row("in custody", 2))
+    works_until(intake, lambda: aside(tmp_path, "done"))
+    assert [one.id for one in alerts.still(shared)] == [alert.id]
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / "drop" / name).unlink()
+    works_until(intake, lambda: not alerts.still(shared))
+    assert shared.execute("select number from offender").fetchall() == [("N2",)]
+
+
+def test_what_was_wrong_with_a_directory_is_over_where_it_is_back_or_not_in_the_settings_after_a_start(
+    intake: Intake, db: ConnectionPool, settings: Settings, shared: psycopg.Connection, tmp_path: Path
+):
+    for key in ("drop: boone/old", "drop: boone/old: a.csv", "refused: boone/old"):
+        alerts.add(shared, key, key, now=NOON)
+    (tmp_path / "drop").rename(tmp_path / "away")
+    works_until(intake, lambda: [one.key for one in alerts.still(shared)] == ["refused: boone/old", "drop: boone/jail"])
+    (tmp_path / "away").rename(tmp_path / "drop")
+    started_anew = Intake(db, settings, drops(settings), Clock())
+    works_until(started_anew, lambda: [one.key for one in alerts.still(shared)] == ["refused: boone/old"])
+
+
+def test_a_file_that_cannot_be_moved_aside_is_told_and_moved_once_it_can_be_without_being_read_again(
+    intake: Intake, shared: psycopg.Connection, tmp_path: Path
+):
+    (tmp_path / "drop" / "done").symlink_to("/etc/hostname")
+    put(tmp_path, HEADER + row("in custody"))
+    works_until(intake, lambda: alerts.still(shared))
+    (alert,) = alerts.still(shared)
+    assert (alert.key, "done is no directory: move it away" in alert.says) == ("drop: boone/jail: jail.csv", True)
+    assert isinstance(intake.clock, Clock)
+    at = intake.clock.now
+    works_until(intake, lambda: intake.clock() > at + 3 * EVERY)
+    assert [one.id for one in alerts.still(shared)] == [alert.id], "nobody is told again of what they know"
+    (tmp_path / "drop" / "done").unlink()
+    works_until(intake, lambda: not alerts.still(shared))
+    (moved,) = aside(tmp_path, "done")
+    assert report(moved).endswith("\nRun 1, 1 row: 1 listed; 0 as known. 0 to be called.\n")
+    assert shared.execute("select count(*) from feed_run").fetchone() == (1,)
+
+
+def test_of_a_file_that_could_not_be_moved_and_that_somebody_has_taken_away_nothing_is_told_any_more(
+    intake: Intake, shared: psycopg.Connection, tmp_path: Path
+):
+    (tmp_path / "drop" / "done").symlink_to("/etc/hostname")
+    file = put(tmp_path, HEADER + row("in custody"))
+    works_until(intake, lambda: alerts.still(shared))
+    file.unlink()
+    works_until(intake, lambda: not alerts.still(shared))
+
+
 def test_a_file_at_which_the_import_breaks_off_lies_in_refused_and_is_told_and_others_go_on(
     db: ConnectionPool, settings: Settings, shared: psycopg.Connection, tmp_path: Path
 ):
@@ -323,6 +402,18 @@ def test_a_file_that_is_written_to_while_it_is_read_takes_effect_once_and_whole(
     )
     works_until(intake, lambda: aside(tmp_path, "done"))
     assert shared.execute("select rows from feed_run").fetchall() == [(2,)]
+
+
+def test_a_file_that_is_taken_away_before_it_is_opened_is_no_refused_one(
+    intake: Intake, shared: psycopg.Connection, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    file = put(tmp_path, HEADER + row("in custody"))
+    intake.drops[0].whole(NOON)
+    file.rename(tmp_path / "theirs.csv")
+    intake.take(intake.drops[0], file)
+    assert "or taken away" in caplog.text
+    assert (alerts.still(shared), refused(shared, intake.settings)) == ([], 0)
+    assert shared.execute("select from feed_run").fetchall() == []
 
 
 def test_a_file_that_disagrees_with_staff_says_so_in_its_report_and_in_the_log(

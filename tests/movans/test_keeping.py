@@ -385,14 +385,28 @@ def test_files_that_lie_aside_are_removed_by_when_they_were_taken(db: Connection
     assert left == sorted([*kept, old, *(f"theirs/{name}" for name in (old, f"{old}.txt", new, "by hand.csv"))])
 
 
-def test_a_file_that_cannot_be_removed_is_said_and_stays(
+def test_a_file_that_cannot_be_removed_is_said_once_and_stays_and_keeps_no_other(
     db: ConnectionPool, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
-    (tmp_path / "done" / "20261020T120000.000000Z-is-a-directory").mkdir(parents=True)
-    jail = {"format": "niem", "interval": 900, "drop": str(tmp_path)}
-    boone = {"name": "Boone County", "interval": "24:00:00", "feeds": {"jail": jail}}
-    assert keeping.forget(db, settings_for(tmp_path, agencies={"boone": boone}), now=NOON + DAY) == {}
-    assert f"{tmp_path / 'done'}: cannot be removed (Is a directory); let the service's user write there" in caplog.text
+    names = [f"20261020T120000.000000Z-{name}" for name in ("a-is-a-directory", "b-is-a-directory", "c.csv")]
+    for feed in ("jail", "court"):
+        for name in names[:2] if feed == "jail" else ():
+            (tmp_path / feed / "done" / name).mkdir(parents=True)
+        (tmp_path / feed / "done").mkdir(parents=True, exist_ok=True)
+        (tmp_path / feed / "done" / names[2]).touch()
+    (tmp_path / "jail" / "held").touch()  # which cannot be listed
+    drops = {name: {"format": "niem", "interval": 900, "drop": str(tmp_path / name)} for name in ("jail", "court")}
+    boone = {"name": "Boone County", "interval": "24:00:00", "feeds": drops}
+    forgetting = keeping.Forgetting(db, settings_for(tmp_path, agencies={"boone": boone}))
+    for day in (1, 2):
+        while not forgetting.look(NOON + day * DAY):
+            pass
+        (report,) = (done for done in caplog.messages[-2:] if "/done" in done)
+        assert report.startswith(f"{tmp_path / 'jail' / 'done'}: what is old there cannot be removed (Is a directory);")
+        assert len(caplog.messages) == 2 * day
+    assert f"{tmp_path / 'jail' / 'held'}: what is old there cannot be removed (Not a directory)" in caplog.text
+    assert [file.name for file in (tmp_path / "jail" / "done").iterdir() if file.is_file()] == []
+    assert list((tmp_path / "court" / "done").iterdir()) == []
 
 
 @pytest.mark.usefixtures("old")
