@@ -12,6 +12,7 @@ from feed.compare import (
 from feed.known import Run, known_of
 from feed.records import CustodyRecord
 from feed.report import Report
+from movans import feeds
 
 CHUNK = 2000  # who is missing, so many together
 
@@ -35,7 +36,8 @@ def apply_missing(run: Run, absent: Collection[int], report: Report) -> None:
         rosters.look_again(run.conn, absent)
         return
     conn, feed = run.conn, run.rules.feed
-    gone = rosters.missing(conn, feed, absent)
+    others = feeds.snapshots(conn, run.settings, run.rules.agency, now=run.now)
+    gone = rosters.missing(conn, feed, absent, others=others)
     before = feed_runs.last_applied(conn, feed, before=run.id)
     if before is None or before.sha256 == run.sha256:
         return

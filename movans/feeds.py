@@ -12,7 +12,7 @@ from psycopg import Connection
 from db import alerts, feed_runs
 from db.feed_runs import Arrived, Came, Counts, Watch
 from db.pool import Database
-from feed.records import Rules
+from feed.records import SNAPSHOT, Rules
 from movans.settings import Settings, WrongSettings
 
 log = logging.getLogger(__name__)
@@ -164,6 +164,13 @@ def silent_since(conn: Connection, settings: Settings, feed: str, *, now: dateti
             alive_at = came.fresh_at(one.same_for)
             return alive_at if now - alive_at > SILENT * one.interval else None
     return None
+
+
+def snapshots(conn: Connection, settings: Settings, agency: str, *, now: datetime) -> list[str]:
+    """The feeds of an agency whose last snapshot says where people are: they are declared as such, and not silent."""
+    known = settings.agencies.get(agency)
+    named = [f"{agency}/{name}" for name, feed in known.feeds.items() if feed.format == SNAPSHOT] if known else []
+    return [feed for feed in named if silent_since(conn, settings, feed, now=now) is None]
 
 
 def rules(settings: Settings, feed: str, now: datetime) -> Rules:
