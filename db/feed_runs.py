@@ -260,6 +260,11 @@ def silent(conn: Connection, feed: str, since: datetime | None) -> None:
     conn.execute("update feed_watch set silent_since = %s where feed = %s", [since, feed])
 
 
+def silent_feeds(conn: Connection) -> set[str]:
+    """The feeds that are silent."""
+    return {feed for (feed,) in conn.execute("select feed from feed_watch where silent_since is not null")}
+
+
 @dataclass(frozen=True)
 class Run:
     id: int

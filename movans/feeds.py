@@ -166,6 +166,12 @@ def silent_since(conn: Connection, settings: Settings, feed: str, *, now: dateti
     return None
 
 
+def silent_agencies(conn: Connection, settings: Settings) -> list[str]:
+    """The agencies of which a feed that tells where their offenders are is silent, as the watch has seen."""
+    silent = feed_runs.silent_feeds(conn)
+    return [key for key in settings.agencies if not silent.isdisjoint(custody_feeds(settings, key) or [key])]
+
+
 def snapshots(conn: Connection, settings: Settings, agency: str, *, now: datetime) -> list[str]:
     """The feeds of an agency whose last snapshot says where people are: they are declared as such, and not silent."""
     known = settings.agencies.get(agency)
