@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ LATE, SILENT = 2, 3  # intervals: after more than that it is said in the log, an
 AGAIN = timedelta(hours=1)  # after which staff are told again
 TWO_DAYS = 2 * 24 * 60  # minutes
 SAME_FOR = timedelta(days=1)  # a small jail's file may be the same for that long
+AHEAD = timedelta(minutes=1)  # by so much the clocks of two machines may differ
 _KEY, _GONE = "feed %s silent", "feed %s back"
 
 
@@ -99,7 +100,7 @@ def watch(db: Database, settings: Settings) -> Callable[[datetime], None]:
             watched = feed_runs.watch(conn, feeds, now=now)
             alerts.only(conn, _KEY, feeds, now=now)
             for name, feed in feeds.items():
-                came = feed_runs.came(conn, name)
+                came = _came(conn, name, settings.service.zone, now=now)
                 alive_at = came.fresh_at(feed.same_for) if came else watched[name].since
                 age = now - alive_at
                 if age > SILENT * feed.interval:
@@ -113,6 +114,20 @@ def watch(db: Database, settings: Settings) -> Callable[[datetime], None]:
                     late.discard(name)
 
     return look
+
+
+def _came(conn: Connection, feed: str, zone: ZoneInfo, *, now: datetime) -> Came | None:
+    """What came last; where the clock was ahead by then, as of now, lest the feed seems to be alive until that time."""
+    came = feed_runs.came(conn, feed)
+    if came is None or came.started_at <= now:
+        return came
+    if came.started_at - now > AHEAD:
+        at = came.started_at.astimezone(zone).isoformat(" ", "seconds")
+        log.warning(
+            "the last file of %s came at %s, which is to come: the clock was ahead; it counts as of now", feed, at
+        )
+    feed_runs.was_ahead(conn, feed, came.id, now=now)
+    return replace(came, started_at=now)
 
 
 def _tell_of_silence(

@@ -17,7 +17,7 @@ from movans.settings import Settings
 from tests.conftest import NOON, settings_for
 from tests.movans.conftest import Movans
 
-MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 JAIL = {"format": "custody changes", "interval": "00:15:00"}
 
 Comes = Callable[..., int]
@@ -124,6 +124,32 @@ def test_a_feed_that_never_came_is_late_from_when_it_is_waited_for(db: Connectio
     assert alert.says.startswith("Nothing ever came by the feed boone/jail, which is waited for since Nov 20 12:00")
     feeds.watch(db, settings_for(Path("/nowhere")))(NOON + HOUR)
     assert raised(shared) == []  # it is declared no more
+
+
+def test_a_file_that_came_while_the_clock_was_ahead_counts_as_of_when_that_is_seen(
+    db: ConnectionPool, shared: psycopg.Connection, comes: Comes, caplog: pytest.LogCaptureFixture
+):
+    settings = chosen()
+    look = feeds.watch(db, settings)
+    comes(NOON + 30 * DAY)
+    look(NOON + 30 * DAY + MINUTE)  # by the clock that is ahead
+    with caplog.at_level(logging.WARNING):
+        for minutes in (0, 20, 45):
+            look(NOON + minutes * MINUTE)
+    assert caplog.text.count("boone/jail came at 2026-12-20 12:00:00-06:00, which is to come: the clock was ahead") == 1
+    assert raised(shared) == []
+    for days in (1, 30, 31):
+        look(NOON + days * DAY)
+        (alert,) = alerts.still(shared)
+        assert alert.says.startswith("Nothing came by the feed boone/jail since Nov 20 12:00")
+        (seen,) = feeds.status(shared, settings, now=NOON + days * DAY)
+        assert (seen.state, seen.age) == ("silent", days * DAY)
+    comes(NOON + 31 * DAY)
+    look(NOON + 31 * DAY)
+    (alert,) = alerts.still(shared)
+    assert alert.says.startswith(
+        "The feed boone/jail is back after 31 days and 0 hours. With it came 120 rows with 14 changes"
+    )
 
 
 def test_a_refused_file_is_no_sign_of_life(db: ConnectionPool, shared: psycopg.Connection, comes: Comes):
