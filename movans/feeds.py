@@ -22,7 +22,7 @@ AGAIN = timedelta(hours=1)  # after which staff are told again
 TWO_DAYS = 2 * 24 * 60  # minutes
 SAME_FOR = timedelta(days=1)  # a small jail's file may be the same for that long
 AHEAD = timedelta(minutes=1)  # by so much the clocks of two machines may differ
-_KEY, _GONE = "feed %s silent", "feed %s back"
+_KEY, _GONE = "feed %s silent", "feed %s back by run %s"
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _tell_of_return(conn: Connection, watched: Watch, came: Came, *, now: dateti
         arrived = feed_runs.arrived(conn, watched.feed, after=watched.silent_since)
         says = f"{was_gone(watched.feed, watched.silent_since, came.started_at)} {came_with(arrived)}"
         log.warning("%s", says)
-        alerts.add(conn, _GONE % watched.feed, says, over_when_told=True, now=now)
+        alerts.add(conn, _GONE % (watched.feed, came.id), says, over_when_told=True, now=now)
 
 
 def came_with(arrived: Arrived) -> str:
