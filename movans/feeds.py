@@ -199,9 +199,8 @@ def rules(settings: Settings, feed: str, now: datetime) -> Rules:
 
     Raises WrongSettings where there is no such feed.
     """
-    zone = settings.service.zone
     if not feed:
-        return Rules(frozenset(settings.agencies), zone, now)
+        return Rules(frozenset(settings.agencies), settings.service.zone, now)
     declared = {f"{key}/{name}": one for key, agency in settings.agencies.items() for name, one in agency.feeds.items()}
     if feed not in declared:
         known = f"there are {', '.join(declared)}" if declared else "there is none"
@@ -209,7 +208,7 @@ def rules(settings: Settings, feed: str, now: datetime) -> Rules:
     found, agency = declared[feed], feed.partition("/")[0]
     return Rules(
         agencies=frozenset([agency]),
-        zone=ZoneInfo(found.time_zone) if found.time_zone else zone,
+        zone=ZoneInfo(found.time_zone) if found.time_zone else settings.zone(agency),
         now=now,
         feed=feed,
         agency=agency,
