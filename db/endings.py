@@ -4,10 +4,11 @@ The last notice is a notification like others, of an event of the offender's. Wh
 calling is up, its registration ends, if all that still holds.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from db import custody, registrations
 from db.custody import Custody
@@ -15,6 +16,12 @@ from db.notifications import Plan
 
 KIND = "registration_ending"
 ITSELF = "movans"  # the source of what no agency told
+_IS_KNOWN = sql.SQL(
+    """o.agency <> all(%(silent)s) and not exists (
+           select from held_change c join feed_run f on f.id = c.feed_run_id
+           where (c.agency, c.number) = (o.agency, o.number) and f.outcome = 'held')"""
+)
+"""Where the offender is: no news of them is awaited from a silent agency, nor held."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +32,14 @@ class Due:
     registration_ids: list[int]
 
 
-def due(conn: Connection, *, after: timedelta, most: int, now: datetime) -> list[Due]:
+def due(conn: Connection, *, silent: Collection[str], after: timedelta, most: int, now: datetime) -> list[Due]:
     """Whose registrations may be told that they end, locked against imports: nothing else waits to be told to them.
 
     Who registers later than that has the whole time from then on. So has everybody where news of the offender came
-    later than that, as of a release that was long ago.
+    later than that, as of a release that was long ago. Where it is not known whether they are back, it waits: because
+    their agency is silent (``silent``: those that are), or a held run has news of them.
     """
-    rows = conn.execute(
+    query = sql.SQL(
         """select o.id, registration_ids
            from (select offender_id, array_agg(r.id order by r.id) as registration_ids from registration r
                  where ended_at is null and created_at <= %(before)s and not exists (
@@ -41,9 +49,11 @@ def due(conn: Connection, *, after: timedelta, most: int, now: datetime) -> list
            where o.since <= %(before)s and is_over(o, %(now)s) and not exists (
                select from custody_event e
                where e.offender_id = o.id and recorded_at > %(before)s and planned_at is null)
-           order by o.id limit %(most)s for update of o skip locked""",
-        {"before": now - after, "now": now, "most": most},
+             and {is_known}
+           order by o.id limit %(most)s for update of o skip locked"""
     )
+    wanted = {"silent": list(silent), "before": now - after, "now": now, "most": most}
+    rows = conn.execute(query.format(is_known=_IS_KNOWN), wanted)
     return [Due(*row) for row in rows]
 
 
@@ -75,13 +85,13 @@ def tell(conn: Connection, event_id: int, registration_ids: list[int], plan: Pla
     )
 
 
-def end(conn: Connection, *, most: int, now: datetime) -> int:
+def end(conn: Connection, *, silent: Collection[str], most: int, now: datetime) -> int:
     """End the registrations whose last notice was confirmed, or is no longer called; return how many.
 
     Not of whom something was heard since: it was told of another time out of custody, which is over. Nor while there is
-    other news to be told.
+    other news to be told, or it is not known whether they are back, as ``due`` says.
     """
-    rows = conn.execute(
+    query = sql.SQL(
         """select r.id from custody_event e join notification n on n.event_id = e.id
            join registration r on r.id = n.registration_id join offender o on o.id = r.offender_id
            where e.kind = %(kind)s and r.ended_at is null and e.recorded_at > o.since and is_over(o, %(now)s)
@@ -90,9 +100,11 @@ def end(conn: Connection, *, most: int, now: datetime) -> int:
                              and other.state = 'open' and other.id <> n.id)
              and not exists (select from custody_event later where later.offender_id = o.id
                              and later.recorded_at > e.recorded_at and later.planned_at is null)
-           order by o.id limit %(most)s for update of o skip locked""",
-        {"kind": KIND, "most": most, "now": now},
-    ).fetchall()
+             and {is_known}
+           order by o.id limit %(most)s for update of o skip locked"""
+    )
+    wanted = {"silent": list(silent), "kind": KIND, "most": most, "now": now}
+    rows = conn.execute(query.format(is_known=_IS_KNOWN), wanted).fetchall()
     for (registration_id,) in rows:
         registrations.end(conn, registration_id, now=now)
     return len(rows)

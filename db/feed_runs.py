@@ -19,6 +19,10 @@ from db import alerts
 _OF_FEED = sql.SQL("feed = %(feed)s")
 _BY_HAND = sql.SQL("feed = '' and %(feed)s = any(agencies)")
 _LIKE = sql.SQL("feed = %(feed)s and (feed <> '' or agencies && %(agencies)s)")
+_CAME_AT = sql.SQL(
+    "least(started_at, (select seen_at from feed_watch where feed_watch.feed = %(feed)s and id <= ahead_run))"
+)
+"""When a run came; of one that was imported while the clock was ahead, when that was seen."""
 
 
 @dataclass(frozen=True)
@@ -163,11 +167,12 @@ def came(conn: Connection, feed: str, *, applied: bool = False) -> Came | None:
                where {mine} and (outcome = 'applied' or outcome <> 'refused' and not %(applied)s)),
            last as (select * from mine order by id desc limit 1),
            other as (select id from mine where sha256 <> (select sha256 from last) order by id desc limit 1)
-           select id, started_at, outcome, rows, events, notifications, put_aside,
+           select id, {came_at} as started_at, outcome, rows, events, notifications, put_aside,
                   (select min(started_at) from mine where id > coalesce((select id from other), 0)) as same_since
            from last"""
     )
-    return cursor.execute(query.format(mine=_runs_of(feed)), {"feed": feed, "applied": applied}).fetchone()
+    wanted = {"feed": feed, "applied": applied}
+    return cursor.execute(query.format(mine=_runs_of(feed), came_at=_CAME_AT), wanted).fetchone()
 
 
 def arrived(conn: Connection, feed: str, *, after: datetime) -> Arrived:
@@ -180,10 +185,11 @@ def arrived(conn: Connection, feed: str, *, after: datetime) -> Arrived:
         """with mine as (select * from feed_run where {mine} and outcome <> 'refused')
            select count(*) as files, coalesce(sum(rows), 0) as rows, coalesce(sum(events), 0) as events,
                   coalesce(sum(notifications), 0) as notifications, count(*) filter (where outcome = 'held') as held
-           from mine where started_at > %(after)s and outcome <> 'overtaken' and sha256 is distinct from (
-               select sha256 from mine where started_at <= %(after)s order by id desc limit 1)"""
+           from mine where {came_at} > %(after)s and outcome <> 'overtaken' and sha256 is distinct from (
+               select sha256 from mine where {came_at} <= %(after)s order by id desc limit 1)"""
     )
-    found = cursor.execute(query.format(mine=_runs_of(feed)), {"feed": feed, "after": after}).fetchone()
+    wanted = {"feed": feed, "after": after}
+    found = cursor.execute(query.format(mine=_runs_of(feed), came_at=_CAME_AT), wanted).fetchone()
     return found or Arrived(0, 0, 0, 0, 0)
 
 
@@ -310,6 +316,16 @@ def watch(conn: Connection, feeds: Iterable[str], *, now: datetime) -> dict[str,
 def silent(conn: Connection, feed: str, since: datetime | None) -> None:
     """The feed is silent since then; None: it is not any more."""
     conn.execute("update feed_watch set silent_since = %s where feed = %s", [since, feed])
+
+
+def was_ahead(conn: Connection, feed: str, run_id: int, *, now: datetime) -> None:
+    """A run of the feed is of a time to come: it counts as of now, as does each before it that is of a later time."""
+    conn.execute("update feed_watch set ahead_run = %s, seen_at = %s where feed = %s", [run_id, now, feed])
+
+
+def silent_feeds(conn: Connection) -> set[str]:
+    """The feeds that are silent."""
+    return {feed for (feed,) in conn.execute("select feed from feed_watch where silent_since is not null")}
 
 
 @dataclass(frozen=True)

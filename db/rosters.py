@@ -18,7 +18,7 @@ class Missing:
     """Somebody who stood in a snapshot of the feed before, and not in this one.
 
     ``since``: when the last one came that had them, where this is the second without; None where it is the first.
-    ``elsewhere``: another feed's last snapshot has them.
+    ``elsewhere``: the last snapshot of another feed has them.
     """
 
     offender_id: int
@@ -49,17 +49,20 @@ def without_digest(conn: Connection, feed: str) -> set[int]:
     return {offender_id for (offender_id,) in rows}
 
 
-def missing(conn: Connection, feed: str, offender_ids: Iterable[int]) -> list[Missing]:
-    """Those on the feed's roster whom a snapshot has not; locked as offenders are, and looked at when they are back."""
+def missing(conn: Connection, feed: str, offender_ids: Iterable[int], *, others: Iterable[str]) -> list[Missing]:
+    """Those on the feed's roster whom a snapshot has not; locked as offenders are, and looked at when they are back.
+
+    ``others``: the feeds whose last snapshot says who is elsewhere.
+    """
     cursor = conn.cursor(row_factory=class_row(Missing))
     found = cursor.execute(
         """select r.offender_id, r.missing_since as since,
                   exists (select from roster other where other.offender_id = r.offender_id and other.feed <> r.feed
-                          and other.missing_since is null) as elsewhere
+                          and other.feed = any(%s) and other.missing_since is null) as elsewhere
            from roster r join offender o on o.id = r.offender_id
            where r.feed = %s and r.offender_id = any(%s)
            order by o.id for update of o""",
-        [feed, list(offender_ids)],
+        [list(others), feed, list(offender_ids)],
     ).fetchall()
     look_again(conn, [one.offender_id for one in found])
     return found

@@ -14,7 +14,7 @@ from feed.compare import (
 from feed.known import Known, Run, known_of
 from feed.records import CustodyRecord
 from feed.report import Disagreeing, Report
-from movans.feeds import custody_feeds
+from movans import feeds
 
 CHUNK = 2000  # who is missing, so many together
 
@@ -38,7 +38,8 @@ def apply_missing(run: Run, absent: Collection[int], report: Report) -> None:
         rosters.look_again(run.conn, absent)
         return
     conn, feed = run.conn, run.rules.feed
-    gone = rosters.missing(conn, feed, absent)
+    others = feeds.snapshots(conn, run.settings, run.rules.agency, now=run.now)
+    gone = rosters.missing(conn, feed, absent, others=others)
     before = feed_runs.last_applied(conn, feed, before=run.id)
     if before is None or before.sha256 == run.sha256:
         return
@@ -83,7 +84,7 @@ def _note_staffs(run: Run, report: Report, were_there: Collection[int], before: 
     """
     agency, feed = run.rules.agency, run.rules.feed
     found = rosters.without(run.conn, feed, agency, before=before)
-    is_only_feed = set(custody_feeds(run.settings, agency)) <= {feed}
+    is_only_feed = set(feeds.custody_feeds(run.settings, agency)) <= {feed}
     for (_, number), here in known_of(run.conn, custody.get_all(run.conn, found.keys() - were_there)).items():
         latest, (elsewhere, ever) = here.history[-1], found[here.offender.id]
         if not (latest.by_staff and latest.recorded_at < before):

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ from psycopg import Connection
 from db import alerts, feed_runs
 from db.feed_runs import Arrived, Came, Counts, Watch
 from db.pool import Database
-from feed.records import COURT, Rules
+from feed.records import COURT, SNAPSHOT, Rules
 from movans.settings import Settings, WrongSettings
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,8 @@ LATE, SILENT = 2, 3  # intervals: after more than that it is said in the log, an
 AGAIN = timedelta(hours=1)  # after which staff are told again
 TWO_DAYS = 2 * 24 * 60  # minutes
 SAME_FOR = timedelta(days=1)  # a small jail's file may be the same for that long
-_KEY, _GONE = "feed %s silent", "feed %s back"
+AHEAD = timedelta(minutes=1)  # by so much the clocks of two machines may differ
+_KEY, _GONE = "feed %s silent", "feed %s back by run %s"
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def watch(db: Database, settings: Settings) -> Callable[[datetime], None]:
             watched = feed_runs.watch(conn, feeds, now=now)
             alerts.only(conn, _KEY, feeds, now=now)
             for name, feed in feeds.items():
-                came = feed_runs.came(conn, name)
+                came = _came(conn, name, settings.service.zone, now=now)
                 alive_at = came.fresh_at(feed.same_for) if came else watched[name].since
                 age = now - alive_at
                 if age > SILENT * feed.interval:
@@ -113,6 +114,20 @@ def watch(db: Database, settings: Settings) -> Callable[[datetime], None]:
                     late.discard(name)
 
     return look
+
+
+def _came(conn: Connection, feed: str, zone: ZoneInfo, *, now: datetime) -> Came | None:
+    """What came last; where the clock was ahead by then, as of now, lest the feed seems to be alive until that time."""
+    came = feed_runs.came(conn, feed)
+    if came is None or came.started_at <= now:
+        return came
+    if came.started_at - now > AHEAD:
+        at = came.started_at.astimezone(zone).isoformat(" ", "seconds")
+        log.warning(
+            "the last file of %s came at %s, which is to come: the clock was ahead; it counts as of now", feed, at
+        )
+    feed_runs.was_ahead(conn, feed, came.id, now=now)
+    return replace(came, started_at=now)
 
 
 def _tell_of_silence(
@@ -136,7 +151,7 @@ def _tell_of_return(conn: Connection, watched: Watch, came: Came, *, now: dateti
         arrived = feed_runs.arrived(conn, watched.feed, after=watched.silent_since)
         says = f"{was_gone(watched.feed, watched.silent_since, came.started_at)} {came_with(arrived)}"
         log.warning("%s", says)
-        alerts.add(conn, _GONE % watched.feed, says, over_when_told=True, now=now)
+        alerts.add(conn, _GONE % (watched.feed, came.id), says, over_when_told=True, now=now)
 
 
 def came_with(arrived: Arrived) -> str:
@@ -166,14 +181,26 @@ def silent_since(conn: Connection, settings: Settings, feed: str, *, now: dateti
     return None
 
 
+def silent_agencies(conn: Connection, settings: Settings) -> list[str]:
+    """The agencies of which a feed that tells where their offenders are is silent, as the watch has seen."""
+    silent = feed_runs.silent_feeds(conn)
+    return [key for key in settings.agencies if not silent.isdisjoint(custody_feeds(settings, key) or [key])]
+
+
+def snapshots(conn: Connection, settings: Settings, agency: str, *, now: datetime) -> list[str]:
+    """The feeds of an agency whose last snapshot says where people are: they are declared as such, and not silent."""
+    known = settings.agencies.get(agency)
+    named = [f"{agency}/{name}" for name, feed in known.feeds.items() if feed.format == SNAPSHOT] if known else []
+    return [feed for feed in named if silent_since(conn, settings, feed, now=now) is None]
+
+
 def rules(settings: Settings, feed: str, now: datetime) -> Rules:
     """The rules of a feed, AGENCY/NAME; of a custody file by hand, which may be of any agency, where it is empty.
 
     Raises WrongSettings where there is no such feed.
     """
-    zone = settings.service.zone
     if not feed:
-        return Rules(frozenset(settings.agencies), zone, now)
+        return Rules(frozenset(settings.agencies), settings.service.zone, now)
     declared = {f"{key}/{name}": one for key, agency in settings.agencies.items() for name, one in agency.feeds.items()}
     if feed not in declared:
         known = f"there are {', '.join(declared)}" if declared else "there is none"
@@ -181,7 +208,7 @@ def rules(settings: Settings, feed: str, now: datetime) -> Rules:
     found, agency = declared[feed], feed.partition("/")[0]
     return Rules(
         agencies=frozenset([agency]),
-        zone=ZoneInfo(found.time_zone) if found.time_zone else zone,
+        zone=ZoneInfo(found.time_zone) if found.time_zone else settings.zone(agency),
         now=now,
         feed=feed,
         agency=agency,

@@ -144,9 +144,10 @@ def end_registrations(db: Database, settings: Settings) -> Callable[[datetime], 
     def look(now: datetime) -> bool:
         after = timedelta(days=settings.keep.released)
         with db.connection() as conn:
-            ended = endings.end(conn, most=MOST, now=now)
+            silent = feeds.silent_agencies(conn, settings)
+            ended = endings.end(conn, silent=silent, most=MOST, now=now)
             endings.withdraw(conn, now=now)
-            found = endings.due(conn, after=after, most=OFFENDERS, now=now)
+            found = endings.due(conn, silent=silent, after=after, most=OFFENDERS, now=now)
             for one in found:
                 _tell(conn, one, settings, now=now)
         if ended or found:

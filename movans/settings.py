@@ -359,7 +359,7 @@ class Feed(_Part):
     interval: Duration  # from one file to the next
     same_for: Duration | None = None  # how long a file may come again as it was
     mistakes: Annotated[float, BeforeValidator(_share)] = 0.0
-    time_zone: Annotated[str, AfterValidator(_zone)] | None = None
+    time_zone: Annotated[str, AfterValidator(_zone)] | None = None  # where it is not the agency's
     encoding: Annotated[str, AfterValidator(_encoding)] = "utf-8"
     columns: Annotated[dict[str, Annotated[str | int, PlainValidator(_column)]], AfterValidator(_known_fields)] = {}
     ignore: list[Text] = []
@@ -526,7 +526,7 @@ class Settings(_Part):
     demo: bool
 
     def zone(self, agency: str) -> ZoneInfo:
-        """By whose clock the hours count in which an agency's news is told."""
+        """An agency's clock: of what its feeds and staff say of it, and of the hours in which its news is told."""
         known = self.agencies.get(agency)
         return ZoneInfo(known.time_zone) if known and known.time_zone else self.service.zone
 

@@ -90,10 +90,16 @@ def db(database: str) -> Iterator[ConnectionPool]:  # noqa: F811
 def imports(db: ConnectionPool, tmp_path: Path) -> Callable[..., Report]:
     """Write rows to a file and import it."""
 
-    def write_and_run(*rows: str, header: str = HEADER, now: datetime = NOON, feed: Rules | None = None) -> Report:
+    def write_and_run(
+        *rows: str,
+        header: str = HEADER,
+        now: datetime = NOON,
+        feed: Rules | None = None,
+        chosen: settings.Settings = SETTINGS,
+    ) -> Report:
         path = tmp_path / "custody.csv"
         path.write_text(header + "".join(rows), encoding="utf-8")
-        return run(db, path, feed or rules(now), settings=SETTINGS)
+        return run(db, path, feed or rules(now), settings=chosen)
 
     return write_and_run
 

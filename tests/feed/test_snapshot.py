@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from psycopg import Connection
@@ -12,8 +13,9 @@ from feed.records import SNAPSHOT, Refused
 from feed.report import Report
 from feed.retraction import retract
 from movans import tables
-from tests.conftest import NOON, SETTINGS
-from tests.feed.conftest import declared, row
+from movans.settings import Settings
+from tests.conftest import NOON, SETTINGS, settings_for
+from tests.feed.conftest import BOONE, declared, row
 
 Imports = Callable[..., Report]
 Register = Callable[..., int]
@@ -22,13 +24,23 @@ Snapshot = Callable[..., Report]
 HOUR = timedelta(hours=1)
 
 
+def with_snapshots(*names: str, **others: str) -> Settings:
+    """Settings with these snapshots of Boone County, each of which comes every two hours; and others, of a format."""
+    formats = dict.fromkeys(names, SNAPSHOT) | others
+    feeds = {name: {"format": its, "interval": "02:00:00"} for name, its in formats.items()}
+    return settings_for(Path("/nowhere"), agencies={"boone": {**BOONE, "feeds": feeds}})
+
+
+JAIL_AND_ANNEX = with_snapshots("jail", "annex")
+
+
 @pytest.fixture
 def snapshot(imports: Imports) -> Snapshot:
-    """Import a snapshot that comes so many hours after noon."""
+    """Import a snapshot that comes so many hours after noon, while the settings declare these feeds."""
 
-    def at(hour: int, *numbers: str, feed: str = "boone/jail", **rows: str) -> Report:
+    def at(hour: int, *numbers: str, feed: str = "boone/jail", feeds: Settings = JAIL_AND_ANNEX, **rows: str) -> Report:
         of = declared(format=SNAPSHOT, feed=feed, now=NOON + hour * HOUR)
-        return imports(*(row(number=number, **rows) for number in numbers), feed=of)
+        return imports(*(row(number=number, **rows) for number in numbers), feed=of, chosen=feeds)
 
     return at
 
@@ -166,6 +178,40 @@ def test_whom_another_feed_lists_is_not_missing_until_that_one_misses_them_too(
     assert (status(shared), told(shared)) == ("in custody", [])
     snapshot(4, "100777", feed="boone/annex")
     snapshot(5, "100777", "5", feed="boone/annex")
+    assert told(shared) == [("no_longer_listed", "open", 0)]
+
+
+def test_whom_a_feed_lists_that_is_silent_by_now_is_missing(snapshot: Snapshot, register: Register, shared: Connection):
+    snapshot(0, "100234", "100777", feed="boone/annex")
+    snapshot(0, "100234", "100561")
+    register()
+    for hour in (4, 5, 6):
+        snapshot(hour, "100561", str(hour))
+    assert (status(shared), told(shared)) == ("in custody", [])
+    snapshot(7, "100561", "7")  # nothing came of the annex for three of its intervals
+    assert told(shared) == [("no_longer_listed", "open", 0)]
+
+
+@pytest.mark.parametrize("feeds", [with_snapshots("new"), with_snapshots("new", old="custody changes")])
+def test_whom_a_feed_lists_that_was_renamed_or_brings_no_snapshots_any_more_is_missing(
+    feeds: Settings, snapshot: Snapshot, register: Register, shared: Connection
+):
+    snapshot(0, "100234", "100561", feed="boone/old", feeds=with_snapshots("old"))
+    register()
+    snapshot(1, "100234", "100561", feed="boone/new", feeds=feeds)
+    snapshot(2, "100561", feed="boone/new", feeds=feeds)
+    snapshot(3, "100561", "3", feed="boone/new", feeds=feeds)
+    assert told(shared) == [("no_longer_listed", "open", 1)]
+
+
+def test_who_left_while_a_feed_was_renamed_is_missing_where_two_files_come_by_both_names(
+    snapshot: Snapshot, register: Register, shared: Connection
+):
+    snapshot(0, "100234", "100561", feed="boone/jail")
+    register()
+    for hour in (1, 2):
+        for feed in ("boone/annex", "boone/jail"):
+            snapshot(hour, "100561", str(hour), feed=feed)
     assert told(shared) == [("no_longer_listed", "open", 0)]
 
 

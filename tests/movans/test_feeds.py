@@ -35,6 +35,14 @@ def test_a_feed_is_of_its_agency_and_in_the_zone_of_the_service(tmp_path: Path):
     assert chosen.agencies["boone"].feeds["jail"].interval == timedelta(minutes=15)
 
 
+@pytest.mark.parametrize(
+    ("its", "zone"), [({}, "America/Denver"), ({"time_zone": "America/New_York"}, "America/New_York")]
+)
+def test_a_feed_that_has_no_zone_of_its_own_is_in_its_agencys(its: dict[str, str], zone: str):
+    west = {"name": "West", "interval": 900, "time_zone": "America/Denver", "feeds": {"jail": JAIL | its}}
+    assert rules(settings_for(Path("/nowhere"), agencies={"west": west}), "west/jail", NOON).zone.key == zone
+
+
 def test_what_the_settings_say_of_a_feed_holds(tmp_path: Path):
     how = {"time_zone": "America/Denver", "mistakes": 0.01, "encoding": "cp1252", "statuses": {"REL": "released"}}
     how |= {"columns": {"status": "Detention/Status"}, "facilities": {"J": "Jail"}, "always": {"facility": "Jail"}}

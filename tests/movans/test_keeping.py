@@ -127,6 +127,54 @@ def test_it_does_not_end_while_other_news_is_to_be_told(
     assert live(shared) == []
 
 
+@pytest.mark.parametrize("feed", ["boone", "boone/jail"])
+def test_it_waits_while_the_feed_of_custody_is_silent(
+    feed: str, db: ConnectionPool, shared: psycopg.Connection, released: int
+):
+    its = {"jail": {"format": "niem", "interval": 900}} if feed == "boone/jail" else {}
+    court = {"court": {"format": "court calendar", "interval": 900}}
+    boone = {"name": "Boone County", "interval": "24:00:00", "feeds": its | court}
+    ends = keeping.end_registrations(db, settings_for(Path("/nowhere"), agencies={"boone": boone}))
+    feed_runs.watch(shared, [feed, "boone/court"], now=NOON)
+    feed_runs.silent(shared, feed, NOON)
+    ends(OUT)
+    assert notices(shared) == []  # nobody knows whether they are back
+    feed_runs.silent(shared, feed, None)
+    feed_runs.silent(shared, "boone/court", NOON)  # which says nothing of where anybody is
+    ends(OUT)
+    confirm(shared, notices(shared)[0][2], OUT)
+    feed_runs.silent(shared, feed, OUT)
+    ends(OUT + DAY)
+    assert live(shared) == [released]
+    feed_runs.silent(shared, feed, None)
+    ends(OUT + 2 * DAY)
+    assert live(shared) == []
+
+
+def test_it_waits_while_a_run_is_held_that_has_news_of_the_person(
+    shared: psycopg.Connection, released: int, ends: Callable[[datetime], bool]
+):
+    def hold(number: str, at: datetime) -> int:
+        run = feed_runs.add(shared, "jail.csv", "", "applied", feed="boone/jail", now=at)
+        changes = [held.Changed("boone", number, "returned", "in custody", at, "Boone County Jail")]
+        held.hold(shared, run, b"file", ["too many"], [], changes, touched=9, population=9, since=at, now=at)
+        return run
+
+    hold("100561", NOON + DAY)  # which is another's
+    run = hold("100234", NOON + 13 * DAY)
+    ends(OUT)
+    assert notices(shared) == []
+    held.decide(shared, run, "rejected", now=OUT)
+    ends(OUT)
+    confirm(shared, notices(shared)[0][2], OUT)
+    run = hold("100234", OUT)
+    ends(OUT + DAY)
+    assert live(shared) == [released]
+    held.decide(shared, run, "rejected", now=OUT + DAY)
+    ends(OUT + DAY)
+    assert live(shared) == []
+
+
 def test_who_is_taken_into_custody_again_needs_no_new_registration(
     shared: psycopg.Connection, released: int, becomes: Callable[..., int], ends: Callable[[datetime], bool]
 ):
