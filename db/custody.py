@@ -212,6 +212,13 @@ def find(conn: Connection, agency: str, number: str) -> Offender | None:
     return cursor.execute(OFFENDER + "where agency = %s and number = %s", [agency, number]).fetchone()
 
 
+def keyed_alike(conn: Connection, agency: str, number: str) -> list[Offender]:
+    """Whom of the agency callers find by the same keys as by this number, whether they have it or another."""
+    cursor = conn.cursor(row_factory=class_row(Offender))
+    query = OFFENDER + "where agency = %s and keys = keyed(%s) order by number"
+    return cursor.execute(query, [agency, number]).fetchall()
+
+
 def is_anybody_at(conn: Connection, agency: str, facility: str) -> bool:
     """Whether any of the agency's offenders is, or was last, at a facility of that name."""
     query = "select from offender where agency = %s and facility = %s limit 1"

@@ -3,6 +3,8 @@
 Times are read by the agency's clock, and what is said is checked as a row of a file is.
 """
 
+from collections.abc import Iterable
+
 import click
 from psycopg import Connection
 
@@ -59,12 +61,9 @@ def set_(
     """
     house = House.at(context.obj)
     with house.database() as db, db.connection() as conn:
-        known = offenders.find(conn, agency, number)
-    if known is None:
         agencies = ", ".join(house.settings.agencies)
-        raise click.ClickException(
-            f"{agency} has no offender {number}, and the agencies are {agencies}; correct it, or make one with movans"
-            " custody add"
+        known = _find(
+            conn, agency, number, f", and the agencies are {agencies}; correct it, or make one with movans custody add"
         )
     who_and_where = {"last_name": known.last_name, "facility": facility or known.facility}
     record = _record(house, agency=agency, offender_number=number, status=status, changed_at=at, **who_and_where)
@@ -103,11 +102,15 @@ def add(
     where = {"facility": facility, "status": status, "changed_at": at}
     record = _record(house, agency=agency, offender_number=number, **where, **name)
     with house.database() as db, db.connection() as conn:
-        known = offenders.find(conn, record.agency, record.number)
-    if known:
-        raise click.ClickException(
-            f"{agency} has an offender {number} already, {_name(known)}; movans custody set says where they are"
-        )
+        alike = offenders.keyed_alike(conn, record.agency, record.number)
+    for known in alike:
+        if _written(known.number) == _written(record.number):
+            raise click.ClickException(
+                f"{agency} has an offender {known.number} already, {_name(known)}; movans custody set says where they"
+                " are"
+            )
+    if alike:
+        err.print(f"Callers who key this number in find {_named(alike)}, too.", markup=False, soft_wrap=True)
     _say(house, record, None, quiet=False, yes=yes)
 
 
@@ -120,14 +123,21 @@ def show(context: click.Context, agency: str, number: str) -> None:
     house = House.at(context.obj)
     zone = house.settings.zone(agency)
     with house.database() as db, db.connection() as conn:
-        known = offenders.find(conn, agency, number)
-        if known is None:
-            raise click.ClickException(f"{agency} has no offender {number}; correct agency or number")
+        known = _find(conn, agency, number, "; correct agency or number")
         told = offenders.told(conn, known.id)
     born = f", born {known.birth_date}" if known.birth_date else ""
     out.print(f"{_name(known)} ({agency} {number}{born})", markup=False, soft_wrap=True)
     out.print(f"{_state(known, house)}; told last {tables.moment(known.known_at, zone)}", markup=False, soft_wrap=True)
     out.print(tables.history(told, zone))
+
+
+def _find(conn: Connection, agency: str, number: str, otherwise: str) -> Offender:
+    """Raises ClickException where there is none, naming whose number has the same keys, or else what to do."""
+    if known := offenders.find(conn, agency, number):
+        return known
+    if alike := offenders.keyed_alike(conn, agency, number):
+        otherwise = f", but has {_named(alike)}; write the number as it is there"
+    raise click.ClickException(f"{agency} has no offender {number}{otherwise}")
 
 
 def _record(house: House, **given: str) -> CustodyRecord:
@@ -194,6 +204,15 @@ def _question(record: CustodyRecord, known: Offender | None, would: Said, house:
 
 def _calls(many: int) -> str:
     return "1 person is called." if many == 1 else f"{many or 'No'} people are called."
+
+
+def _written(number: str) -> str:
+    """A number however it is written: its letters, capital or not, and digits."""
+    return "".join(filter(str.isalnum, number)).upper()
+
+
+def _named(some: Iterable[Offender]) -> str:
+    return " and ".join(f"{one.number}, {_name(one)}" for one in some)
 
 
 def _name(one: Offender) -> str:

@@ -199,6 +199,31 @@ def test_somebody_who_is_in_no_feed_yet_can_be_added_and_a_feed_takes_them_over(
     assert shared.execute("select last_name from offender").fetchall() == [("DOE-SMITH",)]
 
 
+@pytest.mark.parametrize("written", ["a-123", "A 123", "a123"])
+def test_a_number_that_is_written_otherwise_is_the_same_person(
+    written: str, movans: Movans, shared: psycopg.Connection, jail: Callable[..., str]
+):
+    jail(row(number="A-123"))
+    but = f"boone has no offender {written}, but has A-123, SMITH, JOHN; write the number as it is there"
+    assert but in movans("custody", "set", "boone", written, "escaped", "--at", "2026-11-20 09:40", says="y\n").stderr
+    assert but in movans("custody", "show", "boone", written).stderr
+    already = "boone has an offender A-123 already, SMITH, JOHN; movans custody set says where they are"
+    assert already in add(movans, written)
+    assert shared.execute("select number, status from offender").fetchall() == [("A-123", "in custody")]
+
+
+def test_a_number_that_only_has_the_same_keys_is_anothers_and_that_is_said(
+    movans: Movans, shared: psycopg.Connection, jail: Callable[..., str]
+):
+    jail(row(number="A-123"))
+    assert "but has A-123, SMITH, JOHN; write" in movans("custody", "show", "boone", "2123").stderr
+    said = add(movans, "B-123")
+    assert "Callers who key this number in find A-123, SMITH, JOHN, too." in said
+    assert "Done." in said
+    assert "find" not in add(movans, "200")
+    assert shared.execute("select number from offender order by 1").fetchall() == [("200",), ("A-123",), ("B-123",)]
+
+
 @pytest.mark.usefixtures("registered")
 def test_the_history_says_who_told_what(movans: Movans):
     released(movans)
