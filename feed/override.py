@@ -1,12 +1,13 @@
 """What staff say of an offender where no feed does: an event like a feed's, with the name of who said it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
 
 from db import custody, staff
-from db.custody import STAFF, Custody, Details, Offender
+from db.custody import STAFF, Custody, Details, Event, Offender
 from dialer import policy
 from feed.changes import set_apart
 from feed.compare import Change, compare, own_key
@@ -17,10 +18,14 @@ from movans.settings import Settings
 
 @dataclass(frozen=True)
 class Said:
-    """What came of it: the offender as known before, none where they were not, and how many are to be called."""
+    """What came of it: the offender as known before, none where they were not, and how many are to be called.
+
+    ``holds``: where they are from then on, which may be something newer than what was said.
+    """
 
     before: Offender | None
     change: Change
+    holds: Custody
     notifications: int = 0
 
 
@@ -36,7 +41,7 @@ def say(
     history = custody.history(conn, before.id) if before else []
     change = compare(record.custody, history)
     if change.what == "unchanged":
-        return Said(before, change)
+        return Said(before, change, _holds(history))
     offender = before or custody.add(
         conn, record.agency, record.number, record.person, record.custody, record.details_after(Details()), now=now
     )
@@ -73,12 +78,16 @@ def say(
                 settings=settings,
                 now=now,
             ).notifications
-    latest = custody.history(conn, offender.id)[-1]
-    state = Custody(latest.status, latest.facility, latest.effective_at)
-    is_latest = record.custody.since >= latest.effective_at
+    state = _holds(custody.history(conn, offender.id))
+    is_latest = record.custody.since >= state.since
     custody.update(conn, offender.id, offender.person, state, now=now if is_latest else offender.known_at)
     staff.record(conn, who, _act(record, change, quiet=quiet), now=now)
-    return Said(before, change, made)
+    return Said(before, change, state, made)
+
+
+def _holds(history: Sequence[Event]) -> Custody:
+    latest = history[-1]
+    return Custody(latest.status, latest.facility, latest.effective_at)
 
 
 def _act(record: CustodyRecord, change: Change, *, quiet: bool) -> str:

@@ -1,5 +1,7 @@
 """What staff say of offenders, as it is typed, on a real database; and what the next feed makes of it."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from movans.settings import EXAMPLE
 from tests import people
 from tests.conftest import KEYS
 from tests.feed.conftest import HEADER, row
@@ -268,8 +271,9 @@ def test_a_facility_that_nobody_knows_is_named_before_it_is_asked(movans: Movans
         assert "Nothing is known of" not in released(movans, "2026-11-20 09:40", *known, says="n\n")
 
 
-@pytest.mark.usefixtures("registered")
-def test_of_somebody_who_is_no_longer_listed_staff_say_what_became_of_them(movans: Movans, shared: psycopg.Connection):
+@pytest.fixture
+def missing(registered: None, shared: psycopg.Connection) -> None:  # noqa: ARG001
+    """A snapshot has not had Smith, since three days after he came."""
     shared.execute("update offender set status = 'no longer listed', since = since + interval '3 days'")
     shared.execute(
         """insert into custody_event (offender_id, kind, status, facility, effective_at, stated_times, source,
@@ -277,9 +281,55 @@ def test_of_somebody_who_is_no_longer_listed_staff_say_what_became_of_them(movan
            select id, 'no_longer_listed', status, facility, since, array[since], agency, 'gone', 1, now()
            from offender"""
     )
+
+
+@pytest.mark.usefixtures("missing")
+def test_of_somebody_who_is_no_longer_listed_staff_say_what_became_of_them(movans: Movans, shared: psycopg.Connection):
     asked = released(movans)
     assert "known:  no longer listed, Boone County Jail, since Fri Nov 06 14:05 CST" in asked
     assert "Done. 2 people are called." in asked
     assert state(shared) == ("released", "Boone County Jail", datetime(2026, 11, 20, 15, 40, tzinfo=UTC))
     refused = movans("custody", "set", "boone", "100234", "no longer listed", "--at", "2026-11-21 09:40", "--yes")
     assert "STATUS 'no longer listed' must be one of in custody" in refused.stderr
+
+
+@pytest.mark.usefixtures("missing")
+def test_of_what_is_newer_than_what_staff_say_it_is_said_that_it_stays(movans: Movans, shared: psycopg.Connection):
+    stays = "no longer listed, Boone County Jail, since Fri Nov 06 14:05 CST"
+    words = ["custody", "set", "boone", "100234", "in custody", "--at"]
+    known = movans(*words, HELD, says="y\n").stderr
+    assert f"that they were in custody then; what holds is {stays}; give a time after that" in known
+    asked = movans(*words, "2026-11-04 10:00", says="y\n").stdout
+    assert "then:   in custody, Boone County Jail, since Wed Nov 04 10:00 CST" in asked
+    assert f"This was before what is known, which stays: {stays}. Give a time after that to change it." in asked
+    assert f"Done. No people are called. What holds: {stays}." in asked
+    assert state(shared)[0] == "no longer listed"
+    assert "What holds" not in movans(*words, "2026-11-21 10:00", "--yes").stdout
+    assert state(shared)[0] == "in custody"
+
+
+@pytest.mark.usefixtures("registered")
+def test_what_becomes_something_else_while_it_is_asked_is_asked_anew(
+    movans: Movans, tmp_path: Path, shared: psycopg.Connection
+):
+    words = ["custody", "set", "boone", "100234", "released", "--at", "2026-11-20 09:40"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "movans", "--settings", str(tmp_path / "movans.yaml"), *words],
+        cwd=EXAMPLE.parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as clerk:
+        assert clerk.stdin
+        assert clerk.stdout
+        asked = ""
+        while not asked.endswith("[y/N]: "):
+            asked += clerk.stdout.read(1)
+        movans("custody", "set", "boone", "100234", "escaped", "--at", "2026-11-21 08:00", "--yes")
+        clerk.stdin.write("y\n")
+        clerk.stdin.flush()
+        asked, _ = clerk.communicate("n\n")
+    assert "something else has become known meanwhile" in asked
+    assert "This was before what is known, which stays: escaped, Boone County Jail, since Sat Nov 21 08:00 CST" in asked
+    assert clerk.returncode == 1
+    assert (state(shared)[0], made(shared)) == ("escaped", 2)
