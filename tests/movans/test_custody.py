@@ -70,8 +70,8 @@ def made(shared: psycopg.Connection) -> int:
 def test_staff_say_what_no_feed_does_and_whoever_is_registered_is_called(movans: Movans, shared: psycopg.Connection):
     asked = released(movans, says="n\n")
     assert "SMITH, JOHN (boone 100234)" in asked
-    assert "known:  in custody, Boone County Jail, since Tue Nov 03 14:05 CST" in asked
-    assert "to be:  released, Boone County Jail, since Fri Nov 20 09:40 CST" in asked
+    assert "known:  in custody, Boone County Jail, since Tue Nov 03 2026 14:05 CST" in asked
+    assert "to be:  released, Boone County Jail, since Fri Nov 20 2026 09:40 CST" in asked
     assert "2 people are called. Is that right?" in asked
     assert (state(shared)[0], made(shared), acts(shared)) == ("in custody", 0, [])
     assert "Done. 2 people are called." in released(movans)
@@ -100,7 +100,7 @@ def test_the_next_feed_does_not_undo_it_and_says_that_it_disagrees(
     for at in (HELD, "2026-11-19 10:00"):  # as it was known, and corrected
         said = jail(row(at=at))
         assert "boone 100234 is 'in custody' since" in said
-        assert "but staff have said 'released' since Fri Nov 20 09:40 CST, which is later and holds" in said
+        assert "but staff have said 'released' since Fri Nov 20 2026 09:40 CST, which is later and holds" in said
         assert (state(shared)[0], made(shared)) == ("released", 2)
     history = jail(row(at="2026-11-19 10:00"), row("released", "2026-11-20 09:50"))
     assert "staff have said" not in history
@@ -192,6 +192,7 @@ def test_somebody_who_is_in_no_feed_yet_can_be_added_and_a_feed_takes_them_over(
     assert "Done. No people are called." in said
     assert "boone has an offender 200 already, DOE, JANE; movans custody set says where they are" in add(movans)
     assert "must be made of letters and digits" in add(movans, "#")
+    assert f"--at '{HELD}' is before --born 2026-11-04; correct one of them" in add(movans, "300", "2026-11-04")
     assert "--born '31.1.80' must be a date like 1990-07-31" in add(movans, "300", "31.1.80")
     assert [what for _, what in acts(shared)] == [
         "added boone 200: in custody at Boone County Jail since 2026-11-03 20:05+00:00"
@@ -233,7 +234,7 @@ def test_the_history_says_who_told_what(movans: Movans):
     shown = movans("custody", "show", "boone", "100234")
     assert shown.returncode == 0, shown.stderr
     assert "SMITH, JOHN (boone 100234, born 1990-07-31)" in shown.stdout
-    assert "released, Boone County Jail, since Fri Nov 20 09:40 CST; told last" in shown.stdout
+    assert "released, Boone County Jail, since Fri Nov 20 2026 09:40 CST; told last" in shown.stdout
     lines = [line for line in shown.stdout.splitlines() if "2026-" in line and "born" not in line]
     assert "listed" in lines[0]
     assert "custody.csv" in lines[0]
@@ -286,7 +287,7 @@ def missing(registered: None, shared: psycopg.Connection) -> None:  # noqa: ARG0
 @pytest.mark.usefixtures("missing")
 def test_of_somebody_who_is_no_longer_listed_staff_say_what_became_of_them(movans: Movans, shared: psycopg.Connection):
     asked = released(movans)
-    assert "known:  no longer listed, Boone County Jail, since Fri Nov 06 14:05 CST" in asked
+    assert "known:  no longer listed, Boone County Jail, since Fri Nov 06 2026 14:05 CST" in asked
     assert "Done. 2 people are called." in asked
     assert state(shared) == ("released", "Boone County Jail", datetime(2026, 11, 20, 15, 40, tzinfo=UTC))
     refused = movans("custody", "set", "boone", "100234", "no longer listed", "--at", "2026-11-21 09:40", "--yes")
@@ -295,12 +296,12 @@ def test_of_somebody_who_is_no_longer_listed_staff_say_what_became_of_them(movan
 
 @pytest.mark.usefixtures("missing")
 def test_of_what_is_newer_than_what_staff_say_it_is_said_that_it_stays(movans: Movans, shared: psycopg.Connection):
-    stays = "no longer listed, Boone County Jail, since Fri Nov 06 14:05 CST"
+    stays = "no longer listed, Boone County Jail, since Fri Nov 06 2026 14:05 CST"
     words = ["custody", "set", "boone", "100234", "in custody", "--at"]
     known = movans(*words, HELD, says="y\n").stderr
     assert f"that they were in custody then; what holds is {stays}; give a time after that" in known
     asked = movans(*words, "2026-11-04 10:00", says="y\n").stdout
-    assert "then:   in custody, Boone County Jail, since Wed Nov 04 10:00 CST" in asked
+    assert "then:   in custody, Boone County Jail, since Wed Nov 04 2026 10:00 CST" in asked
     assert f"This was before what is known, which stays: {stays}. Give a time after that to change it." in asked
     assert f"Done. No people are called. What holds: {stays}." in asked
     assert state(shared)[0] == "no longer listed"
@@ -330,6 +331,9 @@ def test_what_becomes_something_else_while_it_is_asked_is_asked_anew(
         clerk.stdin.flush()
         asked, _ = clerk.communicate("n\n")
     assert "something else has become known meanwhile" in asked
-    assert "This was before what is known, which stays: escaped, Boone County Jail, since Sat Nov 21 08:00 CST" in asked
+    assert (
+        "This was before what is known, which stays: escaped, Boone County Jail, since Sat Nov 21 2026 08:00 CST"
+        in asked
+    )
     assert clerk.returncode == 1
     assert (state(shared)[0], made(shared)) == ("escaped", 2)
