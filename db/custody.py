@@ -94,6 +94,7 @@ class Event:
     ``own_times``: those of them that its agency gave under the event's own id. ``recorded_at``: since when it is known.
     ``denied_at``: when the first snapshot came, after that, that says otherwise.
     ``explains``: since when the person was no longer listed, which this explains.
+    ``quiet``: staff said it, and had nobody called.
     """
 
     id: int
@@ -107,6 +108,7 @@ class Event:
     recorded_at: datetime = NEVER
     denied_at: datetime | None = None
     planned_at: datetime | None = None  # of what was withdrawn: the time that it was about, where that was to come
+    quiet: bool = False
     explains: datetime | None = None
 
     def has_id(self, event_id: str) -> bool:
@@ -161,7 +163,7 @@ OFFENDER = """
     from offender """
 _EVENTS = """
     select offender_id, id, kind, status, facility, effective_at, stated_times, source_key, own_times, recorded_at,
-           denied_at, planned_at
+           denied_at, planned_at, quiet
     from """
 
 
@@ -414,17 +416,28 @@ def record(
     planned_at: datetime | None = None,
     place: str = "",
     reported: bool = False,
+    quiet: bool = False,
     now: datetime,
 ) -> int:
     """Keep an event; return its id. Raises UniqueViolation where the source gave the same key before.
 
     ``feed_run_id``: the import that brought it; ``who``: the person who said it instead.
-    ``reported``: it is to be told as not yet confirmed.
+    ``reported``: it is to be told as not yet confirmed. ``quiet``: that person has nobody called.
 
     ``planned_at`` and ``place`` are of what is to come, where the event is about that: a release, a court date.
     """
     happened = Happened(
-        offender_id, kind, custody, source, source_key, feed_run_id, who, planned_at, place, reported=reported
+        offender_id,
+        kind,
+        custody,
+        source,
+        source_key,
+        feed_run_id,
+        who,
+        planned_at,
+        place,
+        reported=reported,
+        quiet=quiet,
     )
     return record_all(conn, [happened], now=now)[0]
 
@@ -444,6 +457,7 @@ class Happened:
     place: str = ""
     reported: bool = False
     release_date_before: date | None = None  # of a planned release: the day that was known
+    quiet: bool = False
 
 
 def record_all(conn: Connection, events: Sequence[Happened], *, now: datetime) -> list[int]:
@@ -453,10 +467,11 @@ def record_all(conn: Connection, events: Sequence[Happened], *, now: datetime) -
     rows = conn.execute(
         """insert into custody_event (offender_id, kind, status, facility, effective_at, stated_times, own_times,
                                       source, source_key, feed_run_id, who, planned_at, place, reported,
-                                      release_date_before, recorded_at)
+                                      release_date_before, quiet, recorded_at)
            select offender_id, kind, status, facility, effective_at, array[effective_at],
                   case when strpos(source_key, e'\t') = 0 then array[effective_at] else '{}' end,
-                  source, source_key, feed_run_id, who, planned_at, place, reported, release_date_before, %s
+                  source, source_key, feed_run_id, who, planned_at, place, reported, release_date_before,
+                  quiet, %s
            from json_populate_recordset(null::custody_event, %s) returning source, source_key, id""",
         [now, _json({**vars(one), **vars(one.custody), "effective_at": one.custody.since} for one in events)],
     )
@@ -476,6 +491,11 @@ def amend(conn: Connection, event_id: int, custody: Custody, *, stated: datetime
            where id = %(id)s""",
         {"since": custody.since, "facility": custody.facility, "stated": stated, "id": event_id, "by_id": by_id},
     )
+
+
+def unhush(conn: Connection, event_id: int) -> None:
+    """Note that people are told of an event after all that was quiet."""
+    conn.execute("update custody_event set quiet = false where id = %s", [event_id])
 
 
 def restate(conn: Connection, event_id: int, times: Sequence[datetime], *, at: datetime) -> None:

@@ -129,6 +129,7 @@ def set_apart(
         feed_run_id=run_id,
         who=who,
         reported=reported,
+        quiet=quiet,
         now=now,
     )
     custody.restate(conn, event_id, parts.other_times, at=parts.other.since)

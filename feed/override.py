@@ -21,12 +21,14 @@ class Said:
     """What came of it: the offender as known before, none where they were not, and how many are to be called.
 
     ``holds``: where they are from then on, which may be something newer than what was said.
+    ``was_quiet``: it was known, but nobody had been called of it.
     """
 
     before: Offender | None
     change: Change
     holds: Custody
     notifications: int = 0
+    was_quiet: bool = False
 
 
 def say(
@@ -34,13 +36,15 @@ def say(
 ) -> Said:
     """Keep what a person says of an offender, as if a feed had brought it, and that they did.
 
-    It is compared as a feed's row is, and a feed's row is compared with it: what is of a later time holds.
+    It is compared as a feed's row is, and a feed's row is compared with it: what is of a later time holds. What was
+    said quietly before, and is not now, is told after all.
     """
     one_at_a_time(conn)  # an import may be on its way
     before = custody.lock(conn, record.agency, [record.number]).get(record.number)
     history = custody.history(conn, before.id) if before else []
     change = compare(record.custody, history)
-    if change.what == "unchanged":
+    untold = None if quiet else _untold(change, record.custody, history)
+    if change.what == "unchanged" and untold is None:
         return Said(before, change, _holds(history))
     offender = before or custody.add(
         conn, record.agency, record.number, record.person, record.custody, record.details_after(Details()), now=now
@@ -48,7 +52,10 @@ def say(
     made = 0
     if change.event:
         custody.amend(conn, change.event.id, record.custody, stated=record.custody.since, by_id=False)
-    else:
+    if untold:
+        custody.unhush(conn, untold.id)
+        made = policy.notify(conn, untold.id, late=untold.id != history[-1].id, settings=settings, now=now)
+    if change.what == "news":
         made_up = "\t".join([STAFF, record.agency, record.number, change.kind, record.custody.since.isoformat()])
         withdrawn = custody.withdrawn(conn, [offender.id]).get(offender.id, [])
         event_id = custody.record(
@@ -60,6 +67,7 @@ def say(
             source_key=own_key(made_up, withdrawn),
             feed_run_id=None,
             who=who,
+            quiet=quiet,
             now=now,
         )
         if not quiet:
@@ -81,8 +89,15 @@ def say(
     state = _holds(custody.history(conn, offender.id))
     is_latest = record.custody.since >= state.since
     custody.update(conn, offender.id, offender.person, state, now=now if is_latest else offender.known_at)
-    staff.record(conn, who, _act(record, change, quiet=quiet), now=now)
-    return Said(before, change, state, made)
+    staff.record(conn, who, _act(record, change, quiet=quiet, was_quiet=untold is not None), now=now)
+    return Said(before, change, state, made, was_quiet=untold is not None)
+
+
+def _untold(change: Change, told: Custody, history: Sequence[Event]) -> Event | None:
+    """The event that this is about, where nobody was called of it."""
+    as_said = (one for one in history if one.status == told.status and told.since in one.stated_times)
+    event = change.event if change.what != "unchanged" else next(as_said, None)
+    return event if event and event.quiet else None
 
 
 def _holds(history: Sequence[Event]) -> Custody:
@@ -90,7 +105,15 @@ def _holds(history: Sequence[Event]) -> Custody:
     return Custody(latest.status, latest.facility, latest.effective_at)
 
 
-def _act(record: CustodyRecord, change: Change, *, quiet: bool) -> str:
-    what = "corrected" if change.event else "added" if change.kind == "listed" else "set"
+def _act(record: CustodyRecord, change: Change, *, quiet: bool, was_quiet: bool) -> str:
+    what = (
+        "called after all of"
+        if was_quiet
+        else "corrected"
+        if change.event
+        else "added"
+        if change.kind == "listed"
+        else "set"
+    )
     said = f"{what} {record.agency} {record.number}: {record.custody.status} at {record.custody.facility}"
     return f"{said} since {record.custody.since.isoformat(' ', 'minutes')}{', calling nobody' if quiet else ''}"

@@ -34,7 +34,7 @@ _CALLED = {
 _AT = click.option(
     "--at", required=True, metavar="TIME", help="Since when, as '2026-11-15 09:40', by the agency's clock."
 )
-_QUIET = click.option("--quiet", is_flag=True, help="Call nobody about it.")
+_QUIET = click.option("--quiet", is_flag=True, help="Call nobody about it, unless a feed says it of a later time.")
 _YES = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
@@ -161,7 +161,7 @@ def _say(house: House, record: CustodyRecord, *, quiet: bool, yes: bool) -> None
         while True:
             with db.connection() as conn, conn.transaction() as tried:
                 said = override.say(conn, record, who=who(), quiet=quiet, settings=house.settings, now=now())
-                if said.change.what == "unchanged":
+                if said.change.what == "unchanged" and not said.was_quiet:
                     raise click.ClickException(_known_already(record, said, house))
                 question = _question(record, said, house, quiet=quiet)
                 if yes or question == agreed:
@@ -208,10 +208,14 @@ def _question(record: CustodyRecord, would: Said, house: House, *, quiet: bool) 
         lines.append(f"  This was before what is known, which stays: {stays}. Give a time after that to change it.")
     if would.change.apart:
         lines.append("  What is known has been so before and after that: that it was so again is told, too.")
-    if would.change.event:
+    if would.was_quiet:
+        lines.append("  This is known, but nobody was called of it (--quiet): now they are.")
+    elif would.change.event:
         lines.append("  This corrects what is known, and is no news: nobody is called.")
     elif quiet:
-        lines.append("  Nobody is called (--quiet).")
+        lines.append(
+            "  Nobody is called (--quiet), until a feed says it of a later time, or you say it without --quiet."
+        )
     return "\n".join([*lines, f"{_calls(would.notifications)} Is that right?"])
 
 

@@ -86,10 +86,15 @@ def test_staff_say_what_no_feed_does_and_whoever_is_registered_is_called(movans:
 @pytest.mark.usefixtures("registered")
 def test_quietly_nobody_is_called(movans: Movans, shared: psycopg.Connection):
     said = released(movans, "2026-11-20 09:40", "--quiet")
-    assert "Nobody is called (--quiet)." in said
+    assert "Nobody is called (--quiet), until a feed says it of a later time, or you say it without --quiet." in said
     assert "Done. No people are called." in said
     assert (state(shared)[0], made(shared)) == ("released", 0)
     assert acts(shared)[0][1].endswith(", calling nobody")
+    assert "that is known already" in released(movans, "2026-11-20 09:40", "--quiet")
+    said = released(movans)
+    assert "This is known, but nobody was called of it (--quiet): now they are.\n2 people are called." in said
+    assert "Done. 2 people are called." in said
+    assert acts(shared)[1][1].startswith("called after all of boone 100234: released")
 
 
 @pytest.mark.usefixtures("registered")
