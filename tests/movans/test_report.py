@@ -71,6 +71,7 @@ def test_what_cannot_be_closed_is_said_with_what_to_do(movans: Movans, handed_ov
     for arguments, said in (
         (("999", "--how", "told"), "there is no notification 999; movans report lists them"),
         ((number, "--how", " "), "say how, as in --how"),
+        ((number, "--how", "told\x1b[1A\x1b[2K"), "--how holds a sign that cannot be seen; type it anew"),
         ((number, "--how", "called 573 555 0142"), "leave the telephone number out"),
         ((number,), "Missing option '--how'"),
     ):
