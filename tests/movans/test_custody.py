@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from feed.run import one_at_a_time
 from movans.settings import EXAMPLE
 from tests import people
 from tests.conftest import KEYS
@@ -314,31 +315,58 @@ def test_of_what_is_newer_than_what_staff_say_it_is_said_that_it_stays(movans: M
     assert state(shared)[0] == "in custody"
 
 
-@pytest.mark.usefixtures("registered")
-def test_what_becomes_something_else_while_it_is_asked_is_asked_anew(
-    movans: Movans, tmp_path: Path, shared: psycopg.Connection
-):
+@pytest.fixture
+def clerk(tmp_path: Path, registered: None) -> Iterator[subprocess.Popen[str]]:  # noqa: ARG001
+    """A person types that Smith was released, and has not answered yet."""
     words = ["custody", "set", "boone", "100234", "released", "--at", "2026-11-20 09:40"]
     with subprocess.Popen(
-        [sys.executable, "-m", "movans", "--settings", str(tmp_path / "movans.yaml"), *words],
+        ["timeout", "60", sys.executable, "-m", "movans", "--settings", str(tmp_path / "movans.yaml"), *words],
         cwd=EXAMPLE.parent,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-    ) as clerk:
-        assert clerk.stdin
-        assert clerk.stdout
-        asked = ""
-        while not asked.endswith("[y/N]: "):
-            asked += clerk.stdout.read(1)
-        movans("custody", "set", "boone", "100234", "escaped", "--at", "2026-11-21 08:00", "--yes")
-        clerk.stdin.write("y\n")
-        clerk.stdin.flush()
-        asked, _ = clerk.communicate("n\n")
+    ) as typing:
+        yield typing
+        typing.terminate()
+
+
+def reads(typing: subprocess.Popen[str], until: str) -> str:
+    """What stands on the screen once the last of it is that."""
+    assert typing.stdout
+    screen = ""
+    while not screen.endswith(until):
+        sign = typing.stdout.read(1)
+        assert sign, screen
+        screen += sign
+    return screen
+
+
+def test_what_becomes_something_else_while_it_is_asked_is_asked_anew(
+    movans: Movans, clerk: subprocess.Popen[str], shared: psycopg.Connection
+):
+    reads(clerk, "[y/N]: ")
+    movans("custody", "set", "boone", "100234", "escaped", "--at", "2026-11-21 08:00", "--yes")
+    assert clerk.stdin
+    clerk.stdin.write("y\n")
+    clerk.stdin.flush()
+    asked, _ = clerk.communicate("n\n")
     assert "something else has become known meanwhile" in asked
-    assert (
-        "This was before what is known, which stays: escaped, Boone County Jail, since Sat Nov 21 2026 08:00 CST"
-        in asked
-    )
+    stays = "escaped, Boone County Jail, since Sat Nov 21 2026 08:00 CST"
+    assert f"This was before what is known, which stays: {stays}" in asked
     assert clerk.returncode == 1
     assert (state(shared)[0], made(shared)) == ("escaped", 2)
+
+
+def test_that_an_import_is_waited_for_is_said(
+    registered: None,  # noqa: ARG001
+    request: pytest.FixtureRequest,
+    shared: psycopg.Connection,
+):
+    with shared.transaction():
+        one_at_a_time(shared)
+        clerk: subprocess.Popen[str] = request.getfixturevalue("clerk")
+        reads(clerk, "an import is running; waiting for it to end\n")
+    reads(clerk, "2 people are called. Is that right? [y/N]: ")
+    asked, _ = clerk.communicate("y\n")
+    assert "Done. 2 people are called." in asked
