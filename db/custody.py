@@ -94,6 +94,7 @@ class Event:
     ``own_times``: those of them that its agency gave under the event's own id. ``recorded_at``: since when it is known.
     ``denied_at``: when the first snapshot came, after that, that says otherwise.
     ``explains``: since when the person was no longer listed, which this explains.
+    ``quiet``: staff said it, and had nobody called.
     """
 
     id: int
@@ -107,6 +108,7 @@ class Event:
     recorded_at: datetime = NEVER
     denied_at: datetime | None = None
     planned_at: datetime | None = None  # of what was withdrawn: the time that it was about, where that was to come
+    quiet: bool = False
     explains: datetime | None = None
 
     def has_id(self, event_id: str) -> bool:
@@ -161,7 +163,7 @@ OFFENDER = """
     from offender """
 _EVENTS = """
     select offender_id, id, kind, status, facility, effective_at, stated_times, source_key, own_times, recorded_at,
-           denied_at, planned_at
+           denied_at, planned_at, quiet
     from """
 
 
@@ -210,6 +212,13 @@ def told(conn: Connection, offender_id: int) -> list[Told]:
 def find(conn: Connection, agency: str, number: str) -> Offender | None:
     cursor = conn.cursor(row_factory=class_row(Offender))
     return cursor.execute(OFFENDER + "where agency = %s and number = %s", [agency, number]).fetchone()
+
+
+def keyed_alike(conn: Connection, agency: str, number: str) -> list[Offender]:
+    """Whom of the agency callers find by the same keys as by this number, whether they have it or another."""
+    cursor = conn.cursor(row_factory=class_row(Offender))
+    query = OFFENDER + "where agency = %s and keys = keyed(%s) order by number"
+    return cursor.execute(query, [agency, number]).fetchall()
 
 
 def is_anybody_at(conn: Connection, agency: str, facility: str) -> bool:
@@ -425,7 +434,7 @@ class Happened:
     """An event that is to be kept.
 
     ``feed_run_id``: the import that brought it; ``who``: the person who said it instead.
-    ``reported``: it is to be told as not yet confirmed.
+    ``reported``: it is to be told as not yet confirmed. ``quiet``: that person has nobody called.
 
     ``planned_at`` and ``place`` are of what is to come, where the event is about that: a release, a court date.
     """
@@ -443,6 +452,7 @@ class Happened:
     release_date_before: date | None = None  # of a planned release: the day that was known
     apart_from: int | None = None  # the event of which it was taken, as it was another one
     apart_at: datetime | None = None  # since when that held before
+    quiet: bool = False
 
 
 def record_all(conn: Connection, events: Sequence[Happened], *, now: datetime) -> list[int]:
@@ -452,11 +462,11 @@ def record_all(conn: Connection, events: Sequence[Happened], *, now: datetime) -
     rows = conn.execute(
         """insert into custody_event (offender_id, kind, status, facility, effective_at, stated_times, own_times,
                                       source, source_key, feed_run_id, who, planned_at, place, reported,
-                                      release_date_before, apart_from, apart_at, recorded_at)
+                                      release_date_before, apart_from, apart_at, quiet, recorded_at)
            select offender_id, kind, status, facility, effective_at, array[effective_at],
                   case when strpos(source_key, e'\t') = 0 then array[effective_at] else '{}' end,
                   source, source_key, feed_run_id, who, planned_at, place, reported, release_date_before,
-                  apart_from, apart_at, %s
+                  apart_from, apart_at, quiet, %s
            from json_populate_recordset(null::custody_event, %s) returning source, source_key, id""",
         [now, _json({**vars(one), **vars(one.custody), "effective_at": one.custody.since} for one in events)],
     )
@@ -476,6 +486,11 @@ def amend(conn: Connection, event_id: int, custody: Custody, *, stated: datetime
            where id = %(id)s""",
         {"since": custody.since, "facility": custody.facility, "stated": stated, "id": event_id, "by_id": by_id},
     )
+
+
+def unhush(conn: Connection, event_id: int) -> None:
+    """Note that people are told of an event after all that was quiet."""
+    conn.execute("update custody_event set quiet = false where id = %s", [event_id])
 
 
 def restate(conn: Connection, event_id: int, times: Sequence[datetime], *, at: datetime) -> None:

@@ -68,14 +68,16 @@ def missing(conn: Connection, feed: str, offender_ids: Iterable[int], *, others:
     return found
 
 
-def without(conn: Connection, feed: str, agency: str, *, before: datetime) -> dict[int, tuple[bool, bool]]:
+def without(
+    conn: Connection, feed: str, agency: str, *, before: datetime, others: Iterable[str]
+) -> dict[int, tuple[bool, bool]]:
     """Of whom staff have said before then that they are in custody, and who is not in the feed's last snapshot.
 
-    Of each, whether another feed's last snapshot has them, and whether they ever stood in one of this feed.
+    Of each, whether the last snapshot of one of the ``others`` has them, and whether they ever stood in this feed.
     """
     rows = conn.execute(
         """select o.id, exists (select from roster r where r.offender_id = o.id and r.feed <> %(feed)s
-                                and r.missing_since is null),
+                                and r.feed = any(%(others)s) and r.missing_since is null),
                   exists (select from custody_event e join feed_run f on f.id = e.feed_run_id
                           where e.offender_id = o.id and f.feed = %(feed)s)
            from offender o where agency = %(agency)s and status = 'in custody' and o.id in (
@@ -83,7 +85,7 @@ def without(conn: Connection, feed: str, agency: str, *, before: datetime) -> di
                   and status = 'in custody' and retracted_at is null)
              and not exists (select from roster r where r.offender_id = o.id and r.feed = %(feed)s
                                and r.missing_since is null)""",
-        {"feed": feed, "agency": agency, "before": before, "staff": STAFF},
+        {"feed": feed, "agency": agency, "before": before, "staff": STAFF, "others": list(others)},
     )
     return {offender_id: (elsewhere, ever) for offender_id, elsewhere, ever in rows}
 

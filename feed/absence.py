@@ -67,7 +67,7 @@ def apply_missing(run: Run, absent: Collection[int], report: Report) -> None:
     rosters.leave(conn, feed, [one.offender_id for one in again if not one.elsewhere])
     if run.only is None:
         were_there = {one.offender_id for one in gone if one.since in (None, before.started_at)}
-        _note_staffs(run, report, were_there, before.started_at)
+        _note_staffs(run, report, were_there, before.started_at, others)
 
 
 def _say_staff(here: Known, *, since: datetime | None) -> bool:
@@ -76,14 +76,16 @@ def _say_staff(here: Known, *, since: datetime | None) -> bool:
     return bool(latest and since and latest.by_staff and latest.status == "in custody" and latest.recorded_at > since)
 
 
-def _note_staffs(run: Run, report: Report, were_there: Collection[int], before: datetime) -> None:
+def _note_staffs(
+    run: Run, report: Report, were_there: Collection[int], before: datetime, others: Collection[str]
+) -> None:
     """Note whom neither this snapshot has nor the one ``before``, though staff had said that they are in custody.
 
     That holds: no more is known than that. Who never stood in the feed may be where another feed of the agency tells
     of them, where there is one. ``were_there``: who was in the one before.
     """
     agency, feed = run.rules.agency, run.rules.feed
-    found = rosters.without(run.conn, feed, agency, before=before)
+    found = rosters.without(run.conn, feed, agency, before=before, others=others)
     is_only_feed = set(feeds.custody_feeds(run.settings, agency)) <= {feed}
     for (_, number), here in known_of(run.conn, custody.get_all(run.conn, found.keys() - were_there)).items():
         latest, (elsewhere, ever) = here.history[-1], found[here.offender.id]

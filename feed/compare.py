@@ -47,8 +47,8 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
        ever given for it: it is no news, or corrects where the person was last.
     2. A row that says the same as the event before or after it in time corrects that one's time, unless it has an
        event id of its own and that event is an agency's: what staff said first, the agency confirms. And unless a
-       snapshot has denied the event since, and the row is of a later time: that is another, and nobody knows of it.
-       Who was no longer listed in between was held twice.
+       snapshot has denied the event since, or nobody was called of it, and the row is of a later time: that is another,
+       and nobody knows of it. Who was no longer listed in between was held twice.
     3. Anything else happened, after the event before it in time. The same kind at the same time is the same event.
        Who gets out before they are no longer listed explains that, and is out.
     4. Where a row stands between two times that were given for an event, and says something else, that was no
@@ -70,6 +70,8 @@ def compare(told: Custody, history: Sequence[Event], event_id: str = "") -> Chan
         if _same(event, told) and not _is_another(event, told, event_id):
             return _about(event, told)
     kind = _kind(before[-1] if before else None, told) if history else "listed"
+    if before and before[-1].quiet and _same(before[-1], told):
+        kind = before[-1].kind
     for event in history:
         if not event_id and event.kind == kind and told.since in event.stated_times:
             return _about(event, told)
@@ -229,7 +231,8 @@ def _was_missing_after(told: Custody, before: Sequence[Event]) -> bool:
 def _is_another(event: Event, told: Custody, event_id: str) -> bool:
     """Whether a row that says the same as an event is of another one."""
     has_its_own = event_id and not event.by_staff and told.status not in ONCE
-    return bool(has_its_own) or (event.denied_at is not None and told.since > event.effective_at)
+    is_unknown = event.quiet or event.denied_at is not None
+    return bool(has_its_own) or (is_unknown and told.since > event.effective_at)
 
 
 def _sides(event: Event, at: datetime) -> tuple[list[datetime], list[datetime]]:

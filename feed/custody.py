@@ -80,7 +80,11 @@ def custody_record(
         mistakes.append(f"{called('agency')} {row.agency!r} {says}")
     if is_to_come(since, rules.now):
         mistakes.append(f"{called('changed_at')} {given['changed_at']!r} is in the future; correct it or its zone")
-    mistakes += birth(called("date_of_birth"), row.date_of_birth, rules.now)
+    born = birth(called("date_of_birth"), row.date_of_birth, rules.now)
+    if not born and row.date_of_birth and row.changed_at.date() < row.date_of_birth:
+        says = f"is before {called('date_of_birth')} {row.date_of_birth}; correct one of them"
+        born = [f"{called('changed_at')} {given['changed_at']!r} {says}"]
+    mistakes += born
     mistakes += plans({called(name): getattr(row, name) for name in ("release_date", "court_at")}, rules.now)
     if mistakes:
         raise Wrong(mistakes)

@@ -28,7 +28,9 @@ class Teller:
 
     def happened(self, offender_id: int, kind: str, told: Custody, source: str, key: str) -> Happened:
         """An event that is to be kept."""
-        return Happened(offender_id, kind, told, source, key, self.run_id, self.who, reported=self.reported)
+        return Happened(
+            offender_id, kind, told, source, key, self.run_id, self.who, reported=self.reported, quiet=self.quiet
+        )
 
     def notify(self, conn: Connection, event_id: int, *, late: bool) -> int:
         """Make the notifications of an event that was kept; return how many."""

@@ -1,12 +1,13 @@
 """What staff say of an offender where no feed does: an event like a feed's, with the name of who said it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg import Connection
 
 from db import custody, notifications, staff
-from db.custody import STAFF, Custody, Details, Offender
+from db.custody import STAFF, Custody, Details, Event, Offender
 from feed.changes import set_apart
 from feed.compare import Change, compare, own_key
 from feed.known import Known, Teller
@@ -17,11 +18,17 @@ from movans.settings import Settings
 
 @dataclass(frozen=True)
 class Said:
-    """What came of it: the offender as known before, none where they were not, and how many people are called."""
+    """What came of it: the offender as known before, none where they were not, and how many people are called.
+
+    ``holds``: where they are from then on, which may be something newer than what was said.
+    ``was_quiet``: it was known, but nobody had been called of it.
+    """
 
     before: Offender | None
     change: Change
+    holds: Custody
     people: int = 0
+    was_quiet: bool = False
 
 
 def say(
@@ -29,21 +36,26 @@ def say(
 ) -> Said:
     """Keep what a person says of an offender, as if a feed had brought it, and that they did.
 
-    It is compared as a feed's row is, and a feed's row is compared with it: what is of a later time holds.
+    It is compared as a feed's row is, and a feed's row is compared with it: what is of a later time holds. What was
+    said quietly before, and is not now, is told after all.
     """
     one_at_a_time(conn)  # an import may be on its way
     before = custody.lock(conn, record.agency, [record.number]).get(record.number)
     history = custody.history(conn, before.id) if before else []
     change = compare(record.custody, history)
-    if change.what == "unchanged":
-        return Said(before, change)
+    untold = None if quiet else _untold(change, record.custody, history)
+    if change.what == "unchanged" and untold is None:
+        return Said(before, change, _holds(history))
     offender = before or custody.add(
         conn, record.agency, record.number, record.person, record.custody, record.details_after(Details()), now=now
     )
     teller = Teller(None, settings, now, who=who, quiet=quiet)
     if change.event:
         custody.amend(conn, change.event.id, record.custody, stated=record.custody.since, by_id=False)
-    else:
+    if untold:
+        custody.unhush(conn, untold.id)
+        teller.notify(conn, untold.id, late=untold.id != history[-1].id)
+    if change.what == "news":
         made_up = "\t".join([STAFF, record.agency, record.number, change.kind, record.custody.since.isoformat()])
         withdrawn = custody.withdrawn(conn, [offender.id]).get(offender.id, [])
         happened = teller.happened(offender.id, change.kind, record.custody, STAFF, own_key(made_up, withdrawn))
@@ -51,15 +63,35 @@ def say(
         teller.notify(conn, event_id, late=change.late)
         if change.apart:
             set_apart(conn, teller, Known(offender, history, withdrawn), record, change.apart)
-    latest = custody.history(conn, offender.id)[-1]
-    state = Custody(latest.status, latest.facility, latest.effective_at)
-    is_latest = record.custody.since >= latest.effective_at
+    state = _holds(custody.history(conn, offender.id))
+    is_latest = record.custody.since >= state.since
     custody.update(conn, offender.id, offender.person, state, now=now if is_latest else offender.known_at)
-    staff.record(conn, who, _act(record, change, quiet=quiet), now=now)
-    return Said(before, change, notifications.people(conn, offender.id, now=now))
+    staff.record(conn, who, _act(record, change, quiet=quiet, was_quiet=untold is not None), now=now)
+    called = notifications.people(conn, offender.id, now=now)
+    return Said(before, change, state, called, was_quiet=untold is not None)
 
 
-def _act(record: CustodyRecord, change: Change, *, quiet: bool) -> str:
-    what = "corrected" if change.event else "added" if change.kind == "listed" else "set"
+def _untold(change: Change, told: Custody, history: Sequence[Event]) -> Event | None:
+    """The event that this is about, where nobody was called of it."""
+    as_said = (one for one in history if one.status == told.status and told.since in one.stated_times)
+    event = change.event if change.what != "unchanged" else next(as_said, None)
+    return event if event and event.quiet else None
+
+
+def _holds(history: Sequence[Event]) -> Custody:
+    latest = history[-1]
+    return Custody(latest.status, latest.facility, latest.effective_at)
+
+
+def _act(record: CustodyRecord, change: Change, *, quiet: bool, was_quiet: bool) -> str:
+    what = (
+        "called after all of"
+        if was_quiet
+        else "corrected"
+        if change.event
+        else "added"
+        if change.kind == "listed"
+        else "set"
+    )
     said = f"{what} {record.agency} {record.number}: {record.custody.status} at {record.custody.facility}"
     return f"{said} since {record.custody.since.isoformat(' ', 'minutes')}{', calling nobody' if quiet else ''}"

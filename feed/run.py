@@ -1,6 +1,7 @@
 """One import: a file is read, compared with what is known, and applied in one transaction, or not at all."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -25,6 +26,8 @@ from feed.rows import apply, apply_rows, note_rows
 from feed.sieve import Sieve
 from feed.telling import tell_of_aside, tell_of_disagreement, tell_of_rejected, tell_of_replaced
 from movans.settings import Settings
+
+log = logging.getLogger(__name__)
 
 _ONE_AT_A_TIME = 0x46454544  # "FEED": two imports at once would both find a new offender missing
 
@@ -86,7 +89,10 @@ def run(
 def one_at_a_time(conn: Connection) -> None:
     """Wait until no other import runs, and take as long as it takes."""
     take_time(conn)
-    conn.execute("select pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
+    (is_free,) = conn.execute("select pg_try_advisory_xact_lock(%s)", [_ONE_AT_A_TIME]).fetchone() or (False,)
+    if not is_free:
+        log.warning("an import is running; waiting for it to end")
+        conn.execute("select pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
 
 
 def take_effect(run: Run, source: BinaryIO, name: str, progress: Progress = to_nobody) -> Report:

@@ -21,7 +21,7 @@ from feed.records import CHANGES, SNAPSHOT, Bad, CustodyRecord, Progress, Rules,
 
 FORMATS = (CHANGES, SNAPSHOT)
 TOLD_EVERY = 5000  # rows
-MEANING = 2  # to be raised when a row comes to mean something else than it did: then every row is looked at anew
+MEANING = 3  # to be raised when a row comes to mean something else than it did: then every row is looked at anew
 
 
 class Sieve:

@@ -151,6 +151,8 @@ def in_words(option: str, given: str, such_as: str) -> str:
     said = " ".join(given.split())
     if not said:
         raise click.ClickException(f'say {option}, as in --{option} "{such_as}"')
+    if not said.isprintable():  # as it is printed again, it could wipe other acts from the screen
+        raise click.ClickException(f"--{option} holds a sign that cannot be seen; type it anew")
     if any(PhoneNumberMatcher(said, "US")):
         raise click.ClickException(f"leave the telephone number out of --{option}: what is recorded must not hold one")
     return said

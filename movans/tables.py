@@ -330,7 +330,7 @@ def _seconds(answered_at: datetime | None, heard_until: datetime | None) -> str:
 
 def moment(at: datetime, zone: ZoneInfo) -> str:
     """A day and time as people read it."""
-    return at.astimezone(zone).strftime("%a %b %d %H:%M %Z")
+    return at.astimezone(zone).strftime("%a %b %d %Y %H:%M %Z")
 
 
 def _planned(kind: str, at: datetime | None, zone: ZoneInfo) -> str:

@@ -403,6 +403,26 @@ def test_the_release_after_one_that_was_denied_is_corrected_as_any_other():
     assert compare(told(OUT, 14), [LISTED, DENIED, truly]) == Change("amended", "released", event=truly)
 
 
+QUIET = replace(event("released", OUT, 12, key="staff\treleased"), quiet=True)
+
+AFTER_A_QUIET_WORD = {
+    "a release at a later time is another": (told(OUT, 14), "", Change("news", "released")),
+    "so is one under an id": (told(OUT, 14), "E9", Change("news", "released")),
+    "the same release is that": (told(OUT, 12), "", Change("unchanged")),
+    "an older time is its correction": (told(OUT, 11), "", Change("amended", "released", event=QUIET)),
+}
+
+
+@pytest.mark.parametrize(("row", "event_id", "change"), AFTER_A_QUIET_WORD.values(), ids=AFTER_A_QUIET_WORD)
+def test_after_staff_had_nobody_called_of_a_release(row: Custody, event_id: str, change: Change):
+    assert compare(row, [LISTED, QUIET], event_id) == change
+
+
+def test_who_is_back_at_a_later_time_than_staff_said_quietly_is_back_and_not_moved():
+    back = replace(RETURNED, quiet=True)
+    assert compare(told(IN, 16), [LISTED, RELEASED, back]) == Change("news", "returned")
+
+
 def test_another_death_is_told_where_the_first_was_denied():
     died = replace(event("died", DEAD, 12, key="E7"), denied_at=at(13))
     assert compare(told(DEAD, 14), [LISTED, died], "E9") == Change("news", "died")

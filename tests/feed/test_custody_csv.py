@@ -95,6 +95,11 @@ BAD_ROWS = {
     "a wrong time": ("09:40", "25:40", "row 2: changed_at '2026-11-15 25:40' must be a time like 2026-11-15 09:40"),
     "a time with am": ("09:40", "9:40 AM", "row 2: changed_at '2026-11-15 9:40 AM' must be a time like"),
     "a year with a slip": ("2026-11-15", "0206-11-15", "row 2: changed_at '0206-11-15 09:40' must be a time like"),
+    "a time before the birth": (
+        "2026-11-15",
+        "1985-11-15",
+        "changed_at '1985-11-15 09:40' is before date_of_birth 1990-07-31; correct one of them",
+    ),
     "a time to come": ("2026-11-15", "2026-12-15", "changed_at '2026-12-15 09:40' is in the future; correct it or"),
     "the end of time": ("2026-11-15", "9999-12-31", "row 2: changed_at '9999-12-31 09:40' is in the future"),
     "the beginning of time": ("2026-11-15 09:40", "0001-01-01 00:00+14:00", "changed_at '0001-01-01 00:00+14:00' must"),

@@ -155,6 +155,42 @@ def test_quietly_nobody_is_called_of_either(
     assert shared.execute("select from notification").fetchall() == []
 
 
+def told_of(shared: Connection) -> list[tuple[str, datetime]]:
+    return shared.execute(
+        "select kind, effective_at from notification join custody_event e on e.id = event_id order by e.id"
+    ).fetchall()
+
+
+@pytest.mark.parametrize("event_id", ["", "E-77"])
+def test_what_staff_said_quietly_is_told_where_the_feed_says_it_of_a_later_time(
+    event_id: str, imports: Imports, register: Callable[..., int], say: Say, shared: Connection
+):
+    imports(row(at="2026-11-20 08:00"))
+    register()
+    say("escaped", "10:00", quiet=True)
+    for time in ("10:00", "09:50"):
+        imports(row("escaped", f"2026-11-20 {time}"), now=NOON + HOUR)
+    assert told_of(shared) == []
+    for hour in (2, 3):
+        imports(row("escaped", "2026-11-20 11:00", event_id=event_id), now=NOON + hour * HOUR)
+    imports(row("escaped", "2026-11-20 11:05", event_id=event_id), now=NOON + 4 * HOUR)
+    assert told_of(shared) == [("escaped", at("11:05"))]
+
+
+@pytest.mark.parametrize("time", ["10:00", "09:50", "10:10"])
+def test_what_staff_said_quietly_they_can_say_aloud_once(
+    time: str, imports: Imports, register: Callable[..., int], say: Say, shared: Connection
+):
+    imports(row(at="2026-11-20 08:00"))
+    register()
+    say("escaped", "10:00", quiet=True)
+    said = say("escaped", time, now=NOON + HOUR)
+    assert (said.people, said.holds.since) == (1, at(time))
+    assert say("escaped", time, now=NOON + HOUR).change.what == "unchanged"
+    imports(row("escaped", "2026-11-20 10:30"), now=NOON + 2 * HOUR)
+    assert told_of(shared) == [("escaped", at("10:30"))]
+
+
 def test_the_second_snapshot_that_still_has_who_was_released_is_an_alert(
     comes: Callable[..., Report], shared: Connection
 ):

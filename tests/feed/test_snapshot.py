@@ -255,8 +255,10 @@ def test_a_release_that_snapshots_take_back_is_said_to_disagree_and_the_next_rel
     for hour in (2, 3):
         report = snapshot(hour, "100234", "100561", str(hour), feed="boone/in")
         (said,) = tables.disagreements(report, declared().zone)
-        assert said.startswith("row 2: boone 100234 is 'in custody' since Tue Nov 03 14:05 CST, as the file says; but")
-        assert "a feed has said 'released' since Fri Nov 20 12:30 CST" in said
+        assert said.startswith(
+            "row 2: boone 100234 is 'in custody' since Tue Nov 03 2026 14:05 CST, as the file says; but"
+        )
+        assert "a feed has said 'released' since Fri Nov 20 2026 12:30 CST" in said
         assert (status(shared), len(told(shared))) == ("released", 1)
     assert release(imports, 4, "12:30").unchanged == 1
     report = release(imports, 5, "16:30")

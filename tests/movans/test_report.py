@@ -71,6 +71,7 @@ def test_what_cannot_be_closed_is_said_with_what_to_do(movans: Movans, handed_ov
     for arguments, said in (
         (("999", "--how", "told"), "there is no notification 999; movans report lists them"),
         ((number, "--how", " "), "say how, as in --how"),
+        ((number, "--how", "told\x1b[1A\x1b[2K"), "--how holds a sign that cannot be seen; type it anew"),
         ((number, "--how", "called 573 555 0142"), "leave the telephone number out"),
         ((number,), "Missing option '--how'"),
     ):
@@ -106,10 +107,10 @@ def test_a_policy_is_explained_as_a_timeline_of_calls(movans: Movans, database: 
     assert done.returncode == 0, done.stderr
     rows = lines(done.stdout)
     assert rows[0] == ["released:", "let", "go", "(critical)"]
-    assert ["1", "Fri", "Nov", "20", "22:15", "CST", "0:00", "1"] in rows
-    assert ["2", "Fri", "Nov", "20", "22:45", "CST", "0:30", "1"] in rows
-    assert ["Sat", "Nov", "21", "00:15", "CST", "2:00", "staff", "are", "told;", "calls", "go", "on"] in rows
-    assert ["61", "Sun", "Nov", "22", "22:15", "CST", "48:00", "1"] in rows
+    assert ["1", "Fri", "Nov", "20", "2026", "22:15", "CST", "0:00", "1"] in rows
+    assert ["2", "Fri", "Nov", "20", "2026", "22:45", "CST", "0:30", "1"] in rows
+    assert ["Sat", "Nov", "21", "2026", "00:15", "CST", "2:00", "staff", "are", "told;", "calls", "go", "on"] in rows
+    assert ["61", "Sun", "Nov", "22", "2026", "22:15", "CST", "48:00", "1"] in rows
     assert not any(row[0] == "62" for row in rows)
     assert "staff take over. An alert tells them at once." in done.stdout
 
@@ -117,16 +118,16 @@ def test_a_policy_is_explained_as_a_timeline_of_calls(movans: Movans, database: 
 def test_a_routine_policy_keeps_to_the_day_on_the_night_on_which_clocks_go_forward(movans: Movans, database: str):
     assert database
     rows = lines(movans("policy", "explain", "transferred", "--at", "2026-03-07T23:00", "--telephones", "2").stdout)
-    assert rows[3] == ["1", "Sun", "Mar", "08", "07:00", "CDT", "7:00", "1"]
-    assert rows[4] == ["2", "Sun", "Mar", "08", "07:00", "CDT", "7:00", "2"]
-    assert rows[5] == ["3", "Sun", "Mar", "08", "09:00", "CDT", "9:00", "1"]
+    assert rows[3] == ["1", "Sun", "Mar", "08", "2026", "07:00", "CDT", "7:00", "1"]
+    assert rows[4] == ["2", "Sun", "Mar", "08", "2026", "07:00", "CDT", "7:00", "2"]
+    assert rows[5] == ["3", "Sun", "Mar", "08", "2026", "09:00", "CDT", "9:00", "1"]
     assert "staff are told; calls go on" not in str(rows)
 
 
 def test_an_outcome_may_be_chosen_and_a_kind_that_nobody_is_told_of_is_called_so(movans: Movans, database: str):
     assert database
     rows = lines(movans("policy", "explain", "died", "--outcome", "machine", "--at", "2026-11-20 12:00").stdout)
-    assert rows[4][:7] == ["2", "Fri", "Nov", "20", "14:00", "CST", "2:00"]
+    assert rows[4][:8] == ["2", "Fri", "Nov", "20", "2026", "14:00", "CST", "2:00"]
     assert "Nobody is called" in movans("policy", "explain", "listed").stdout
 
 
