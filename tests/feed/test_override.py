@@ -287,8 +287,8 @@ def test_the_second_snapshot_without_whom_staff_have_in_custody_is_an_alert_and_
         report = comes(hour, *others(hour))
         (line,) = disagreements(report, SETTINGS.service.zone)
         assert line == (
-            "boone 100234 is not in the last two snapshots; but staff have said 'in custody' since Fri Nov 20 15:00"
-            " CST, which holds: movans custody show"
+            "boone 100234 is not in the last two snapshots; but staff have said 'in custody' since Fri Nov 20 2026"
+            " 15:00 CST, which holds: movans custody show"
         )
         assert report.kinds["no_longer_listed"] == 0
     ((says, is_open),) = raised(shared)
