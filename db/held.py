@@ -314,6 +314,7 @@ def reported(conn: Connection, run_id: int) -> list[int]:
            join feed_run this on this.id = %s and this.feed = f.feed
            where reported and corrected_at is null
              and (f.id = this.id or (this.outcome = 'held' and f.id < this.id and f.outcome = 'overtaken'
+                  and exists (select from held_run where feed_run_id = this.id and overtaken_at is null)
                   and (f.sha256 = this.sha256 or not exists (
                       select from feed_run its where its.feed = f.feed and its.sha256 = f.sha256
                         and its.outcome = 'held' and its.id > f.id))))

@@ -83,7 +83,7 @@ class Report:
     quarantined: Sequence[Bad] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)  # rows that the settings have ignored, by their word
     strangers: int = 0  # court dates of people whom no jail has told us of
-    replaced: list[Replaced] = field(default_factory=list)  # the first of them
+    replaced: list[Replaced] = field(default_factory=list)  # some of them, and of these first who is somebody else
     disagreeing: dict[tuple[str, str], Disagreeing] = field(default_factory=dict)  # by agency and number
     agreeing: set[int] = field(default_factory=set)  # events that were, or could be, denied, and are not by these rows
     missing: Sequence[int] = ()  # offenders who are not in a snapshot and were in the one before

@@ -112,7 +112,7 @@ def apply(
         lines |= _apply_turn(run, turn, known, as_they_were, report)
     apply_dates(run, in_order, before, known, lines, report)
     others = _replaced(records, before, known)
-    report.replaced += others[: MOST_LINES - len(report.replaced)]
+    report.replaced = sorted([*report.replaced, *others], key=lambda one: one.what == "renamed")[:MOST_LINES]
     report.add(
         [line for place in sorted(lines) for line in lines[place]]
         + [Line(other.record, Change("news", other.what), 0) for other in others]

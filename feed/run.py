@@ -169,9 +169,9 @@ def _overtake(run: Run, source: BinaryIO, name: str) -> datetime | None:
     """End what is held of the feed and says no more than this run: a snapshot each older one, any the same.
 
     But who got out, as an older snapshot says, and is in this one not at all, is not told of by it: their rows stay
-    held, and no others. Return since when a person was waited for, None where nothing ends.
+    held, and no others. Return since when a person was waited for, for what this run says too; None where for nothing.
     """
-    ended: list[datetime] = []
+    since: list[datetime] = []
     conn, feed = run.conn, run.rules.feed
     for older in held.older(conn, feed, run.sha256, before=run.id, is_snapshot=run.is_snapshot):
         gone = held.numbers(conn, older.id, STATED) if run.is_snapshot and older.sha256 != run.sha256 else set[str]()
@@ -180,8 +180,9 @@ def _overtake(run: Run, source: BinaryIO, name: str) -> datetime | None:
             gone.difference_update(custody_csv.numbers(name, source, run.rules))
         if not gone or not _leave(run, older, gone):
             held.overtake(conn, older.id, now=run.now)
-            ended.append(older.since)
-    return min(ended, default=None)
+        if older.overtaken_at is None:  # else it was little of what had come, and waited by itself
+            since.append(older.since)
+    return min(since, default=None)
 
 
 def _leave(run: Run, older: Held, gone: Collection[str]) -> bool:

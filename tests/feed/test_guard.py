@@ -633,7 +633,7 @@ def test_a_newer_snapshot_that_is_held_leaves_what_an_older_one_states_of_others
     cut = held_by(others_in(imports, 2, of=150))
     assert [(one.id, one.since) for one in held.waiting(shared)] == [
         (states_an_escape, NOON + HOUR),
-        (cut, NOON + 2 * HOUR),
+        (cut, NOON + HOUR),  # the time for an answer goes on
     ]
     would = decisions.preview(db, states_an_escape, settings=WITH_SNAPSHOTS, now=NOON + 3 * HOUR)
     assert (would.kinds, would.missing) == ({"escaped": 1}, ())
@@ -658,8 +658,41 @@ def test_the_same_snapshot_again_takes_the_place_of_all(states_an_escape: int, i
     out = [row("released", "2026-11-20 12:10", number=f"N{number}") for number in range(2, 33)]
     rest = [row(number=f"N{number}") for number in range(33, 301)]
     again = held_by(imports(escaped, *out, *rest, feed=declared(format=SNAPSHOT, now=NOON + 3 * HOUR)))
-    assert [(one.id, one.since) for one in held.waiting(shared)] == [(again, NOON + HOUR)]
+    assert [(one.id, one.since) for one in held.waiting(shared)] == [(again, NOON + 3 * HOUR)]
     assert states_an_escape != again
+
+
+def test_what_is_left_of_a_snapshot_hands_its_time_for_an_answer_to_no_other_news(
+    states_an_escape: int, db: ConnectionPool, imports: Imports, shared: Connection
+):
+    others_in(imports, 2)
+    out = [row("released", "2026-11-20 12:10", number=f"N{number}") for number in range(100, 131)]
+    rest = [row(number=f"N{number}") for number in range(1, 301) if not 100 <= number < 131]
+    other = held_by(imports(*out, *rest, feed=declared(format=SNAPSHOT, now=NOON + 9 * HOUR)))
+    assert [(one.id, one.since) for one in held.waiting(shared)] == [(other, NOON + 9 * HOUR)]
+    assert decisions.report_overdue(db, settings=WITH_SNAPSHOTS, now=NOON + 9 * HOUR) == []
+    assert states_an_escape != other
+
+
+def test_to_reject_what_is_left_of_a_snapshot_withdraws_nothing_of_an_older_one(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    def snapshot(hour: int, *also: str, out: range, first: int = 2) -> Report:
+        gone = [row("released", "2026-11-20 12:10", number=f"N{number}") for number in out]
+        rest = [row(number=f"N{number}") for number in range(first, 301) if number not in out]
+        return imports(*also, *gone, *rest, feed=declared(format=SNAPSHOT, now=NOON + hour * HOUR))
+
+    snapshot(0, row(number="N1"), out=range(0))
+    older = held_by(snapshot(1, row(number="N1"), out=range(2, 33)))
+    decisions.report_overdue(db, settings=WITH_SNAPSHOTS, now=NOON + 5 * HOUR)
+    escape = row("escaped", "2026-11-20 12:10", number="N1")
+    left = held_by(snapshot(6, escape, out=range(2, 45)))
+    assert [one.id for one in held.waiting(shared)] == [left]
+    assert snapshot(7, out=range(33, 37), first=33).held == []
+    assert [(one.id, one.is_held) for one in held.waiting(shared)] == [(older, False), (left, True)]
+    assert decisions.would_withdraw(db, left).events == 0
+    decisions.reject(db, left, settings=WITH_SNAPSHOTS, who="clerk", why="is here", now=NOON + 8 * HOUR)
+    assert [(one.id, one.unconfirmed) for one in held.waiting(shared)] == [(older, 31)]
 
 
 def test_a_jail_that_is_new_lists_as_many_as_it_has(imports: Imports):

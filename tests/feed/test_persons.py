@@ -157,3 +157,15 @@ def test_a_file_whose_names_are_shifted_by_a_row_is_held(
     ]
     after = imports(*right, feed=declared(format=format, now=NOON + 3 * HOUR))
     assert (after.held, after.kinds) == ([], {"released": 1})
+
+
+def test_who_is_somebody_else_is_named_before_all_who_have_another_name(
+    imports: Imports, shared: Connection, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("feed.rows.MOST_LINES", 2)
+    imports(*(row(number=f"N{number}") for number in range(20)), feed=declared())
+    married = [row(number=f"N{number}", last_name="JONES") for number in range(3)]
+    other = row(number="N3", last_name="JONES").replace("JOHN", "MARY").replace("1990-07-31", "1970-01-01")
+    report = imports(*married, other, feed=declared(now=NOON + HOUR))
+    assert (report.held, report.kinds, len(report.replaced)) == ([], {"renamed": 3, "replaced": 1}, 2)
+    assert "boone N3 was SMITH, JOHN" in alerts.still(shared)[0].says
