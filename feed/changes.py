@@ -48,7 +48,9 @@ def apply_changes(
                 by_id=change.event.has_id(record.event_id),
             )
         else:
-            key = own_key(record.event_id or _made_up(record, change.kind), here.withdrawn if here else ())
+            # What is taken apart may have been of this time, too.
+            others = [*here.withdrawn, *(here.history if change.apart else ())] if here else []
+            key = own_key(record.event_id or _made_up(record, change.kind), others)
             happened.append(run.teller.happened(offender_id, change.kind, record.custody, record.agency, key))
     event_ids = iter(custody.record_all(conn, happened, now=run.now))
     registered = registrations.of_offenders(conn, ids.values())

@@ -170,7 +170,8 @@ def missing(
 def present(told: Custody, history: Sequence[Event], seen_at: datetime) -> Custody:
     """What a snapshot that came at that time says by a row: who was no longer listed is held now, since whenever.
 
-    So is who had got out before that, which explained it, and was held again in between.
+    So is who had got out before that, which explained it, and was held again in between. While they are where they were
+    since then, the row says no more than that.
     """
     latest = history[-1] if history else None
     if latest is None or told.status != "in custody":
@@ -178,7 +179,12 @@ def present(told: Custody, history: Sequence[Event], seen_at: datetime) -> Custo
     was_missing = latest.status == MISSING and told.since <= latest.effective_at
     if was_missing or (latest.effective_at < told.since and _was_missing_after(told, history)):
         return Custody(told.status, told.facility, seen_at)
-    return told
+    absences = [one.effective_at if one.status == MISSING else one.explains for one in history]
+    was_missing_since = any(at and told.since <= at <= latest.effective_at for at in absences)
+    is_known = any(_same(one, told) and told.since in one.stated_times for one in history)
+    return (
+        replace(told, since=latest.effective_at) if was_missing_since and _same(latest, told) and not is_known else told
+    )
 
 
 def back(told: Custody, history: Sequence[Event]) -> Change | None:

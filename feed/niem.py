@@ -25,7 +25,9 @@ __all__ = ["FIELDS", "STATUSES", "read"]
 LONGEST_MESSAGE = 1 << 20  # bytes; real ones have some ten thousand
 DEEPEST = 100  # elements within each other; real ones have ten
 MEANS = {"BookingReport": "in custody", "CustodyReleaseReport": "released", "CustodyStatusChangeReport": ""}
+RELEASE = "CustodyReleaseReport"
 IGNORED, TRANSFERRED = "ignored", "transferred"
+WAYS_OUT = [status for status in CUSTODY_STATUSES if status != "in custody"]
 STATUSES: tuple[str, ...] = (*CUSTODY_STATUSES, TRANSFERRED, IGNORED)
 FIELDS: frozenset[str] = frozenset(
     name for field in (*CUSTODY_FIELDS, "moved_to") for name in (field, *(f"{kind}/{field}" for kind in MEANS))
@@ -194,10 +196,18 @@ class _Message:
     def status(self, word: str) -> str:
         """What its word for it means in the settings; empty where it means nothing, and so is a mistake.
 
-        Whatever the reason of a release, it is one, unless the settings say otherwise.
+        Whatever the reason of a release, it is one, unless the settings say otherwise of it by the name of the message:
+        the same word may mean something else where a jail says who is in. Raises Wrong where they do not.
         """
-        usual = MEANS[self.kind]
-        return self._words.get(word.lower(), usual if self.kind == "CustodyReleaseReport" else "") if word else usual
+        usual, own = MEANS[self.kind], f"{self.kind}/{word}"
+        if not word or self.kind != RELEASE:
+            return self._words.get(own.lower(), self._words.get(word.lower(), "")) if word else usual
+        if means := self._words.get(own.lower()):
+            return means
+        if (means := self._words.get(word.lower(), usual)) in WAYS_OUT:
+            return means
+        says = f"means {means}, in a release report; where that is so, add {own} to the feed's statuses"
+        raise Wrong([f"{self.called('status')} {word!r} {says}"])
 
     def moved_to(self, word: str) -> str:
         """Where somebody is transferred to, as the word for the status has it. Raises Wrong where that is not known."""

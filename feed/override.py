@@ -58,7 +58,8 @@ def say(
     if change.what == "news":
         made_up = "\t".join([STAFF, record.agency, record.number, change.kind, record.custody.since.isoformat()])
         withdrawn = custody.withdrawn(conn, [offender.id]).get(offender.id, [])
-        happened = teller.happened(offender.id, change.kind, record.custody, STAFF, own_key(made_up, withdrawn))
+        others = [*withdrawn, *(history if change.apart else ())]
+        happened = teller.happened(offender.id, change.kind, record.custody, STAFF, own_key(made_up, others))
         (event_id,) = custody.record_all(conn, [happened], now=now)
         teller.notify(conn, event_id, late=change.late)
         if change.apart:

@@ -178,7 +178,8 @@ def _overtake(run: Run, source: BinaryIO, name: str) -> datetime | None:
         if gone:
             source.seek(0)
             gone.difference_update(custody_csv.numbers(name, source, run.rules))
-        if not gone or not _leave(run, older, gone):
+        # What went out of it unanswered is decided as a whole, with what this run says, or by itself.
+        if not gone or older.reported_at or not _leave(run, older, gone):
             held.overtake(conn, older.id, now=run.now)
         if older.overtaken_at is None:  # else it was little of what had come, and waited by itself
             since.append(older.since)

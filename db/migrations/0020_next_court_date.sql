@@ -1,6 +1,8 @@
 -- Which court date is the next is found when it is asked: one passes, and no file comes.
 
 -- An offender's court date was overwritten by a calendar's. From now on it is what the jail's file gave, and that alone.
+create index on court_spoken_before (offender_id, feed_run_id);
+analyze court_spoken_before, court_event_of, court_event, court_said, offender;
 update offender o set court_at = was.court_at, court_place = coalesce(was.court_place, '')
 from offender it left join lateral (
     select court_at, court_place from court_spoken_before where offender_id = it.id order by feed_run_id desc limit 1

@@ -569,10 +569,25 @@ PRESENT = {
         told(IN, 13),
         told(IN, 13),
     ),
-    "who was let go and missing, and is back since then": (
+    "who was let go and missing, and is back since then, is so since then": (
         [LISTED, EXPLAINS, RETURNED],
         told(IN, 11),
-        told(IN, 11),
+        told(IN, 15),
+    ),
+    "who was missing, and is back elsewhere since then, is so since then": (
+        [LISTED, UNLISTED, event("listed_again", IN, 15, ANNEX)],
+        told(IN, 11, ANNEX),
+        told(IN, 15, ANNEX),
+    ),
+    "who was missing, and is back, has been held since when they were listed": (
+        [LISTED, UNLISTED, event("listed_again", IN, 15)],
+        told(IN, 9),
+        told(IN, 9),
+    ),
+    "who was missing, and is back, but somewhere else by another row": (
+        [LISTED, UNLISTED, event("listed_again", IN, 15)],
+        told(IN, 11, ANNEX),
+        told(IN, 11, ANNEX),
     ),
     "who was let go and missing, and has been held all along": ([LISTED, EXPLAINS], told(IN, 9), told(IN, 9)),
     "who is new is held since when the row says": ([], told(IN, 9), told(IN, 9)),

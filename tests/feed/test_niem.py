@@ -147,9 +147,20 @@ def test_a_reason_that_the_settings_know_says_how_somebody_left():
 
 
 def test_a_reason_can_be_no_release_and_whoever_stays_is_in_custody():
-    kept = one(RELEASE, statuses={"bond posted": "in custody"})
+    kept = one(RELEASE, statuses={"custodyreleasereport/bond posted": "in custody"})
     assert kept.custody == Custody("in custody", "Boone County Jail", datetime(2026, 11, 20, 15, 40, tzinfo=UTC))
     assert one(RELEASE, statuses={}).custody.status == "released", "a reason that nobody has listed is a release"
+
+
+@pytest.mark.parametrize("means", ["in custody", "transferred", "ignored"])
+def test_a_word_for_who_is_in_says_nothing_of_a_release_until_the_settings_say_that_it_does(means: str):
+    (mistake,) = mistakes(RELEASE, statuses={"Bond posted": means})
+    assert mistake == (
+        f"jail.xml, message 1: Release/ActivityReasonText (status) 'Bond posted' means {means}, in a release report;"
+        " where that is so, add CustodyReleaseReport/Bond posted to the feed's statuses"
+    )
+    both = {"Bond posted": means, "CustodyReleaseReport/Bond posted": "released"}
+    assert one(RELEASE, statuses=both).custody.status == "released"
 
 
 PLACE = "Release/ReleaseToLocation/LocationName (moved_to)"
@@ -157,7 +168,10 @@ PLACE = "Release/ReleaseToLocation/LocationName (moved_to)"
 
 @pytest.mark.parametrize("place", ["in place", "by reference", "always", "elsewhere"])
 def test_who_is_transferred_is_in_custody_where_the_message_or_the_settings_say(place: str):
-    to, how = "<nc:LocationName>DOC</nc:LocationName>", {"statuses": {"Bond posted": "transferred"}}
+    to, how = (
+        "<nc:LocationName>DOC</nc:LocationName>",
+        {"statuses": {"CustodyReleaseReport/Bond posted": "transferred"}},
+    )
     how["facilities"] = {"DOC": "Missouri Department of Corrections"}
     text = RELEASE
     if place == "in place":
@@ -177,20 +191,25 @@ def test_who_is_transferred_is_in_custody_where_the_message_or_the_settings_say(
 
 
 def test_a_transfer_to_nowhere_is_a_mistake_that_says_what_to_do():
-    (mistake,) = mistakes(RELEASE, statuses={"Bond posted": "transferred"})
+    (mistake,) = mistakes(RELEASE, statuses={"CustodyReleaseReport/Bond posted": "transferred"})
     assert mistake == (
         f"jail.xml, message 1: {PLACE} is missing: Release/ActivityReasonText (status) 'Bond posted' means transferred,"
         " and where to must be known; let the feed's columns say where it stands, or always what it is"
     )
     to = "<nc:ReleaseToLocation><nc:LocationName>{}</nc:LocationName></nc:ReleaseToLocation>"
     two = RELEASE.replace("<nc:ReleasePerson", f"{to.format('A')}{to.format('B')}<nc:ReleasePerson")
-    assert f"{PLACE} says 'A and B'; send" in mistakes(two, statuses={"Bond posted": "transferred"})[0]
+    assert (
+        f"{PLACE} says 'A and B'; send"
+        in mistakes(two, statuses={"CustodyReleaseReport/Bond posted": "transferred"})[0]
+    )
 
 
 def test_a_word_that_the_settings_ignore_is_counted_and_no_news(db: ConnectionPool, tmp_path: Path):
     jail = tmp_path / "jail.xml"
     jail.write_text(SAMPLE, encoding="utf-8")
-    how = declared(**NIEM | {"statuses": NIEM["statuses"] | {"bond posted": "ignored", "WREL": "ignored"}})
+    how = declared(
+        **NIEM | {"statuses": NIEM["statuses"] | {"custodyreleasereport/bond posted": "ignored", "WREL": "ignored"}}
+    )
     report = run(db, jail, how, settings=WITH_FEEDS)
     assert (report.rows, dict(report.kinds), dict(report.ignored)) == (3, {"listed": 1}, {"Bond posted": 1, "WREL": 1})
     assert "; ignored are 1 'Bond posted', 1 'WREL'. 0 to be called." in summary(report)
@@ -199,7 +218,7 @@ def test_a_word_that_the_settings_ignore_is_counted_and_no_news(db: ConnectionPo
 def test_a_transfer_is_told_as_one_and_nobody_hears_of_a_release(db: ConnectionPool, tmp_path: Path):
     jail = tmp_path / "jail.xml"
     jail.write_text(SAMPLE.replace("WREL", "In Jail"), encoding="utf-8")
-    words = NIEM["statuses"] | {"Bond posted": "transferred"}
+    words = NIEM["statuses"] | {"CustodyReleaseReport/Bond posted": "transferred"}
     how = declared(**NIEM | {"statuses": words, "always": {"moved_to": "Missouri Department of Corrections"}})
     report = run(db, jail, how, settings=WITH_FEEDS)
     assert report.kinds == {"listed": 1, "amended": 1, "transferred": 1}

@@ -352,3 +352,10 @@ def test_whom_another_feeds_last_snapshot_has_is_held_there(
     imports(row(at="2026-11-20 12:00"), feed=declared(feed="boone/annex", format=SNAPSHOT, now=NOON + 3 * HOUR))
     comes(4, *others(4))
     assert [is_open for _, is_open in raised(shared)] == [False]
+
+
+def test_a_third_place_at_the_first_time_of_a_move_that_staff_have_corrected_can_be_said(say: Say, imports: Imports):
+    imports(row(at="2026-11-20 08:00"))
+    for time, facility in [("09:00", "Annex"), ("10:00", "Annex"), ("09:00", "Third")]:
+        said = say("in custody", time, facility=facility)
+    assert said.change.what == "news"

@@ -405,6 +405,23 @@ def test_what_was_told_of_two_events_is_told_once(imports: Imports, register: Re
     assert [local(at) for (at,) in shared.execute(told)] == ["11-18 22:00", "11-14 09:00", "11-10 09:00"]
 
 
+@pytest.mark.parametrize("format", ["custody changes", "custody snapshot"])
+def test_a_third_place_at_the_first_time_of_a_move_that_was_corrected_breaks_nothing_off(
+    format: str,  # noqa: A002
+    imports: Imports,
+):
+    def day(day: int, *rows: str) -> Report:
+        return imports(*rows, feed=declared(format=format, now=NOON + timedelta(days=day)))
+
+    day(0, row(at="2026-11-10 10:00"), row(number="2"))
+    day(1, row(at="2026-11-15 10:00", facility="Annex"), row(number="2"))
+    day(2, row(at="2026-11-16 10:00", facility="Annex"), row(number="2"))
+    third = row(at="2026-11-15 10:00", facility="Third")
+    out = row("released", "2026-11-17 10:00", number="2")
+    assert day(3, third, out).kinds["released"] == 1
+    assert day(4, third, out, row(number="3")).kinds == {"listed": 1}
+
+
 def test_a_name_is_corrected_without_a_call(imports: Imports, register: Register, shared: Connection):
     imports(row())
     register()

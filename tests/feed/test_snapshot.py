@@ -402,4 +402,4 @@ def test_who_was_let_go_and_missing_and_is_there_again_is_back_whatever_time_the
     for hour in (5, 6, 7):
         snapshot(hour, "100234", at="2026-11-20 12:40", feed="boone/in")
         assert status(shared) == "in custody"
-    assert told(shared)[2:] == [("returned", "open", 5), ("returned", "open", 0)]
+    assert told(shared)[2:] == [("returned", "open", 5)]
