@@ -343,14 +343,25 @@ def test_a_feed_beside_others_says_nothing_of_who_never_stood_in_it(db: Connecti
 
 
 def test_whom_another_feeds_last_snapshot_has_is_held_there(
-    comes: Callable[..., Report], imports: Imports, say: Say, shared: Connection
+    db: ConnectionPool, say: Say, shared: Connection, tmp_path: Path
 ):
-    say("in custody", "12:00")
-    for hour in (1, 2):
+    feeds = {name: {"format": SNAPSHOT, "interval": "24:00:00"} for name in ("jail", "annex")}
+    chosen = settings_for(tmp_path, agencies={"boone": {"name": "Boone", "interval": 900, "feeds": feeds}})
+
+    def comes(hour: int, *rows: str, feed: str = "boone/jail") -> None:
+        snapshot = tmp_path / "jail.csv"
+        snapshot.write_text(HEADER + "".join(rows), encoding="utf-8")
+        run(db, snapshot, declared(feed=feed, format=SNAPSHOT, now=NOON + hour * HOUR), settings=chosen)
+
+    comes(0, STILL_IN, *others(0))
+    comes(1, *others(1))
+    comes(2, *others(2))
+    say("in custody", "14:00", now=NOON + 2 * HOUR + HOUR / 2)
+    for hour in (3, 4):
         comes(hour, *others(hour))
     assert [is_open for _, is_open in raised(shared)] == [True]
-    imports(row(at="2026-11-20 12:00"), feed=declared(feed="boone/annex", format=SNAPSHOT, now=NOON + 3 * HOUR))
-    comes(4, *others(4))
+    comes(5, row(at="2026-11-20 14:00"), feed="boone/annex")
+    comes(6, *others(6))
     assert [is_open for _, is_open in raised(shared)] == [False]
 
 
