@@ -423,14 +423,16 @@ def lately(
 
 def reach(conn: Connection, agencies: Iterable[str]) -> dict[str, tuple[int, int]]:
     """How many each of these has in custody, and how many live registrations there are for its offenders."""
-    rows = conn.execute(
-        """select agency, (select count(*) from offender o where o.agency = one.agency and status = 'in custody'),
-                  (select count(*) from registration r join offender o on o.id = offender_id
-                   where o.agency = one.agency and r.ended_at is null)
-           from unnest(%s::text[]) as one (agency)""",
-        [list(agencies)],
-    )
-    return {agency: (held, registrations) for agency, held, registrations in rows}
+    reached: dict[str, tuple[int, int]] = {}
+    for agency in agencies:  # one by one: of a small one PostgreSQL sees only then that it need not read all offenders
+        row = conn.execute(
+            """select (select count(*) from offender where agency = %(agency)s and status = 'in custody'),
+                      (select count(*) from registration r join offender o on o.id = offender_id
+                       where agency = %(agency)s and r.ended_at is null)""",
+            {"agency": agency},
+        ).fetchone()
+        reached[agency] = row or (0, 0)
+    return reached
 
 
 def people(conn: Connection, run_id: int, *, now: datetime) -> int:
