@@ -201,7 +201,7 @@ def _leave(run: Run, older: Held, gone: Collection[str]) -> bool:
     if is_news := not left.kinds.keys().isdisjoint(STATED):
         many = "1 person" if len(gone) == 1 else f"{len(gone):,} people"
         because = (
-            f"it states of {many} that they got out, of whom the newer snapshot of run {run.id} says nothing; that took"
+            f"{many} who got out, as it states, and of whom the newer snapshot of run {run.id} says nothing; that took"
             " the place of all else in it"
         )
         held.leave(conn, older.id, content, because, _places(conn, left), left.changed, now=run.now)

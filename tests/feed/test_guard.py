@@ -563,7 +563,7 @@ def test_an_escape_that_a_held_snapshot_states_of_who_is_not_in_a_newer_one_stay
     newer = others_in(imports, 2)
     assert newer.held == []
     left = (
-        f"it states of 1 person that they got out, of whom the newer snapshot of run {newer.run_id} says nothing; that"
+        f"1 person who got out, as it states, and of whom the newer snapshot of run {newer.run_id} says nothing; that"
         " took the place of all else in it"
     )
     (waiting,) = held.waiting(shared)
