@@ -674,6 +674,22 @@ def test_what_is_left_of_a_snapshot_hands_its_time_for_an_answer_to_no_other_new
     assert states_an_escape != other
 
 
+def test_what_went_out_of_a_snapshot_is_decided_with_the_newer_one_though_that_has_not_everybody(
+    db: ConnectionPool, imports: Imports, shared: Connection
+):
+    def snapshot(hour: int, *first: str) -> Report:
+        gone = [row("released", "2026-11-20 12:10", number=f"N{number}") for number in range(2, 33)]
+        rest = [row(number=f"N{number}") for number in range(33, 301)]
+        return imports(*first, *gone, *rest, feed=declared(format=SNAPSHOT, now=NOON + hour * HOUR))
+
+    imports(*(row(number=f"N{number}") for number in range(1, 301)), feed=declared(format=SNAPSHOT))
+    held_by(snapshot(1, row("on furlough", "2026-11-20 12:10", number="N1")))
+    (done,) = decisions.report_overdue(db, settings=WITH_SNAPSHOTS, now=NOON + 6 * HOUR)
+    newer = held_by(snapshot(7))
+    assert (done.kinds, [one.id for one in held.waiting(shared)]) == ({"released": 31}, [newer])
+    assert decisions.would_withdraw(db, newer).events == 31
+
+
 def test_to_reject_what_is_left_of_a_snapshot_withdraws_nothing_of_an_older_one(
     db: ConnectionPool, imports: Imports, shared: Connection
 ):
