@@ -5,12 +5,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg import Connection
+from psycopg import Connection, sql
 from psycopg.rows import class_row
 
 from db.custody import STAFF
 
 DIGEST = 16  # bytes of the digest of a row
+_ELSEWHERE = sql.SQL(
+    """exists (select from roster other where other.offender_id = o.id and other.feed <> %(feed)s
+               and other.feed = any(%(others)s) and other.missing_since is null)"""
+)
 
 
 @dataclass(frozen=True)
@@ -55,15 +59,14 @@ def missing(conn: Connection, feed: str, offender_ids: Iterable[int], *, others:
     ``others``: the feeds whose last snapshot says who is elsewhere.
     """
     cursor = conn.cursor(row_factory=class_row(Missing))
-    found = cursor.execute(
-        """select r.offender_id, r.missing_since as since,
-                  exists (select from roster other where other.offender_id = r.offender_id and other.feed <> r.feed
-                          and other.feed = any(%s) and other.missing_since is null) as elsewhere
+    query = sql.SQL(
+        """select r.offender_id, r.missing_since as since, {elsewhere} as elsewhere
            from roster r join offender o on o.id = r.offender_id
-           where r.feed = %s and r.offender_id = any(%s)
-           order by o.id for update of o""",
-        [list(others), feed, list(offender_ids)],
-    ).fetchall()
+           where r.feed = %(feed)s and r.offender_id = any(%(theirs)s)
+           order by o.id for update of o"""
+    )
+    wanted = {"feed": feed, "others": list(others), "theirs": list(offender_ids)}
+    found = cursor.execute(query.format(elsewhere=_ELSEWHERE), wanted).fetchall()
     look_again(conn, [one.offender_id for one in found])
     return found
 
@@ -75,18 +78,18 @@ def without(
 
     Of each, whether the last snapshot of one of the ``others`` has them, and whether they ever stood in this feed.
     """
-    rows = conn.execute(
-        """select o.id, exists (select from roster r where r.offender_id = o.id and r.feed <> %(feed)s
-                                and r.feed = any(%(others)s) and r.missing_since is null),
+    query = sql.SQL(
+        """select o.id, {elsewhere},
                   exists (select from custody_event e join feed_run f on f.id = e.feed_run_id
                           where e.offender_id = o.id and f.feed = %(feed)s)
            from offender o where agency = %(agency)s and status = 'in custody' and o.id in (
                 select offender_id from custody_event where source = %(staff)s and recorded_at < %(before)s
                   and status = 'in custody' and retracted_at is null)
              and not exists (select from roster r where r.offender_id = o.id and r.feed = %(feed)s
-                               and r.missing_since is null)""",
-        {"feed": feed, "agency": agency, "before": before, "staff": STAFF, "others": list(others)},
+                               and r.missing_since is null)"""
     )
+    wanted = {"feed": feed, "agency": agency, "before": before, "staff": STAFF, "others": list(others)}
+    rows = conn.execute(query.format(elsewhere=_ELSEWHERE), wanted)
     return {offender_id: (elsewhere, ever) for offender_id, elsewhere, ever in rows}
 
 

@@ -200,14 +200,13 @@ class _Message:
         the same word may mean something else where a jail says who is in. Raises Wrong where they do not.
         """
         usual, own = MEANS[self.kind], f"{self.kind}/{word}"
-        if not word or self.kind != RELEASE:
-            return self._words.get(own.lower(), self._words.get(word.lower(), "")) if word else usual
-        if means := self._words.get(own.lower()):
-            return means
-        if (means := self._words.get(word.lower(), usual)) in WAYS_OUT:
-            return means
-        says = f"means {means}, in a release report; where that is so, add {own} to the feed's statuses"
-        raise Wrong([f"{self.called('status')} {word!r} {says}"])
+        if not word or own.lower() in self._words:
+            return self._words[own.lower()] if word else usual
+        means = self._words.get(word.lower(), usual if self.kind == RELEASE else "")
+        if self.kind == RELEASE and means not in WAYS_OUT:
+            says = f"means {means}, in a release report; where that is so, add {own} to the feed's statuses"
+            raise Wrong([f"{self.called('status')} {word!r} {says}"])
+        return means
 
     def moved_to(self, word: str) -> str:
         """Where somebody is transferred to, as the word for the status has it. Raises Wrong where that is not known."""

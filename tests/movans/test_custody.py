@@ -373,8 +373,8 @@ def test_what_becomes_something_else_while_it_is_asked_is_asked_anew(
     assert (state(shared)[0], made(shared)) == ("escaped", 2)
 
 
+@pytest.mark.usefixtures("registered")
 def test_that_an_import_is_waited_for_is_said(
-    registered: None,  # noqa: ARG001
     request: pytest.FixtureRequest,
     shared: psycopg.Connection,
 ):
